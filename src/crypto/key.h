@@ -1,0 +1,49 @@
+/* key.h - asymmetric keys as handles: others ask a KeyRef to sign or to unwrap and never see its numbers.
+ *
+ * A KeyRef is shared between threads and counted. Signatures and ciphertexts follow JOSE (RFC 7518): EC signatures are
+ * r || s, each padded to the curve's width. */
+#pragma once
+#include "base/arena.h"
+#include "base/secret.h"
+
+typedef struct KeyRef KeyRef;
+typedef enum KeyKind { KEY_RSA = 1, KEY_EC } KeyKind;
+typedef enum KeyCurve { CURVE_NONE = 0, CURVE_P256, CURVE_P384, CURVE_P521, CURVE_P256K } KeyCurve;   /* JOSE names P-256, P-384, P-521, P-256K */
+typedef enum SignAlg { SIGN_RS256 = 1, SIGN_RS384, SIGN_RS512, SIGN_PS256, SIGN_PS384, SIGN_PS512,
+                       SIGN_ES256, SIGN_ES384, SIGN_ES512, SIGN_ES256K } SignAlg;
+typedef enum WrapAlg { WRAP_RSA1_5 = 1, WRAP_RSA_OAEP, WRAP_RSA_OAEP_256 } WrapAlg;
+
+typedef struct KeySpec { KeyKind kind; int rsa_bits; KeyCurve curve; } KeySpec;   /* rsa_bits 2048, 3072 or 4096 */
+
+bool    key_generate(KeySpec spec, KeyRef **out, Err *err) MUST_CHECK;            /* RSA takes up to seconds: worker threads only */
+KeyRef *key_share(KeyRef *key);                                                   /* one more reference */
+void    key_free(KeyRef *key);                                                    /* one fewer; the last wipes */
+DEFINE_AUTO_FREE(KeyRef, key_free)
+
+bool    key_from_pkcs8(Bytes der, KeyRef **out, Err *err) MUST_CHECK;             /* private key; ERR_BAD_INPUT */
+bool    key_to_pkcs8(const KeyRef *key, Secret **der, Err *err) MUST_CHECK;       /* ERR_BAD_INPUT: only a public key */
+bool    key_from_spki(Bytes der, KeyRef **out, Err *err) MUST_CHECK;              /* public key */
+bool    key_to_spki(Arena *arena, const KeyRef *key, Bytes *der, Err *err) MUST_CHECK;
+
+KeySpec key_spec(const KeyRef *key);
+bool    key_is_private(const KeyRef *key);
+bool    key_same_public(const KeyRef *a, const KeyRef *b);
+bool    key_spec_parse(Str kty, int64_t bits, Str crv, KeySpec *out, Err *err) MUST_CHECK;   /* Key Vault names; bits 0 and crv absent take the defaults 2048 and P-256; names the field at fault */
+
+/* Public members as a JWK has them (RFC 7517, 7518): big-endian, n without leading zeros, x and y padded. */
+typedef struct KeyPublic { KeyKind kind; Bytes n, e; Bytes x, y; KeyCurve curve; } KeyPublic;
+bool    key_public(Arena *arena, const KeyRef *key, KeyPublic *out, Err *err) MUST_CHECK;
+bool    key_from_public(const KeyPublic *parts, KeyRef **out, Err *err) MUST_CHECK;
+Str     key_curve_name(KeyCurve curve);                                           /* "P-256"; absent for CURVE_NONE */
+KeyCurve key_curve_parse(Str name);                                               /* CURVE_NONE if unknown; also "secp256k1" style "SECP256K1" */
+
+bool    sign_alg_parse(Str name, SignAlg *out);                                   /* "RS256" ... */
+size_t  sign_alg_digest_size(SignAlg alg);                                        /* 32, 48 or 64 */
+bool    key_sign_digest(const KeyRef *key, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err) MUST_CHECK;
+bool    key_verify_digest(const KeyRef *key, SignAlg alg, Bytes digest, Bytes signature, bool *valid, Err *err) MUST_CHECK;  /* a malformed signature is valid = false */
+bool    key_sign(const KeyRef *key, SignAlg alg, Bytes message, Arena *arena, Bytes *signature, Err *err) MUST_CHECK;        /* digests first */
+bool    key_verify(const KeyRef *key, SignAlg alg, Bytes message, Bytes signature, bool *valid, Err *err) MUST_CHECK;
+
+bool    wrap_alg_parse(Str name, WrapAlg *out);
+bool    key_wrap(const KeyRef *key, WrapAlg alg, Bytes plain, Arena *arena, Bytes *wrapped, Err *err) MUST_CHECK;            /* ERR_BAD_INPUT: too long for the key */
+bool    key_unwrap(const KeyRef *key, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err) MUST_CHECK;                      /* ERR_BAD_INPUT, one text for all causes */

@@ -1,0 +1,41 @@
+/* client.h - HTTPS requests (libcurl): vy, the agents, and the server's own calls to a vault.
+ *
+ * One HttpClient keeps its connections and is used by one thread at a time. Names below "localhost" always go to loopback. */
+#pragma once
+#include "base/buf.h"
+#include "base/arena.h"
+
+typedef struct HttpClient HttpClient;
+
+typedef struct HttpClientConfig {
+    const char *ca_file;                /* NULL: the system's */
+    const char *unix_socket;            /* NULL: TCP; else every connection goes there, TLS and names unchanged */
+    const char *user_agent;
+    int connect_timeout_ms, timeout_ms; /* 0: 10 s and 60 s */
+    size_t reply_max_bytes;             /* 0: 16 MiB */
+    const char *proxy;                  /* NULL: none, whatever the environment says */
+} HttpClientConfig;
+
+bool http_client_new(const HttpClientConfig *config, HttpClient **out, Err *err) MUST_CHECK;
+void http_client_free(HttpClient *client);
+DEFINE_AUTO_FREE(HttpClient, http_client_free)
+
+typedef struct HttpHeader { const char *name; Str value; } HttpHeader;
+typedef struct HttpCall {
+    const char *method;                 /* "GET" */
+    Str url;
+    const HttpHeader *headers; size_t header_count;
+    Str body;                           /* absent: none; empty: Content-Length 0 */
+    int timeout_ms;                     /* 0: the client's */
+} HttpCall;
+typedef struct HttpAnswer {
+    int status;
+    Str body;                           /* in the arena, NUL-terminated beyond len */
+    Str content_type;
+    Str raw_headers;                    /* "Name: value\r\n" lines of the last answer */
+} HttpAnswer;
+
+/* true: an HTTP answer came, whatever its status. false: ERR_UNAVAILABLE with the reason (name, connect, TLS, timeout). */
+bool http_call(HttpClient *client, Arena *arena, const HttpCall *call, HttpAnswer *out, Err *err) MUST_CHECK;
+Str  http_answer_header(const HttpAnswer *answer, const char *name);          /* absent if not there */
+void http_client_cancel(HttpClient *client);                                  /* from another thread: ends the call under way */

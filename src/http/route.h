@@ -1,0 +1,131 @@
+/* route.h - requests, replies and the one route table.
+ *
+ * Every request takes the same named steps: match host and path, find api-version, authenticate, authorise, read the body up to
+ * the row's limit, handle, audit, reply. Handlers are plain functions over a per-request arena: they parse no HTTP and check no
+ * permission. http/ knows no subject: what a plane is, how it checks a token, decides, words its errors and audits are the
+ * Plane's functions, given at wiring. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+#include "json/read.h"
+#include "json/write.h"
+
+typedef enum HttpMethod { METHOD_UNDECLARED = 0, METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OPTIONS } HttpMethod;
+
+typedef struct Route Route;
+typedef struct Plane Plane;
+typedef struct HttpServer HttpServer;
+
+/* Who asks, as the token or key says after it was verified. Absent members are absent Strs. */
+typedef struct Caller {
+    Str  object_id, app_id, tenant_id;
+    Str  id_type;                       /* "app", "user", "node", "sharedkey" */
+    Str  name;                          /* for messages */
+    Str  issuer;
+    Str  mirid;                         /* ARM id, for managed identities */
+    int64_t expires_ms;                 /* real time */
+    const void *plane_data;             /* the plane's own, e.g. the vault or account that authenticate looked up */
+} Caller;
+
+enum { ROUTE_PARAMS_MAX = 8, HOST_LABELS_MAX = 3 };
+
+typedef struct Req {
+    Arena *arena;
+    HttpServer *server;
+    const Plane *plane;
+    const Route *route;
+    void *ctx;                          /* the subject's context, given to http_mount */
+    HttpMethod method;
+    Str host;                           /* lower case, with port as sent */
+    Str host_labels[HOST_LABELS_MAX];   /* what the plane's host pattern captured, lower case: vault; or account, region */
+    Str path;                           /* as sent, without the query */
+    Str params[ROUTE_PARAMS_MAX];       /* in the order of {names} in the template, percent-decoded; may be empty only for a trailing optional one */
+    size_t param_count;
+    Str query;                          /* as sent */
+    Str api_version;                    /* "" if none */
+    const Caller *caller;               /* NULL on public routes */
+    Str body;                           /* whole; NUL-terminated beyond len */
+    const JsonVal *json;                /* parsed body when the route says BODY_JSON; NULL when the body was empty */
+    Str client_ip;
+    Str user_agent;
+    Str request_id;                     /* ours, a GUID */
+    Str client_request_id;              /* theirs, or absent */
+    int64_t now_ms;                     /* object time at arrival */
+    int64_t real_ms;                    /* real time at arrival */
+    int64_t started_mono_ms;
+    bool park_ended;                    /* the handler of a parked route runs for the last time: the park's time is up or the server stops */
+    bool was_parked;                    /* the handler runs again after a wake */
+    void *park_state;                   /* the handler's own, kept from run to run in the arena */
+    bool audited;                       /* the handler wrote its audit record inside its transaction */
+    void *connection;                   /* http/ internal */
+} Req;
+
+Str  req_param(const Req *req, const char *name);       /* path parameter by its {name}; absent if the template has none */
+Str  req_query(const Req *req, const char *name);       /* decoded value; names compare without case, percent-encoded names too; absent if not given */
+Str  req_header(const Req *req, const char *name);      /* absent if not given */
+/* The one body as an object; ERR_BAD_INPUT if it is missing or no object. */
+bool req_object(const Req *req, const JsonVal **out, Err *err) MUST_CHECK;
+
+typedef struct Reply {
+    int   status;                       /* set by the handler; 0 counts as 200 */
+    Buf   body;
+    JsonWriter json;                    /* writes into body; begun by the server */
+    Str   content_type;                 /* absent: the plane's default when there is a body */
+    struct { Str name, value; } headers[16];
+    size_t header_count;
+    struct { bool wanted; Str key; int64_t until_mono_ms; } park;    /* set by reply_park */
+    int   file_fd;                      /* >= 0: the body is this file from file_offset, file_size bytes; closed by the server */
+    uint64_t file_offset, file_size;
+} Reply;
+
+void reply_header(Reply *reply, Str name, Str value);   /* value must live in the request's arena or be static */
+/* From a handler of a WHERE_PARKED route: run me again when http_wake(key) is called or after at most wait_ms (cut to 55 s), or when
+ * the server stops; the token and permission are checked again first. Register before looking: call reply_park first, then look at
+ * the state; a wake between the two is not lost. Returning without an answer parks; http_park_cancel(reply) answers after all. */
+void reply_park(Req *req, Reply *reply, Str key, int64_t wait_ms);
+void reply_park_cancel(Req *req, Reply *reply);
+
+typedef bool Handler(Req *req, Reply *reply, Err *err);
+
+typedef enum RouteWhere { WHERE_UNDECLARED = 0, WHERE_INLINE, WHERE_WORKER, WHERE_PARKED } RouteWhere;
+typedef enum RouteBody { BODY_NONE = 0, BODY_JSON, BODY_JSON_LENIENT, BODY_RAW } RouteBody;   /* LENIENT: trailing commas */
+
+/* One row, one line. A row whose method, where or permission is undeclared never matches: a forgotten column closes the door.
+ * path: "/secrets/{name}/{version?}"; literal segments compare without case; "{x?}" may be missing or empty and is last;
+ * "{x...}" takes the rest, slashes included, and is last or followed by literal segments ("/{scope...}/providers/X/{name}").
+ * since/until: dates "2021-01-01" compared with the date at the front of api-version; NULL: any. */
+#define PERM_PUBLIC "public"            /* no token asked */
+#define PERM_TOKEN  "token"             /* any valid token of the plane; the handler filters what its caller may see */
+struct Route {
+    HttpMethod  method;
+    const char *path;
+    const char *since, *until;
+    const char *permission;             /* "secrets/get", "Microsoft.Batch/batchAccounts/read", PERM_PUBLIC, ... */
+    RouteWhere  where;
+    RouteBody   body;
+    size_t      body_max;               /* bytes */
+    Handler    *handler;
+    const char *operation;              /* audit operation name and name in docs: "SecretGet" */
+};
+
+/* A family of hosts with one kind of token, error body and audit. host_pattern: labels before the base domain, "*" captures one
+ * ("management", "*.vault", "*.*.batch"); "" is the base domain itself. */
+struct Plane {
+    const char *name;                   /* "keyvault" */
+    const char *host_pattern;
+    const char *default_content_type;   /* "application/json; charset=utf-8" */
+    bool  needs_api_version;            /* missing: 400 in the plane's words (`missing_api_version` code) */
+    const char *missing_api_version;    /* the service's code for it */
+    void *ctx;
+    /* Does this host name exist (TLS names and dispatch)? NULL: always. Labels as captured. Called on any thread; must be quick. */
+    bool (*host_exists)(void *ctx, const Str labels[HOST_LABELS_MAX]);
+    /* Before routes that are not public, ahead of body and existence checks: sets req->caller, or 401 with its challenge header. */
+    bool (*authenticate)(void *ctx, Req *req, Reply *reply, Err *err);
+    bool (*authorize)(void *ctx, Req *req, const Route *route, Err *err);
+    /* Writes the plane's error body; err->code is never ERR_NONE. For ERR_INTERNAL the text must not be used. */
+    void (*write_error)(void *ctx, const Req *req, Reply *reply, const Err *err);
+    /* Before every answer unless req->audited; err is NULL on success. false: the client gets 500 and not the answer. NULL: not audited. */
+    bool (*audit)(void *ctx, const Req *req, const Reply *reply, const Err *err, Err *audit_err);
+    /* Headers every answer of the plane carries (request ids). May be NULL. */
+    void (*finish)(void *ctx, const Req *req, Reply *reply);
+};

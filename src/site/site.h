@@ -1,0 +1,43 @@
+/* site.h - what every subject of the server is given: where things are, what they are called, what time it is.
+ *
+ * One Site a process, made at wiring, read-only afterwards except through the calls of its parts. Subjects keep a pointer. */
+#pragma once
+#include "audit/audit.h"
+#include "base/clock.h"
+#include "crypto/key.h"
+#include "http/server.h"
+#include "runner/runner.h"
+#include "store/seal.h"
+#include "store/store.h"
+
+typedef struct Names {
+    Str domain;                             /* "vaultyard.localhost" */
+    int port;                               /* client-visible; 443 is left out of URLs */
+    Str location;                           /* "local" unless set: the region new resources are in by default, and of Batch host names */
+} Names;
+
+typedef struct Site {
+    Store  *store;
+    Seal   *seal;
+    Clock  *clock;
+    Audit  *audit;
+    Runner *runner;
+    HttpServer *http;
+    Names   names;
+    Str     tenant_id;
+    Str     instance_id;                    /* random, from init; names cgroups and node host names */
+    bool    is_dev;                         /* serve --dev: the clock may be shifted */
+} Site;
+
+/* All URLs we emit are made here, so that each carries the client-visible port. Results lie in the arena, without trailing slash. */
+Str site_url(const Site *site, Arena *arena, Str host_labels);                 /* "management" -> "https://management.vaultyard.localhost:8443" */
+Str site_vault_url(const Site *site, Arena *arena, Str vault);                 /* https://<vault>.vault.<domain>:port */
+Str site_vault_resource(const Site *site, Arena *arena);                       /* audience and challenge resource: https://vault.<domain>:port */
+Str site_batch_host(const Site *site, Arena *arena, Str account, Str region);  /* host[:port], no scheme: accountEndpoint */
+Str site_batch_resource(const Site *site, Arena *arena);                       /* https://batch.<domain>:port */
+Str site_authority(const Site *site, Arena *arena);                            /* https://login.<domain>:port/<tenant> */
+/* "host/path" is ours? Splits an object URL of any vault of this site: vault, collection, name, version (absent if none). */
+bool site_split_vault_url(const Site *site, Arena *arena, Str url, Str *vault, Str *collection, Str *name, Str *version, Err *err) MUST_CHECK;
+
+/* An audit record of this request, filled in as far as the request knows. */
+AuditRecord site_audit_record(const Site *site, const Req *req, Str resource_id, int http_status, Str description);

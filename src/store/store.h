@@ -1,0 +1,50 @@
+/* store.h - the durable store: SQLite (WAL, synchronous=FULL) behind calls that PostgreSQL can serve as well.
+ *
+ * One writer thread takes whatever writes are queued, runs each in a savepoint, commits once and wakes all: a call of
+ * store_write returns only when its change is on disk, and nothing is acknowledged before. Reads run on a connection of
+ * the calling thread and see one snapshot. Functions given to store_write must not block on anything but the store,
+ * must not call store_write, and may run again from the start if the database asks for it. */
+#pragma once
+#include "base/arena.h"
+#include "base/buf.h"
+
+typedef struct Store Store;
+typedef struct Txn Txn;                   /* a read snapshot or one caller's part of a write transaction */
+typedef struct Rows Rows;
+
+bool  store_open(const char *path, Store **out, Err *err) MUST_CHECK;    /* creates and migrates; ERR_CONFLICT: in use by another process; ERR_BAD_INPUT: made by a newer version */
+void  store_close(Store *store);                                         /* finishes queued writes, checkpoints */
+
+typedef bool StoreFn(Txn *txn, void *ctx, Err *err);
+bool  store_write(Store *store, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;   /* false: rolled back, nothing changed */
+bool  store_read(Store *store, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;
+
+/* Runs on the writer thread after the commit that contains this transaction (never after a rollback): wake a park, drop a
+ * cache entry. Must be quick. */
+void  txn_after_commit(Txn *txn, void (*fn)(void *ctx, int64_t number), void *ctx, int64_t number);
+
+/* Values bound to ?1, ?2 ... in statements. Statements are string literals: they are cached by address. */
+typedef struct DbVal { enum { DB_NULL_VAL, DB_INT_VAL, DB_TEXT_VAL, DB_BLOB_VAL } kind; int64_t num; Bytes bytes; } DbVal;
+static inline DbVal db_int(int64_t v) { return (DbVal){ .kind = DB_INT_VAL, .num = v }; }
+static inline DbVal db_text(Str v) { return v.ptr ? (DbVal){ .kind = DB_TEXT_VAL, .bytes = bytes_of(v) } : (DbVal){ .kind = DB_NULL_VAL }; }
+static inline DbVal db_blob(Bytes v) { return v.ptr ? (DbVal){ .kind = DB_BLOB_VAL, .bytes = v } : (DbVal){ .kind = DB_NULL_VAL }; }
+static inline DbVal db_null(void) { return (DbVal){ .kind = DB_NULL_VAL }; }
+
+bool  txn_exec_vals(Txn *txn, const char *sql, const DbVal *vals, size_t count, int64_t *changed, Err *err) MUST_CHECK;   /* ERR_CONFLICT on a broken UNIQUE or PRIMARY KEY */
+bool  txn_query_vals(Txn *txn, const char *sql, const DbVal *vals, size_t count, Rows **rows, Err *err) MUST_CHECK;
+#define txn_exec(txn, changed, err, sql, ...) \
+    txn_exec_vals((txn), (sql), (DbVal[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }, sizeof((DbVal[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }) / sizeof(DbVal) - 1, (changed), (err))
+#define txn_query(txn, rows, err, sql, ...) \
+    txn_query_vals((txn), (sql), (DbVal[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }, sizeof((DbVal[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }) / sizeof(DbVal) - 1, (rows), (err))
+
+bool    rows_next(Rows *rows, Err *err);            /* true: on a row; false: at the end (err->code ERR_NONE) or failed: set *err = (Err){0} before the loop and check err->code after it */
+void    rows_free(Rows *rows);                      /* NULL is fine */
+DEFINE_AUTO_FREE(Rows, rows_free)
+bool    row_is_null(Rows *rows, int column);
+int64_t row_int(Rows *rows, int column);
+Str     row_text(Rows *rows, int column);           /* until the next rows_next; str_dup to keep; absent for NULL */
+Bytes   row_blob(Rows *rows, int column);
+
+/* Figures for /metrics. */
+typedef struct StoreStats { int64_t commits, writes, write_failures, queue_depth; } StoreStats;
+StoreStats store_stats(Store *store);
