@@ -1,0 +1,19 @@
+/* keyvault.h - vaults: their Resource Manager type, secrets, keys, certificates that renew themselves, deletion, change feed.
+ *
+ * Opened after Arm and before arm_mount, because it registers its resource type there. The wiring calls, in this order:
+ *     keyvault_open -> keyvault_mount (before http_start and runner_start) -> ... -> runner_stop, http_stop -> keyvault_close.
+ * Everything else about vaults goes over the same HTTP interface that customers have. */
+#pragma once
+#include "access/access.h"
+#include "arm/arm.h"
+#include "identity/identity.h"
+#include "site/site.h"
+
+typedef struct KeyVault KeyVault;
+
+/* Reads the names of all vaults and registers the background kinds ("certificate.issue", "certificate.renew", ...) with site->runner. */
+bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, KeyVault **out, Err *err) MUST_CHECK;
+void keyvault_close(KeyVault *kv);                                            /* NULL is fine */
+
+/* Microsoft.KeyVault on arm_plane() and the data plane on hosts "<vault>.vault.<domain>". */
+bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err) MUST_CHECK;
