@@ -1,0 +1,172 @@
+/* clock.c - real time, object time, and their texts. */
+#include "base/clock.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include "base/arena.h"
+
+struct Clock { _Atomic int64_t offset_ms; };
+
+static int64_t read_ms(clockid_t id)
+{
+    struct timespec now;
+    (void)clock_gettime(id, &now);                 /* cannot fail for these ids */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t real_now_ms(void) { return read_ms(CLOCK_REALTIME); }
+int64_t mono_now_ms(void) { return read_ms(CLOCK_MONOTONIC); }
+
+Clock *clock_new(int64_t offset_ms)
+{
+    Clock *clock = calloc(1, sizeof *clock);
+    if (clock)
+        atomic_init(&clock->offset_ms, offset_ms);
+    return clock;
+}
+
+void clock_free(Clock *clock) { free(clock); }
+int64_t clock_now_ms(const Clock *clock) { return real_now_ms() + atomic_load(&clock->offset_ms); }
+int64_t clock_offset_ms(const Clock *clock) { return atomic_load(&clock->offset_ms); }
+void clock_set_offset(Clock *clock, int64_t offset_ms) { atomic_store(&clock->offset_ms, offset_ms); }
+
+void time_format(int64_t ms, int digits, char *out, size_t out_size)
+{
+    int64_t seconds = ms / 1000, rest = ms % 1000;
+    if (rest < 0) {
+        rest += 1000;
+        seconds--;
+    }
+    time_t whole = (time_t)seconds;
+    struct tm tm;
+    if (!gmtime_r(&whole, &tm)) {
+        (void)snprintf(out, out_size, "0001-01-01T00:00:00Z");
+        return;
+    }
+    char date[40];
+    (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (digits >= 7)
+        (void)snprintf(out, out_size, "%s.%03d0000Z", date, (int)rest);
+    else if (digits > 0)
+        (void)snprintf(out, out_size, "%s.%03dZ", date, (int)rest);
+    else
+        (void)snprintf(out, out_size, "%sZ", date);
+}
+
+Str time_str(Arena *arena, int64_t ms, int digits)
+{
+    char text[48];
+    time_format(ms, digits, text, sizeof text);
+    return str_dup(arena, str_from(text));
+}
+
+/* `count` decimal digits off the front of *rest. */
+static bool take_number(Str *rest, size_t count, int *out)
+{
+    if (rest->len < count)
+        return false;
+    *out = 0;
+    for (size_t i = 0; i < count; i++) {
+        char c = rest->ptr[i];
+        if (c < '0' || c > '9')
+            return false;
+        *out = *out * 10 + (c - '0');
+    }
+    *rest = str_slice(*rest, count, rest->len);
+    return true;
+}
+
+static bool take_char(Str *rest, const char *any_of)
+{
+    if (!rest->len || !rest->ptr[0] || !strchr(any_of, rest->ptr[0]))
+        return false;
+    *rest = str_slice(*rest, 1, rest->len);
+    return true;
+}
+
+static bool take_zone(Str *rest, int64_t *offset_ms)
+{
+    if (take_char(rest, "Zz")) {
+        *offset_ms = 0;
+        return rest->len == 0;
+    }
+    bool east = rest->len && rest->ptr[0] == '+';
+    int hours, minutes;
+    if (!take_char(rest, "+-") || !take_number(rest, 2, &hours) || !take_char(rest, ":") || !take_number(rest, 2, &minutes) ||
+        rest->len || hours > 14 || minutes > 59)
+        return false;
+    *offset_ms = (east ? 1 : -1) * ((int64_t)hours * 60 + minutes) * 60000;
+    return true;
+}
+
+/* Thousandths of a second from ".ddd..."; digits beyond the third are read and dropped. */
+static bool take_fraction(Str *rest, int *ms)
+{
+    *ms = 0;
+    if (!take_char(rest, "."))
+        return true;
+    int digit, seen = 0;
+    for (int weight = 100; take_number(rest, 1, &digit); weight /= 10, seen++)
+        *ms += digit * weight;
+    return seen > 0 && seen <= 9;
+}
+
+bool time_parse(Str text, int64_t *out_ms, Err *err)
+{
+    Str rest = text;
+    struct tm tm = { 0 };
+    int fraction;
+    int64_t offset;
+    bool sound = take_number(&rest, 4, &tm.tm_year) && take_char(&rest, "-") && take_number(&rest, 2, &tm.tm_mon) &&
+                 take_char(&rest, "-") && take_number(&rest, 2, &tm.tm_mday) && take_char(&rest, "Tt ") &&
+                 take_number(&rest, 2, &tm.tm_hour) && take_char(&rest, ":") && take_number(&rest, 2, &tm.tm_min) &&
+                 take_char(&rest, ":") && take_number(&rest, 2, &tm.tm_sec) && take_fraction(&rest, &fraction) &&
+                 take_zone(&rest, &offset);
+    static const int month_days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    sound = sound && tm.tm_mon >= 1 && tm.tm_mon <= 12 && tm.tm_mday >= 1 && tm.tm_mday <= month_days[tm.tm_mon - 1] &&
+            tm.tm_hour <= 23 && tm.tm_min <= 59 && tm.tm_sec <= 60;
+    if (!sound)
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' is not a time such as 2021-03-03T23:12:23Z", STR_ARG(str_slice(text, 0, 40)));
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    *out_ms = (int64_t)timegm(&tm) * 1000 + fraction - offset;
+    return true;
+}
+
+bool duration_parse_iso(Str text, int64_t *out_ms, Err *err)
+{
+    static const struct { char unit; bool in_time; int64_t ms; } units[] = {
+        { 'W', false, 7 * 86400000LL }, { 'D', false, 86400000LL }, { 'H', true, 3600000LL }, { 'M', true, 60000LL }, { 'S', true, 1000LL },
+    };
+    Str rest = text;
+    int64_t total = 0;
+    size_t next = 0;                                /* units come in this order, each at most once */
+    bool in_time = false, any = false, sound = take_char(&rest, "P");
+    while (sound && rest.len) {
+        if (!in_time && take_char(&rest, "T")) {
+            in_time = true;
+            sound = rest.len > 0;
+            continue;
+        }
+        int64_t number = 0;
+        int digit, digits = 0, fraction = 0;
+        while (digits < 9 && take_number(&rest, 1, &digit)) {
+            number = number * 10 + digit;
+            digits++;
+        }
+        sound = digits > 0 && take_fraction(&rest, &fraction) && rest.len;
+        while (sound && next < COUNT_OF(units) && (units[next].unit != rest.ptr[0] || units[next].in_time != in_time))
+            next++;
+        sound = sound && next < COUNT_OF(units) && (!fraction || units[next].unit == 'S');
+        if (sound) {
+            total += number * units[next++].ms + fraction;
+            rest = str_slice(rest, 1, rest.len);
+            any = true;
+        }
+    }
+    if (!sound || !any)
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' is not a duration such as PT15M or P90D", STR_ARG(str_slice(text, 0, 40)));
+    *out_ms = total;
+    return true;
+}

@@ -1,0 +1,82 @@
+/* err.c - filling in an Err, and the one place where kinds become HTTP statuses. */
+#include "base/err.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void err_fill(Err *err, ErrCode code, const char *name, const char *inner, const char *fmt, va_list args)
+{
+    *err = (Err){ .code = code, .name = name, .inner = inner };
+    (void)vsnprintf(err->text, sizeof err->text, fmt, args);     /* a cut sentence is still a sentence */
+}
+
+bool err_set(Err *err, ErrCode code, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    err_fill(err, code, NULL, NULL, fmt, args);
+    va_end(args);
+    return false;
+}
+
+bool err_named(Err *err, ErrCode code, const char *name, const char *inner, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    err_fill(err, code, name, inner, fmt, args);
+    va_end(args);
+    return false;
+}
+
+bool err_field(Err *err, const char *field, const char *fmt, ...)
+{
+    char target[sizeof err->target];
+    (void)snprintf(target, sizeof target, "%s", field);          /* field may lie in *err */
+    va_list args;
+    va_start(args, fmt);
+    err_fill(err, ERR_BAD_INPUT, NULL, NULL, fmt, args);
+    va_end(args);
+    memcpy(err->target, target, sizeof target);
+    return false;
+}
+
+bool err_errno(Err *err, const char *fmt, ...)
+{
+    int number = errno;
+    va_list args;
+    va_start(args, fmt);
+    err_fill(err, ERR_INTERNAL, NULL, NULL, fmt, args);
+    va_end(args);
+    size_t len = strlen(err->text);
+    char reason[128];
+    (void)snprintf(err->text + len, sizeof err->text - len, ": %s", strerror_r(number, reason, sizeof reason));
+    return false;
+}
+
+bool err_too_big(Err *err)
+{
+    return err_set(err, ERR_TOO_LARGE, "the request needs more memory than one request may use; send less at once");
+}
+
+int err_http_status(ErrCode code)
+{
+    switch (code) {
+    case ERR_NONE:            return 0;
+    case ERR_BAD_INPUT:       return 400;
+    case ERR_UNAUTHENTICATED: return 401;
+    case ERR_DENIED:          return 403;
+    case ERR_NOT_FOUND:       return 404;
+    case ERR_BAD_METHOD:      return 405;
+    case ERR_CONFLICT:        return 409;
+    case ERR_LENGTH_REQUIRED: return 411;
+    case ERR_PRECONDITION:    return 412;
+    case ERR_TOO_LARGE:       return 413;
+    case ERR_BAD_RANGE:       return 416;
+    case ERR_THROTTLED:       return 429;
+    case ERR_INTERNAL:        return 500;
+    case ERR_NOT_BUILT:       return 501;
+    case ERR_UNAVAILABLE:     return 503;
+    }
+    return 500;
+}
