@@ -14,6 +14,9 @@ void arm_close(Arm *arm);
 bool arm_mount(Arm *arm, HttpServer *server, Err *err) MUST_CHECK;            /* its own routes and access_routes */
 const Plane *arm_plane(const Arm *arm);
 
+/* `vaultyard init`: the first subscription, within the caller's transaction; *subscription_id is its new GUID. */
+bool arm_bootstrap(Site *site, Txn *txn, Arena *arena, Str display_name, Str *subscription_id, Err *err) MUST_CHECK;
+
 typedef struct ArmId { Str subscription, group, provider, type, name, sub_type, sub_name; } ArmId;   /* absent parts are absent Strs; one level of sub-resource */
 bool arm_id_parse(Arena *arena, Str id, ArmId *out, Err *err) MUST_CHECK;     /* ERR_BAD_INPUT "LinkedInvalidPropertyId" words */
 Str  arm_id_of_request(const Req *req, Str provider_and_type, Str name);      /* canonical: /subscriptions/S/resourceGroups/G/providers/<provider_and_type>/<name> from the request's {subscriptionId} and {resourceGroupName} */
@@ -22,11 +25,27 @@ Str  arm_id_of_request(const Req *req, Str provider_and_type, Str name);      /*
 bool arm_require_group(Arm *arm, Txn *txn, Arena *arena, Str subscription, Str group, Str *stored_group, Err *err) MUST_CHECK;
 
 typedef struct ArmResource { Str id, type, name, subscription, group, location; Str tags_json; } ArmResource;   /* tags_json: "{}" or absent */
-bool arm_register(Arm *arm, Txn *txn, const ArmResource *resource, Err *err) MUST_CHECK;       /* insert or update */
+bool arm_register(Arm *arm, Txn *txn, const ArmResource *resource, Err *err) MUST_CHECK;       /* insert or update; ERR_CONFLICT ResourceGroupBeingDeleted */
 bool arm_unregister(Arm *arm, Txn *txn, Str id, Err *err) MUST_CHECK;                          /* its role assignments go too */
+bool arm_resource_find(Arm *arm, Txn *txn, Arena *arena, Str id, ArmResource *out, bool *found, Err *err) MUST_CHECK;
+
+/* The tags member of a body: an object of strings, at most 50 (ERR_BAD_INPUT names the tag). *tags_json is "{}" when it is absent or null. */
+bool arm_tags_check(Arena *arena, const JsonVal *tags, Str *tags_json, Err *err) MUST_CHECK;
+
+/* The audit record of a write, in its own transaction, named by the route's action. After the commit set req->audited. */
+bool arm_audit(Arm *arm, Txn *txn, const Req *req, Str resource_id, int http_status, Err *err) MUST_CHECK;
+
+/* Lists come in pages ordered by a key: `after` is the last key of the page before (absent on the first), from $skiptoken; limit is $top, cut to
+ * `limit_max`. ERR_BAD_INPUT on a $top that is no positive number or a foreign $skiptoken. */
+typedef struct ArmPage { Str after; int64_t limit; } ArmPage;
+bool arm_page_read(const Req *req, int64_t limit_max, ArmPage *out, Err *err) MUST_CHECK;
+void arm_page_next(Arm *arm, const Req *req, JsonWriter *w, Str last_key);                     /* writes member nextLink: call it when more rows follow */
 /* Deleting a group deletes each resource by its type's function, from the background runner; must be idempotent. Before arm_mount. */
 typedef bool ArmDeleteFn(void *ctx, Arena *arena, Str resource_id, Err *err);
 void arm_on_delete(Arm *arm, const char *type, ArmDeleteFn *fn, void *ctx);
+
+/* After the development clock moved (its offset is on disk and set), before that request is answered; any thread, must be quick. Before arm_mount. */
+void arm_on_clock(Arm *arm, void (*fn)(void *ctx), void *ctx);
 
 /* "West US 2" and "westus2" are one location; answers the short form. Any word is a location here: machines are the user's own. */
 Str  arm_location_normal(Arena *arena, Str location);
