@@ -1,0 +1,22 @@
+/* schema.c - the order of the migrations. How to add a table: schema.h. */
+#include "store/schema.h"
+#include "base/attr.h"
+
+static const char *const *const migration_1[] = {
+    schema_store_1,
+    schema_audit_1,
+    schema_runner_1,
+    schema_identity_1,
+    schema_access_1,
+    schema_arm_1,
+    schema_managedidentity_1,
+    schema_keyvault_1,
+    schema_batch_1,
+    0
+};
+
+const char *const *const *const schema_migrations[] = {
+    migration_1,
+};
+
+const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -1,0 +1,7 @@
+/* schema_managedidentity.c - tables of managedidentity. How to add one: schema.h. */
+#include <stddef.h>
+#include "store/schema.h"
+
+const char *const schema_managedidentity_1[] = {
+    NULL
+};
