@@ -22,11 +22,14 @@ const JsonVal *json_get_nocase(const JsonVal *object, const char *name);     /* 
 const JsonVal *json_path(const JsonVal *object, const char *dotted);         /* "properties.sku.name" */
 size_t         json_count(const JsonVal *v);                                 /* items or members */
 const JsonVal *json_at(const JsonVal *array, size_t index);
-const JsonVal *json_member(const JsonVal *object, size_t index, Str *name);  /* in the order of the text; O(1) amortised when walked in order */
+const JsonVal *json_member(const JsonVal *object, size_t index, Str *name);  /* in the order of the text; NULL past the end. For long objects walk instead */
 Str            json_str(const JsonVal *v);                                   /* absent Str if not a string */
 int64_t        json_int(const JsonVal *v, int64_t otherwise);
-double         json_real(const JsonVal *v, double otherwise);                /* integers too */
+double         json_number(const JsonVal *v, double otherwise);                /* integers too */
 bool           json_bool(const JsonVal *v, bool otherwise);
+/* Members one after the other: JsonWalk walk = { .object = v };  while (json_walk(&walk, &name, &value)) ... */
+typedef struct JsonWalk { const JsonVal *object; void *at; bool begun; } JsonWalk;
+bool           json_walk(JsonWalk *walk, Str *name, const JsonVal **value);
 const char    *json_kind_name(JsonKind kind);                                /* "a string", "an object", ... for messages */
 
 /* Reading into a struct: the kind comes from the member's type, so they cannot disagree.

@@ -1,0 +1,12 @@
+/* cm.h - cmocka with what it wants included first. */
+#pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "base/str.h"
+
+/* Two texts are equal; prints both when not. */
+#define assert_str(actual, wanted) do { Str a_ = (actual), w_ = str_from(wanted); \
+    if (!str_eq(a_, w_)) fail_msg("got '" STR_FMT "', wanted '" STR_FMT "'", STR_ARG(a_), STR_ARG(w_)); } while (0)
