@@ -1,0 +1,94 @@
+#include "../cm.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/secret.h"
+
+static char dir[] = "/tmp/vaultyard-file-XXXXXX";
+static const char *in_dir(const char *name)
+{
+    static char path[256];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void test_replace_and_read_back(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    Str text;
+    Err err = { 0 };
+    assert_true(file_replace(in_dir("a"), bytes_of(STR("one")), 0640, (uid_t)-1, (gid_t)-1, &err));
+    assert_true(file_replace(in_dir("a"), bytes_of(STR("two")), 0600, (uid_t)-1, (gid_t)-1, &err));
+    assert_true(file_read(arena, in_dir("a"), 100, &text, &err));
+    assert_str(text, "two");
+    struct stat st;
+    assert_int_equal(stat(in_dir("a"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void test_read_refuses_absent_and_large(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    Str text;
+    Err err = { 0 };
+    assert_false(file_read(arena, in_dir("none"), 100, &text, &err));
+    assert_int_equal(err.code, ERR_NOT_FOUND);
+    assert_true(file_replace(in_dir("b"), bytes_of(STR("12345")), 0600, (uid_t)-1, (gid_t)-1, &err));
+    assert_false(file_read(arena, in_dir("b"), 4, &text, &err));
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    assert_true(file_read(arena, "/proc/self/status", 1 << 16, &text, &err) && text.len > 0);
+}
+
+static void test_a_failed_replace_leaves_the_old_file(void **state)
+{
+    (void)state;
+    Err err = { 0 };
+    assert_true(dir_make(in_dir("d/e/f"), 0755, &err));
+    assert_false(file_replace(in_dir("d"), bytes_of(STR("x")), 0600, (uid_t)-1, (gid_t)-1, &err));
+    assert_int_equal(access(in_dir("d/e/f"), F_OK), 0);
+}
+
+static void test_remove_tree_does_not_follow_links(void **state)
+{
+    (void)state;
+    Err err = { 0 };
+    assert_true(dir_make(in_dir("keep"), 0755, &err));
+    assert_true(file_replace(in_dir("keep/file"), bytes_of(STR("x")), 0600, (uid_t)-1, (gid_t)-1, &err));
+    assert_true(dir_make(in_dir("tree/sub"), 0755, &err));
+    char target[256];
+    (void)snprintf(target, sizeof target, "%s", in_dir("keep"));
+    assert_int_equal(symlink(target, in_dir("tree/sub/link")), 0);
+    assert_true(dir_remove_tree(in_dir("tree"), &err));
+    assert_int_not_equal(access(in_dir("tree"), F_OK), 0);
+    assert_int_equal(access(in_dir("keep/file"), F_OK), 0);
+    assert_true(dir_remove_tree(in_dir("tree"), &err));
+}
+
+static void test_secrets_compare_and_shrink(void **state)
+{
+    (void)state;
+    AUTO(secret_free_auto) Secret *secret = secret_copy(bytes_of(STR("password")));
+    assert_true(secret_equal(secret_bytes(secret), bytes_of(STR("password"))));
+    assert_false(secret_equal(secret_bytes(secret), bytes_of(STR("passwore"))));
+    secret_truncate(secret, 4);
+    assert_true(secret_equal(secret_bytes(secret), bytes_of(STR("pass"))));
+}
+
+static int make_dir(void **state) { (void)state; return mkdtemp(dir) ? 0 : -1; }
+static int drop_dir(void **state) { (void)state; Err err = { 0 }; return dir_remove_tree(dir, &err) ? 0 : -1; }
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_replace_and_read_back),
+        cmocka_unit_test(test_read_refuses_absent_and_large),
+        cmocka_unit_test(test_a_failed_replace_leaves_the_old_file),
+        cmocka_unit_test(test_remove_tree_does_not_follow_links),
+        cmocka_unit_test(test_secrets_compare_and_shrink),
+    };
+    return cmocka_run_group_tests(tests, make_dir, drop_dir);
+}
