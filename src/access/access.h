@@ -2,25 +2,26 @@
  *
  * Deny by default. Built-in roles are data (access/roles.c). Scopes compare without case; an assignment covers its scope and all below. */
 #pragma once
-#include "identity/identity.h"
+#include "site/site.h"
 
 typedef struct Access Access;
 
-/* Also gives identity its directory rule: who may assign roles at some subscription may create applications. */
-bool access_open(Site *site, Identity *identity, Access **out, Err *err) MUST_CHECK;
-void access_close(Access *access);                                            /* before identity_close; NULL is fine */
+bool access_open(Site *site, Access **out, Err *err) MUST_CHECK;
+void access_close(Access *access);
 
 typedef struct Decision { bool allowed; char why[256]; } Decision;            /* why: the assignment or policy that allowed, or what is missing */
 /* `action` is a control-plane action ("Microsoft.KeyVault/vaults/write") or, with is_data, a data action. */
 bool access_decide(Access *access, Arena *arena, Str object_id, Str action, bool is_data, Str scope, Decision *out, Err *err) MUST_CHECK;
-/* The same as a refusal: ERR_DENIED "AuthorizationFailed" in ARM's words. */
+/* Is any role assigned to it at `scope` or below? (Lists show such callers what they may read; decided item by item.) */
+bool access_has_below(Access *access, Arena *arena, Str object_id, Str scope, bool *any, Err *err) MUST_CHECK;
+/* access_decide as a refusal: ERR_DENIED "AuthorizationFailed" in ARM's words. */
 bool access_require(Access *access, Arena *arena, const Caller *caller, Str action, Str scope, Err *err) MUST_CHECK;
 
 bool access_assign(Access *access, Txn *txn, Arena *arena, Str scope, Str principal_id, Str role_guid, Str name_guid, Err *err) MUST_CHECK;   /* name_guid absent: a new one; ERR_CONFLICT RoleAssignmentExists */
 bool access_drop_scope(Access *access, Txn *txn, Str scope, Err *err) MUST_CHECK;              /* the resource went away: its assignments too */
 bool access_drop_principal(Access *access, Txn *txn, Str principal_id, Err *err) MUST_CHECK;
 
-/* Routes of Microsoft.Authorization, to be mounted on the Resource Manager plane by arm/ with the Access as their ctx. */
+/* Routes of Microsoft.Authorization, to be mounted on the Resource Manager plane by arm/. */
 extern const Route access_routes[];
 extern const size_t access_route_count;
 

@@ -49,6 +49,8 @@ void arm_on_clock(Arm *arm, void (*fn)(void *ctx), void *ctx);
 
 /* "West US 2" and "westus2" are one location; answers the short form. Any word is a location here: machines are the user's own. */
 Str  arm_location_normal(Arena *arena, Str location);
+/* The same for the location of a body: ERR_BAD_INPUT LocationRequired when absent or empty, LocationNotAvailableForResourceType when it cannot be a label of a host name. */
+bool arm_location_check(Arena *arena, Str location, Str *normal, Err *err) MUST_CHECK;
 
 /* Long-running answers: 202 with Location (and Retry-After) that clients poll until the operation is done, then `final_status` with final_body. */
 bool arm_operation_start(Arm *arm, Txn *txn, Arena *arena, Str subject_id, Str *operation_id, Err *err) MUST_CHECK;
