@@ -2,12 +2,13 @@
  *
  * Deny by default. Built-in roles are data (access/roles.c). Scopes compare without case; an assignment covers its scope and all below. */
 #pragma once
-#include "site/site.h"
+#include "identity/identity.h"
 
 typedef struct Access Access;
 
-bool access_open(Site *site, Access **out, Err *err) MUST_CHECK;
-void access_close(Access *access);
+/* Also gives identity its directory rule: who may assign roles at some subscription may create applications. */
+bool access_open(Site *site, Identity *identity, Access **out, Err *err) MUST_CHECK;
+void access_close(Access *access);                                            /* before identity_close; NULL is fine */
 
 typedef struct Decision { bool allowed; char why[256]; } Decision;            /* why: the assignment or policy that allowed, or what is missing */
 /* `action` is a control-plane action ("Microsoft.KeyVault/vaults/write") or, with is_data, a data action. */
@@ -21,7 +22,7 @@ bool access_assign(Access *access, Txn *txn, Arena *arena, Str scope, Str princi
 bool access_drop_scope(Access *access, Txn *txn, Str scope, Err *err) MUST_CHECK;              /* the resource went away: its assignments too */
 bool access_drop_principal(Access *access, Txn *txn, Str principal_id, Err *err) MUST_CHECK;
 
-/* Routes of Microsoft.Authorization, to be mounted on the Resource Manager plane by arm/. */
+/* Routes of Microsoft.Authorization, to be mounted on the Resource Manager plane by arm/ with the Access as their ctx. */
 extern const Route access_routes[];
 extern const size_t access_route_count;
 

@@ -28,7 +28,7 @@ typedef struct Err {
     ErrCode code;
     const char *name;       /* the service's code, e.g. "SecretNotFound"; static; NULL: the plane's default for `code` */
     const char *inner;      /* Key Vault's innererror.code; static; NULL: none */
-    char target[96];        /* the field or parameter at fault; "" if none */
+    char target[128];       /* the field or parameter at fault; "" if none */
     char text[640];         /* one sentence for a person: what is wrong and what mends it */
 } Err;
 

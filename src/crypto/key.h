@@ -34,10 +34,13 @@ bool    key_spec_parse(Str kty, int64_t bits, Str crv, KeySpec *out, Err *err) M
 typedef struct KeyPublic { KeyKind kind; Bytes n, e; Bytes x, y; KeyCurve curve; } KeyPublic;
 bool    key_public(Arena *arena, const KeyRef *key, KeyPublic *out, Err *err) MUST_CHECK;
 bool    key_from_public(const KeyPublic *parts, KeyRef **out, Err *err) MUST_CHECK;
+bool    key_thumbprint(const KeyRef *key, uint8_t out[32], Err *err) MUST_CHECK;  /* SHA-256 of the JWK's required members (RFC 7638) */
 Str     key_curve_name(KeyCurve curve);                                           /* "P-256"; absent for CURVE_NONE */
 KeyCurve key_curve_parse(Str name);                                               /* CURVE_NONE if unknown; also "secp256k1" style "SECP256K1" */
 
 bool    sign_alg_parse(Str name, SignAlg *out);                                   /* "RS256" ... */
+Str     sign_alg_name(SignAlg alg);
+bool    sign_alg_fits(SignAlg alg, KeySpec spec);                                 /* RSA algorithms any RSA key, ES256 only P-256, ... */
 size_t  sign_alg_digest_size(SignAlg alg);                                        /* 32, 48 or 64 */
 bool    key_sign_digest(const KeyRef *key, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err) MUST_CHECK;
 bool    key_verify_digest(const KeyRef *key, SignAlg alg, Bytes digest, Bytes signature, bool *valid, Err *err) MUST_CHECK;  /* a malformed signature is valid = false */

@@ -36,8 +36,9 @@ Str site_vault_resource(const Site *site, Arena *arena);                       /
 Str site_batch_host(const Site *site, Arena *arena, Str account, Str region);  /* host[:port], no scheme: accountEndpoint */
 Str site_batch_resource(const Site *site, Arena *arena);                       /* https://batch.<domain>:port */
 Str site_authority(const Site *site, Arena *arena);                            /* https://login.<domain>:port/<tenant> */
-/* "host/path" is ours? Splits an object URL of any vault of this site: vault, collection, name, version (absent if none). */
+/* Splits an object URL of any vault of this site: vault and collection in lower case, name and version (absent if none) as written.
+ * ERR_BAD_INPUT: not https, a foreign host, no object. Any port is taken: stored identifiers outlive a change of port. */
 bool site_split_vault_url(const Site *site, Arena *arena, Str url, Str *vault, Str *collection, Str *name, Str *version, Err *err) MUST_CHECK;
 
-/* An audit record of this request, filled in as far as the request knows. */
+/* An audit record of this request, filled in as far as the request knows. resource_id absent: the tenant ("/tenants/<id>"). */
 AuditRecord site_audit_record(const Site *site, const Req *req, Str resource_id, int http_status, Str description);

@@ -26,7 +26,7 @@
  *     or with a single INTEGER PRIMARY KEY ends in ") STRICT" alone.
  *   - No COLLATE: keys that compare without case are stored in lower case. No AUTOINCREMENT, triggers, views, defaults
  *     that call functions. "ON CONFLICT (..) DO UPDATE" and "RETURNING" are fine in statements, "INSERT OR ..." is not.
- *   - Foreign keys are enforced; the table referred to may be in another file of the same migration.
+ *   - Foreign keys are enforced at the statement, never DEFERRABLE (one caller's breach would fail the whole commit); the table referred to may be in another file of the same migration.
  *   - Table names begin with the subject's word (kv_secret, arm_resource), so owners are plain. */
 #pragma once
 #include <stdint.h>

@@ -1,0 +1,26 @@
+/* key_own.h - private to crypto/: what is inside a KeyRef. */
+#pragma once
+#include <stdatomic.h>
+#include "crypto/key.h"
+#include "crypto/openssl.h"
+
+enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096 };
+
+struct KeyRef {
+    atomic_uint users;
+    EVP_PKEY   *pkey;           /* never changed after it is made, so threads may share it; contexts are made for each use */
+    KeySpec     spec;
+    bool        is_private;
+};
+
+/* Takes over pkey, also when it fails. ERR_BAD_INPUT: a kind, size or curve we do not serve, described as `what`. */
+bool key_adopt(EVP_PKEY *pkey, bool is_private, const char *what, KeyRef **out, Err *err) MUST_CHECK;
+
+/* PKCS#1 or SEC1, as older PEM files have them; key_from_pkcs8 for the standard form. */
+bool key_from_traditional(KeyKind kind, Bytes der, KeyRef **out, Err *err) MUST_CHECK;
+
+/* True if the private numbers belong to the public ones. For keys from outside: a signature is made and checked. */
+bool key_is_consistent(const KeyRef *key);
+
+size_t key_curve_bytes(KeyCurve curve);         /* width of one coordinate: 32, 48, 66, 32 */
+const char *key_curve_group(KeyCurve curve);    /* OpenSSL's name of the group */

@@ -1,0 +1,128 @@
+/* site.c - the URLs of a site, and the audit record of a request. */
+#include "site/site.h"
+
+/* "vault.<domain>:8443", or without the port when it is the one that https implies. */
+static Str host_of(const Site *site, Arena *arena, Str labels)
+{
+    const char *dot = labels.len ? "." : "";
+    if (site->names.port == 443)
+        return str_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(labels), dot, STR_ARG(site->names.domain));
+    return str_printf(arena, STR_FMT "%s" STR_FMT ":%d", STR_ARG(labels), dot, STR_ARG(site->names.domain), site->names.port);
+}
+
+Str site_url(const Site *site, Arena *arena, Str host_labels)
+{
+    Str host = host_of(site, arena, host_labels);
+    return str_printf(arena, "https://" STR_FMT, STR_ARG(host));
+}
+
+Str site_vault_url(const Site *site, Arena *arena, Str vault)
+{
+    Str labels = str_printf(arena, STR_FMT ".vault", STR_ARG(vault));
+    return site_url(site, arena, labels);
+}
+
+Str site_vault_resource(const Site *site, Arena *arena)
+{
+    return site_url(site, arena, STR("vault"));
+}
+
+Str site_batch_host(const Site *site, Arena *arena, Str account, Str region)
+{
+    Str labels = str_printf(arena, STR_FMT "." STR_FMT ".batch", STR_ARG(account), STR_ARG(region));
+    return host_of(site, arena, labels);
+}
+
+Str site_batch_resource(const Site *site, Arena *arena)
+{
+    return site_url(site, arena, STR("batch"));
+}
+
+Str site_authority(const Site *site, Arena *arena)
+{
+    Str login = site_url(site, arena, STR("login"));
+    return str_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(login), STR_ARG(site->tenant_id));
+}
+
+static bool port_is_sound(Str text)
+{
+    int64_t port;
+    Err ignored = { 0 };                           /* the caller words its own refusal */
+    return str_to_int64(text, 1, 65535, &port, &ignored);
+}
+
+/* The label before ".vault.<domain>"; false when the host is another one. */
+static bool vault_of_host(const Site *site, Str host, Str *vault)
+{
+    Str rest = host;
+    Str label = str_cut(&rest, '.');
+    Str plane = str_cut(&rest, '.');
+    if (label.len == 0 || !str_eq_nocase(plane, STR("vault")) || !str_eq_nocase(rest, site->names.domain))
+        return false;
+    *vault = label;
+    return true;
+}
+
+bool site_split_vault_url(const Site *site, Arena *arena, Str url, Str *vault, Str *collection, Str *name, Str *version, Err *err)
+{
+    Str scheme = STR("https://");
+    if (!str_starts_nocase(url, scheme))
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' is no https:// URL of a vault", STR_ARG(url));
+
+    Str rest = str_slice(url, scheme.len, url.len);
+    Str authority = str_cut(&rest, '/');
+    Str port = authority;
+    Str host = str_cut(&port, ':');
+    Str label;
+    if (!vault_of_host(site, host, &label))
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' names no vault of this site: the host must be <vault>.vault." STR_FMT,
+                       STR_ARG(url), STR_ARG(site->names.domain));
+    /* Stored identifiers outlive a change of port, so any port that could be one is taken. */
+    if (port.ptr && !port_is_sound(port))
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' has no valid port", STR_ARG(url));
+
+    Str parts[3] = { STR_NONE, STR_NONE, STR_NONE };
+    size_t count = 0;
+    while (rest.ptr) {
+        Str part = str_cut(&rest, '/');
+        if (part.len == 0 && (!rest.ptr || rest.len == 0))
+            break;                                 /* clients end their URLs with a slash or with an empty version */
+        if (part.len == 0 || count == COUNT_OF(parts))
+            return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' is no object of a vault: expected /<collection>/<name>[/<version>]", STR_ARG(url));
+        parts[count++] = part;
+    }
+    if (count < 2)
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' names no object: expected /<collection>/<name>[/<version>]", STR_ARG(url));
+
+    Str lower_vault = str_lower(arena, label), lower_collection = str_lower(arena, parts[0]);
+    if (!arena_ok(arena))
+        return err_too_big(err);
+    *vault = lower_vault;
+    *collection = lower_collection;
+    *name = parts[1];
+    *version = parts[2];
+    return true;
+}
+
+AuditRecord site_audit_record(const Site *site, const Req *req, Str resource_id, int http_status, Str description)
+{
+    const Caller *caller = req->caller;
+    bool has_query = req->query.len > 0;
+    return (AuditRecord){
+        .time_ms = real_now_ms(),                  /* evidence keeps real time, whatever a development clock says */
+        .resource_id = resource_id.ptr ? resource_id : str_printf(req->arena, "/tenants/" STR_FMT, STR_ARG(site->tenant_id)),
+        .operation = req->route ? str_from(req->route->operation) : STR_NONE,
+        .category = STR("AuditEvent"),
+        .http_status = http_status,
+        .result_description = description,
+        .duration_ms = mono_now_ms() - req->started_mono_ms,
+        .caller_ip = req->client_ip,
+        .correlation_id = req->client_request_id.ptr ? req->client_request_id : req->request_id,
+        .caller_object_id = caller ? caller->object_id : STR_NONE,
+        .caller_app_id = caller ? caller->app_id : STR_NONE,
+        .caller_tenant_id = caller ? caller->tenant_id : STR_NONE,
+        .client_info = req->user_agent,
+        .request_uri = str_printf(req->arena, "https://" STR_FMT STR_FMT "%s" STR_FMT, STR_ARG(req->host), STR_ARG(req->path),
+                                  has_query ? "?" : "", STR_ARG(req->query)),
+    };
+}
