@@ -1,0 +1,247 @@
+/* fetch.c - challenge, token, secret. */
+#include "certs/fetch.h"
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/encode.h"
+
+enum { TOKEN_MAX_BYTES = 16 * 1024, TOKENS_MAX = 8, TOKEN_SPARE_MS = 5 * 60 * 1000 };
+
+typedef struct Token { char resource[256]; Secret *text; int64_t until_ms; } Token;
+
+struct Fetcher {
+    HttpClient *vault;              /* HTTPS to vaults */
+    HttpClient *msi;                /* plain HTTP to the metadata address */
+    Token tokens[TOKENS_MAX];       /* one a resource: vaults of one cloud share theirs */
+};
+
+bool fetcher_new(const char *ca_file, Fetcher **out, Err *err)
+{
+    Fetcher *fetcher = calloc(1, sizeof *fetcher);
+    if (!fetcher)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    HttpClientConfig vault = { .ca_file = ca_file, .user_agent = "vaultyard-certs/" VAULTYARD_VERSION, .timeout_ms = 30000, .reply_max_bytes = 256 * 1024 };
+    HttpClientConfig msi = { .user_agent = vault.user_agent, .connect_timeout_ms = 5000, .timeout_ms = 30000, .reply_max_bytes = 64 * 1024 };
+    if (!http_client_new(&vault, &fetcher->vault, err) || !http_client_new(&msi, &fetcher->msi, err)) {
+        fetcher_free(fetcher);
+        return false;
+    }
+    *out = fetcher;
+    return true;
+}
+
+void fetcher_free(Fetcher *fetcher)
+{
+    if (!fetcher)
+        return;
+    for (size_t i = 0; i < TOKENS_MAX; i++)
+        secret_free(fetcher->tokens[i].text);
+    http_client_free(fetcher->vault);
+    http_client_free(fetcher->msi);
+    free(fetcher);
+}
+
+void fetched_done(Fetched *fetched) { bundle_done(&fetched->bundle); }
+
+/* The value of name="..." in a WWW-Authenticate header. */
+static Str challenge_value(Str header, Str name)
+{
+    size_t at;
+    while (str_find(header, name, &at)) {
+        Str rest = str_slice(header, at + name.len, header.len);
+        if (str_starts(rest, STR("=\""))) {
+            rest = str_slice(rest, 2, rest.len);
+            return str_cut(&rest, '"');
+        }
+        header = rest;
+    }
+    return STR_NONE;
+}
+
+static Str identity_name(Arena *arena, const CertSettings *settings)
+{
+    if (settings->msi_client_id.len)
+        return str_printf(arena, "the identity with client id " STR_FMT, STR_ARG(settings->msi_client_id));
+    if (settings->msi_object_id.len)
+        return str_printf(arena, "the identity with object id " STR_FMT, STR_ARG(settings->msi_object_id));
+    return STR("the machine's managed identity");
+}
+
+static Token *token_slot(Fetcher *fetcher, Str resource)
+{
+    Token *oldest = &fetcher->tokens[0];
+    for (size_t i = 0; i < TOKENS_MAX; i++) {
+        Token *token = &fetcher->tokens[i];
+        if (token->text && str_eq(str_from(token->resource), resource))
+            return token;
+        if (token->until_ms < oldest->until_ms)
+            oldest = token;
+    }
+    secret_free(oldest->text);
+    *oldest = (Token){ 0 };
+    return oldest;
+}
+
+static bool token_keep(Token *token, Arena *arena, Str resource, const JsonVal *answer, Err *err)
+{
+    Str text = json_str(json_get(answer, "access_token"));
+    const JsonVal *expires = json_get(answer, "expires_in");
+    int64_t seconds = json_int(expires, 0);
+    Err ignored;
+    if (!text.len || text.len > TOKEN_MAX_BYTES || resource.len >= sizeof token->resource ||
+        (json_kind(expires) == JSON_STR && !str_to_int64(json_str(expires), 0, INT32_MAX, &seconds, &ignored)))
+        return err_set(err, ERR_UNAVAILABLE, "the metadata address answered something that is no token");
+    (void)arena;
+    secret_free(token->text);
+    token->text = secret_copy(bytes_of(text));
+    if (!token->text)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    memcpy(token->resource, resource.ptr, resource.len);
+    token->resource[resource.len] = '\0';
+    token->until_ms = real_now_ms() + seconds * 1000;
+    return true;
+}
+
+static bool token_get(Fetcher *fetcher, Arena *arena, const CertSettings *settings, Str resource, Token **out, Err *err)
+{
+    Token *token = token_slot(fetcher, resource);
+    *out = token;
+    if (token->text && token->until_ms - TOKEN_SPARE_MS > real_now_ms())
+        return true;
+    Str url = str_printf(arena, STR_FMT "?api-version=2018-02-01&resource=" STR_FMT, STR_ARG(settings->msi_endpoint),
+                         STR_ARG(percent_encode(arena, resource)));
+    if (settings->msi_client_id.len)
+        url = str_printf(arena, STR_FMT "&client_id=" STR_FMT, STR_ARG(url), STR_ARG(percent_encode(arena, settings->msi_client_id)));
+    else if (settings->msi_object_id.len)
+        url = str_printf(arena, STR_FMT "&object_id=" STR_FMT, STR_ARG(url), STR_ARG(percent_encode(arena, settings->msi_object_id)));
+    HttpHeader headers[] = { { "Metadata", STR("true") } };
+    HttpAnswer answer;
+    const JsonVal *body = NULL;
+    if (!http_call(fetcher->msi, arena, &(HttpCall){ .method = "GET", .url = url, .headers = headers, .header_count = 1 }, &answer, err))
+        return false;
+    Err ignored;
+    if (!json_parse(arena, answer.body, JSON_STRICT, &body, &ignored))
+        body = NULL;
+    if (answer.status != 200) {
+        Str why = json_str(json_get(body, "error_description"));
+        return err_set(err, ERR_DENIED, STR_FMT " got no token from " STR_FMT " (status %d: " STR_FMT "); assign it to the pool or correct authenticationSettings.msiClientId",
+                       STR_ARG(identity_name(arena, settings)), STR_ARG(settings->msi_endpoint), answer.status, STR_ARG(why));
+    }
+    return token_keep(token, arena, resource, body, err);
+}
+
+static bool secret_call(Fetcher *fetcher, Arena *arena, Str url, const Token *token, HttpAnswer *out, Err *err)
+{
+    HttpHeader headers[] = { { "Accept", STR("application/json") }, { "Authorization", STR_NONE } };
+    if (token)
+        headers[1].value = str_printf(arena, "Bearer " STR_FMT, STR_ARG(str_of(secret_bytes(token->text))));
+    HttpCall call = { .method = "GET", .url = url, .headers = headers, .header_count = token ? 2 : 1 };
+    bool done = http_call(fetcher->vault, arena, &call, out, err);
+    secret_wipe((void *)headers[1].value.ptr, headers[1].value.len);
+    return done;
+}
+
+/* What the vault refused, in words that name the identity and the cure. */
+static bool refused(Arena *arena, const CertSettings *settings, const Observed *observed, const HttpAnswer *answer, Err *err)
+{
+    const JsonVal *body = NULL;
+    Err ignored;
+    if (!json_parse(arena, answer->body, JSON_STRICT, &body, &ignored))
+        body = NULL;
+    Str message = json_str(json_path(body, "error.message"));
+    Str who = identity_name(arena, settings);
+    if (answer->status == 404)
+        return err_set(err, ERR_NOT_FOUND, STR_FMT " was not found in vault '" STR_FMT "'; create the certificate or correct observedCertificates",
+                       STR_ARG(observed->base_url), STR_ARG(observed->vault));
+    if (answer->status == 401 || answer->status == 403)
+        return err_set(err, ERR_DENIED, STR_FMT " may not get the secret '" STR_FMT "' of vault '" STR_FMT "'; give it the secret permission 'get', for example: "
+                       "az keyvault set-policy --name " STR_FMT " --object-id <principal id> --secret-permissions get (status %d: " STR_FMT ")",
+                       STR_ARG(who), STR_ARG(observed->name), STR_ARG(observed->vault), STR_ARG(observed->vault), answer->status,
+                       STR_ARG(str_slice(message, 0, 160)));
+    return err_set(err, ERR_UNAVAILABLE, "vault '" STR_FMT "' answered status %d: " STR_FMT, STR_ARG(observed->vault), answer->status,
+                   STR_ARG(str_slice(message, 0, 200)));
+}
+
+static bool bundle_of_secret(Arena *arena, const Observed *observed, const JsonVal *secret, Bundle *out, Err *err)
+{
+    Str value = json_str(json_get(secret, "value")), type = json_str(json_get(secret, "contentType"));
+    bool read = false;
+    if (str_eq_nocase(type, STR("application/x-pkcs12"))) {
+        Bytes pfx;
+        read = base64_decode(arena, value, &pfx, err) && bundle_read_pfx(arena, pfx, STR(""), out, err);
+    } else if (str_eq_nocase(type, STR("application/x-pem-file"))) {
+        read = bundle_read_pem(arena, value, out, err);
+    } else {
+        return err_set(err, ERR_BAD_INPUT, "the secret '" STR_FMT "' of vault '" STR_FMT "' is no certificate: its content type is '" STR_FMT "'",
+                       STR_ARG(observed->name), STR_ARG(observed->vault), STR_ARG(str_slice(type, 0, 60)));
+    }
+    if (!read)
+        return false;
+    if (!out->key || out->count == 0)
+        return err_set(err, ERR_BAD_INPUT, "the secret '" STR_FMT "' of vault '" STR_FMT "' holds no private key; is the certificate's key exportable?",
+                       STR_ARG(observed->name), STR_ARG(observed->vault));
+    return true;
+}
+
+/* A certificate is only taken with the key that belongs to it. */
+static bool check_pair(Arena *arena, const Observed *observed, Fetched *out, Err *err)
+{
+    AUTO(key_free_auto) KeyRef *public_key = NULL;
+    if (!cert_read(arena, out->bundle.certs[0], &out->leaf, err) || !cert_public_key(out->bundle.certs[0], &public_key, err))
+        return false;
+    if (!key_same_public(public_key, out->bundle.key))
+        return err_set(err, ERR_BAD_INPUT, "the secret '" STR_FMT "' of vault '" STR_FMT "' holds a key that does not belong to its certificate",
+                       STR_ARG(observed->name), STR_ARG(observed->vault));
+    return true;
+}
+
+static bool version_of(const JsonVal *secret, Str *out, Err *err)
+{
+    Str rest = json_str(json_get(secret, "id")), last = STR_NONE;
+    while (rest.ptr)
+        last = str_cut(&rest, '/');
+    for (size_t i = 0; i < last.len; i++)
+        if (!((last.ptr[i] >= '0' && last.ptr[i] <= '9') || ((last.ptr[i] | 0x20) >= 'a' && (last.ptr[i] | 0x20) <= 'z')))
+            last.len = 0;
+    if (last.len == 0 || last.len > 64)
+        return err_set(err, ERR_UNAVAILABLE, "the vault's answer names no version");
+    *out = last;
+    return true;
+}
+
+bool fetch_current(Fetcher *fetcher, Arena *arena, const CertSettings *settings, const Observed *observed, Fetched *out, Err *err)
+{
+    Str url = str_printf(arena, STR_FMT "?api-version=7.4", STR_ARG(observed->base_url));
+    HttpAnswer answer;
+    const JsonVal *secret;
+    Token *token = NULL;
+    if (!secret_call(fetcher, arena, url, NULL, &answer, err))
+        return false;
+    if (answer.status == 401) {
+        Str challenge = http_answer_header(&answer, "WWW-Authenticate");
+        Str resource = challenge_value(challenge, STR("resource"));
+        if (!resource.len)
+            resource = challenge_value(challenge, STR("scope"));
+        if (!resource.len)
+            return err_set(err, ERR_UNAVAILABLE, "'" STR_FMT "' is no vault: it asks for a token without saying for what", STR_ARG(observed->base_url));
+        if (str_ends(resource, STR("/.default")))
+            resource.len -= 9;
+        if (!token_get(fetcher, arena, settings, resource, &token, err) || !secret_call(fetcher, arena, url, token, &answer, err))
+            return false;
+        if (answer.status == 401)
+            token->until_ms = 0;                      /* refused although it has not ended: ask for a new one next time */
+    }
+    if (answer.status != 200)
+        return refused(arena, settings, observed, &answer, err);
+
+    Fetched fetched = { 0 };
+    bool sound = json_parse(arena, answer.body, JSON_STRICT, &secret, err) && version_of(secret, &fetched.version, err) &&
+                 bundle_of_secret(arena, observed, secret, &fetched.bundle, err) && check_pair(arena, observed, &fetched, err);
+    secret_wipe((void *)answer.body.ptr, answer.body.len);
+    if (!sound) {
+        bundle_done(&fetched.bundle);
+        return false;
+    }
+    fetched.version = str_dup(arena, fetched.version);
+    *out = fetched;
+    return true;
+}

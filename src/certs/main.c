@@ -1,0 +1,46 @@
+/* main.c - `vaultyard-certs`: keeps certificates of a vault current on this machine's disk. */
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/secret.h"
+#include "certs/agent.h"
+
+static int usage(FILE *to)
+{
+    (void)fprintf(to, "usage: vaultyard-certs --settings FILE [--status FILE] [--ca FILE] [--clock FILE] [--once]\n"
+                      "Keeps the certificates that the settings of the Key Vault extension observe current on disk.\n"
+                      "  --settings FILE   the extension's settings (secretsManagementSettings, authenticationSettings)\n"
+                      "  --status FILE     where the extension's status is written\n"
+                      "  --ca FILE         certificates to trust instead of the system's\n"
+                      "  --clock FILE      milliseconds to add to poll times, for development\n"
+                      "  --once            one round, then end: 0 all is current, 1 something failed, 2 unusable settings\n");
+    return to == stdout ? 0 : 2;
+}
+
+int main(int argc, char **argv)
+{
+    CertAgentConfig config = { 0 };
+    const struct { const char *name; const char **value; } options[] = {
+        { "--settings", &config.settings_path }, { "--status", &config.status_path }, { "--ca", &config.ca_file }, { "--clock", &config.clock_path },
+    };
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0)
+            return usage(stdout);
+        if (strcmp(argv[i], "--version") == 0)
+            return puts("vaultyard-certs " VAULTYARD_VERSION) < 0;
+        bool known = strcmp(argv[i], "--once") == 0;
+        config.once = config.once || known;
+        for (size_t k = 0; k < COUNT_OF(options) && !known; k++)
+            if (strcmp(argv[i], options[k].name) == 0 && i + 1 < argc) {
+                *options[k].value = argv[++i];
+                known = true;
+            }
+        if (!known)
+            return usage(stderr);
+    }
+    if (!config.settings_path)
+        return usage(stderr);
+    process_harden();
+    log_setup(LOG_INFO, LOG_KEY_VALUE, "vaultyard-certs");
+    return cert_agent_run(&config);
+}
