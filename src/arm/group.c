@@ -261,7 +261,7 @@ static bool group_list(Req *req, Reply *reply, Err *err)
     GroupList l = { .arm = req->ctx, .req = req };
     Str scope = str_printf(req->arena, "/subscriptions/" STR_FMT, STR_ARG(req_param(req, "subscriptionId"))), last = STR_NONE;
     JsonWriter *w = &reply->json;
-    const Filter *filter;
+    const OData *filter;
     ArmPage page;
     bool may_all, may_some;
     int64_t shown = 0;

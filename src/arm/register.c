@@ -117,7 +117,7 @@ typedef struct ResourceList {
     Arm *arm;
     Req *req;
     Str subscription, group;                /* group absent: all of the subscription */
-    const Filter *filter;
+    const OData *filter;
     Str after;                              /* id_key of the last one read */
     ArmResource rows[RESOURCE_BATCH];
     size_t count;
