@@ -1,0 +1,33 @@
+/* cert_own.h - private to crypto/: the parts certificates are made of and read from. */
+#pragma once
+#include <openssl/x509v3.h>
+#include "crypto/cert.h"
+#include "crypto/key_own.h"
+
+DEFINE_AUTO_FREE(X509, X509_free)
+DEFINE_AUTO_FREE(X509_REQ, X509_REQ_free)
+DEFINE_AUTO_FREE(X509_NAME, X509_NAME_free)
+DEFINE_AUTO_FREE(GENERAL_NAMES, GENERAL_NAMES_free)
+
+enum { CERT_DER_MAX = 64 * 1024, SUBJECT_MAX = 1024, NAMES_MAX = 250 };
+
+/* NULL: not one whole certificate; the error queue is empty. */
+X509 *cert_decode(Bytes der);
+
+/* Subject text of either style into a name. ERR_BAD_INPUT with target "subject". */
+bool cert_name_parse(Str text, X509_NAME **out, Err *err) MUST_CHECK;
+/* "CN=a.example, O=Example" in the encoded order; absent when the arena is full or the name holds no text. */
+Str  cert_name_text(Arena *arena, const X509_NAME *name);
+
+/* Dotted decimal of at least two arcs; caller frees; NULL: no object identifier. */
+ASN1_OBJECT *cert_oid(Str oid);
+
+/* The extensions that a spec asks for, for a certificate or a request: all but key identifiers. The spec has been checked. */
+bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *err) MUST_CHECK;
+
+/* Key Vault's names of the key usage bits (RFC 5280 section 4.2.1.3), in the order of the bits. */
+enum { KEY_USAGES = 9 };
+extern const Str key_usage_names[KEY_USAGES];
+
+/* Microsoft's user principal name as otherName (szOID_NT_PRINCIPAL_NAME). */
+#define UPN_OID "1.3.6.1.4.1.311.20.2.3"
