@@ -266,8 +266,8 @@ static bool group_list(Req *req, Reply *reply, Err *err)
     bool may_all, may_some;
     int64_t shown = 0;
 
-    if (!arm_page_read(req, GROUP_PAGE_MAX, &page, err) || !filter_parse(req->arena, req_query(req, "$filter"), &filter, err) ||
-        !arm_may(l.arm, req, action, scope, &may_all, err))
+    if (!arm_subscription_of_request(l.arm, req, err) || !arm_page_read(req, GROUP_PAGE_MAX, &page, err) ||
+        !filter_parse(req->arena, req_query(req, "$filter"), &filter, err) || !arm_may(l.arm, req, action, scope, &may_all, err))
         return false;
     if (!may_all) {
         if (!access_has_below(l.arm->access, req->arena, req->caller->object_id, scope, &may_some, err))

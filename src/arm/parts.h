@@ -40,6 +40,7 @@ Str  arm_tenant_scope(const Arm *arm, Arena *arena);                           /
 /* subscription.c */
 typedef struct Subscription { Str id, display_name; } Subscription;
 bool arm_subscriptions(Arm *arm, Txn *txn, Arena *arena, Subscription **out, size_t *count, Err *err) MUST_CHECK;
+bool arm_subscription_of_request(Arm *arm, const Req *req, Err *err) MUST_CHECK;  /* the {subscriptionId} of the path exists: asked by handlers of PERM_TOKEN rows, which nobody authorised */
 bool arm_require_subscription(Arm *arm, Txn *txn, Str id, Err *err) MUST_CHECK;   /* ERR_NOT_FOUND SubscriptionNotFound */
 extern const Route arm_subscription_routes[];
 extern const size_t arm_subscription_route_count;

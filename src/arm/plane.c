@@ -60,6 +60,12 @@ static bool subscription_exists_txn(Txn *txn, void *ctx, Err *err)
     return arm_require_subscription(check->arm, txn, check->id, err);
 }
 
+bool arm_subscription_of_request(Arm *arm, const Req *req, Err *err)
+{
+    SubscriptionCheck check = { arm, req_param(req, "subscriptionId") };
+    return store_read(arm->site->store, subscription_exists_txn, &check, err);
+}
+
 static bool is_action(const char *permission)
 {
     return strcmp(permission, PERM_PUBLIC) != 0 && strcmp(permission, PERM_TOKEN) != 0;
@@ -119,11 +125,7 @@ static void plane_write_error(void *ctx, const Req *req, Reply *reply, const Err
     json_open(w, NULL);
     json_open(w, "error");
     json_put_str(w, "code", str_from(words.name ? words.name : default_name(words.code)));
-    if (words.code == ERR_INTERNAL)
-        json_put_str(w, "message", str_printf(req->arena, "The server encountered an internal error. Its log names the cause under request id " STR_FMT ".",
-                                              STR_ARG(req->request_id)));
-    else
-        json_put_str(w, "message", str_from(words.text));
+    json_put_str(w, "message", str_from(words.text));
     if (words.target[0])
         json_put_str(w, "target", str_from(words.target));
     json_close(w);

@@ -193,7 +193,8 @@ static bool resource_list(Req *req, Reply *reply, Err *err)
     l->subscription = str_lower(req->arena, req_param(req, "subscriptionId"));
     l->group = req_param(req, "resourceGroupName");
     scope = l->group.ptr ? arm_group_id(req->arena, l->subscription, l->group) : str_printf(req->arena, "/subscriptions/" STR_FMT, STR_ARG(l->subscription));
-    if (!arm_page_read(req, RESOURCE_PAGE_MAX, &page, err) || !filter_parse(req->arena, req_query(req, "$filter"), &l->filter, err) ||
+    if (!arm_subscription_of_request(l->arm, req, err) || !arm_page_read(req, RESOURCE_PAGE_MAX, &page, err) ||
+        !filter_parse(req->arena, req_query(req, "$filter"), &l->filter, err) ||
         !arm_may(l->arm, req, action, scope, &may_all, err))
         return false;
     if (!may_all) {

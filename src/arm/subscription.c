@@ -152,7 +152,7 @@ static bool subscription_get(Req *req, Reply *reply, Err *err)
     Listing l = { .arm = arm, .arena = req->arena };
     bool seen;
 
-    if (!store_read(arm->site->store, list_txn, &l, err) || !may_see(arm, req, id, &seen, err))
+    if (!arm_subscription_of_request(arm, req, err) || !store_read(arm->site->store, list_txn, &l, err) || !may_see(arm, req, id, &seen, err))
         return false;
     if (!seen)                                              /* in the service's words */
         return access_require(arm->access, req->arena, req->caller, STR("Microsoft.Resources/subscriptions/read"),

@@ -38,6 +38,8 @@ bool principal_create(Identity *identity, Txn *txn, Arena *arena, PrincipalKind 
 bool principal_delete(Identity *identity, Txn *txn, Str object_id, Err *err) MUST_CHECK;
 bool principal_by_object_id(Identity *identity, Txn *txn, Arena *arena, Str object_id, Principal *out, bool *found, Err *err) MUST_CHECK;
 bool principal_by_app_id(Identity *identity, Txn *txn, Arena *arena, Str app_id, Principal *out, bool *found, Err *err) MUST_CHECK;
+/* The managed identity whose mirid this is (ARM ids compare without case). */
+bool principal_by_mirid(Identity *identity, Txn *txn, Arena *arena, Str mirid, Principal *out, bool *found, Err *err) MUST_CHECK;
 /* A new client secret (40 random characters, stored as a salted hash), valid for valid_ms of real time. *secret lies in the arena: shown once, then wiped by the caller. */
 bool principal_add_secret(Identity *identity, Txn *txn, Arena *arena, Str app_id, Str name, int64_t valid_ms, Str *secret, Err *err) MUST_CHECK;
 /* A certificate (DER) to sign assertions with, valid from start_ms to end_ms of real time: this window decides, not the certificate's own. */
