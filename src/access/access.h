@@ -18,9 +18,17 @@ bool access_has_below(Access *access, Arena *arena, Str object_id, Str scope, bo
 /* access_decide as a refusal: ERR_DENIED "AuthorizationFailed" in ARM's words. */
 bool access_require(Access *access, Arena *arena, const Caller *caller, Str action, Str scope, Err *err) MUST_CHECK;
 
-bool access_assign(Access *access, Txn *txn, Arena *arena, Str scope, Str principal_id, Str role_guid, Str name_guid, Err *err) MUST_CHECK;   /* name_guid absent: a new one; ERR_CONFLICT RoleAssignmentExists */
+/* name_guid absent: a new one. ERR_CONFLICT RoleAssignmentExists; ERR_NOT_FOUND RoleDefinitionDoesNotExist. */
+bool access_assign(Access *access, Txn *txn, Arena *arena, Str scope, Str principal_id, Str role_guid, Str name_guid, Err *err) MUST_CHECK;
+/* `vaultyard init`, within its transaction: the administrator becomes Owner of the first subscription ("/subscriptions/<id>"). */
+bool access_bootstrap(Txn *txn, Arena *arena, Str scope, Str principal_id, Err *err) MUST_CHECK;
 bool access_drop_scope(Access *access, Txn *txn, Str scope, Err *err) MUST_CHECK;              /* the resource went away: its assignments too */
 bool access_drop_principal(Access *access, Txn *txn, Str principal_id, Err *err) MUST_CHECK;
+
+/* Set by arm/, above which access knows nothing: is there something at this scope (ERR_NOT_FOUND in the service's words if not)?
+ * Asked before a role is assigned. */
+typedef bool AccessScopeCheck(void *ctx, Txn *txn, Arena *arena, Str scope, Err *err);
+void access_on_scope(Access *access, AccessScopeCheck *check, void *ctx);
 
 /* Routes of Microsoft.Authorization, to be mounted on the Resource Manager plane by arm/ with the Access as their ctx. */
 extern const Route access_routes[];
