@@ -2,23 +2,36 @@
  *
  * A scope is a tenant, a vault or a Batch account ("tenant:<id>", "vault:<id>", "batch:<id>"). The additional data binds
  * scope, table, primary key and column, so a row copied elsewhere does not open. Scope keys lie wrapped by the root key in
- * table scope_key and are cached, wiped on eviction. The root key comes from a file (0600) outside the database. */
+ * table scope_key and are cached (SEAL_CACHE_KEYS, least recently used out), wiped on eviction. The root key comes from a
+ * file (0600) outside the database; what wraps a scope key is written beside it, so that later a customer's key can.
+ *
+ * Nonces are random, so one key may seal at most 2^32 times (NIST SP 800-38D section 8.3). Each seal is counted in its own
+ * transaction; at SEAL_USES_MAX, half of that since a seal that is rolled back is not counted, the scope gets a new key
+ * for what is sealed from then on. A sealed value names its key, so the older ones stay readable and no data is rewritten.
+ *
+ * Sealed value: 0x01 || id of the key, 8 bytes big-endian || nonce || ciphertext || tag; SEAL_OVERHEAD more than the plain. */
 #pragma once
 #include "base/secret.h"
 #include "store/store.h"
 
+enum { SEAL_CACHE_KEYS = 256, SEAL_OVERHEAD = 9 + 28 };
+#define SEAL_USES_MAX (INT64_C(1) << 31)
+
 typedef struct Seal Seal;
 
-bool seal_make_root_file(const char *path, Err *err) MUST_CHECK;                          /* `vaultyard init`; refuses an existing file */
-bool seal_open(Store *store, const char *root_file, Seal **out, Err *err) MUST_CHECK;     /* checks the root key against the store's check value */
-void seal_close(Seal *seal);
+bool seal_make_root_file(const char *path, Err *err) MUST_CHECK;                          /* `vaultyard init`; ERR_CONFLICT: refuses an existing file */
+/* Checks the root key against the store's check value. ERR_NOT_FOUND: no such file; ERR_BAD_INPUT: others may read it, it is
+ * no root key, or the key of another store. */
+bool seal_open(Store *store, const char *root_file, Seal **out, Err *err) MUST_CHECK;
+void seal_close(Seal *seal);                                                              /* after everything that seals, before store_close; NULL is fine */
 
 typedef struct SealPlace { Str scope; const char *table; Str row; const char *column; } SealPlace;
 
 bool seal_scope_create(Seal *seal, Txn *txn, Str scope, Err *err) MUST_CHECK;             /* a new random scope key; ERR_CONFLICT if it exists */
-bool seal_scope_destroy(Seal *seal, Txn *txn, Str scope, Err *err) MUST_CHECK;            /* what it sealed is gone for good */
-/* The sealed bytes, in the arena. */
+bool seal_scope_destroy(Seal *seal, Txn *txn, Str scope, Err *err) MUST_CHECK;            /* what it sealed is gone for good; fine if there is none */
+/* The sealed bytes, in the arena. The transaction is one of store_write. ERR_NOT_FOUND: the scope has no key. */
 bool seal_put(Seal *seal, Txn *txn, SealPlace place, Bytes plain, Arena *arena, Bytes *sealed, Err *err) MUST_CHECK;
+/* ERR_INTERNAL: changed, moved from another place, or its scope was destroyed; never says which. */
 bool seal_get(Seal *seal, Txn *txn, SealPlace place, Bytes sealed, Secret **plain, Err *err) MUST_CHECK;
 /* For documents that are no secret in themselves (JSON of a resource): opened straight into the arena. */
 bool seal_get_text(Seal *seal, Txn *txn, SealPlace place, Bytes sealed, Arena *arena, Str *plain, Err *err) MUST_CHECK;

@@ -1,0 +1,19 @@
+/* scope_key.h - the keys of scopes: made, wrapped, found by id, kept a while. Private to store/. */
+#pragma once
+#include "store/root_key.h"
+#include "store/seal.h"
+
+typedef struct ScopeKeys ScopeKeys;   /* the cache; any thread */
+typedef struct ScopeKey ScopeKey;     /* one key in use: given back with scope_key_release */
+
+ScopeKeys *scope_keys_new(RootKey root);                     /* takes root.wrap; NULL: out of memory (it was freed) */
+void scope_keys_free(ScopeKeys *keys);
+
+const Secret *scope_key_secret(const ScopeKey *key);
+Str scope_key_scope(const ScopeKey *key);
+void scope_key_release(ScopeKeys *keys, ScopeKey *key);      /* NULL is fine */
+
+bool scope_key_make(ScopeKeys *keys, Txn *txn, Str scope, int64_t generation, int64_t *id, Err *err) MUST_CHECK;   /* ERR_CONFLICT: there is one */
+bool scope_key_use(ScopeKeys *keys, Txn *txn, Str scope, ScopeKey **out, int64_t *id, Err *err) MUST_CHECK;        /* the newest, counted; ERR_NOT_FOUND: none */
+bool scope_key_find(ScopeKeys *keys, Txn *txn, int64_t id, ScopeKey **out, Err *err) MUST_CHECK;                   /* NULL: there is none */
+bool scope_key_remove_all(ScopeKeys *keys, Txn *txn, Str scope, Err *err) MUST_CHECK;
