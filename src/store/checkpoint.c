@@ -19,6 +19,7 @@ struct Checkpointer {
     int next_copy;                    /* copy when the log has this many */
     int next_bound;
     bool stopping;
+    pthread_mutex_t copying;          /* held during a copy: SQLite lets only one go on, and the writer's waits for the thread's */
 };
 
 static void warn(const Err *err)
@@ -38,7 +39,9 @@ static void *copy_loop(void *arg)
         (void)pthread_mutex_unlock(&c->mutex);
         int wal_pages = 0, copied = 0;
         Err err;
+        (void)pthread_mutex_lock(&c->copying);
         bool good = db_checkpoint(c->db, DB_CHECKPOINT_PASSIVE, 0, &wal_pages, &copied, &err);
+        (void)pthread_mutex_unlock(&c->copying);
         if (!good)
             warn(&err);
         (void)pthread_mutex_lock(&c->mutex);
@@ -74,8 +77,10 @@ void checkpointer_bound(Checkpointer *c, Db *writer)
         return;
     int wal_pages, copied;
     Err err;
+    (void)pthread_mutex_lock(&c->copying);
     if (!db_checkpoint(writer, DB_CHECKPOINT_RESTART, READER_WAIT_MS, &wal_pages, &copied, &err))
         warn(&err);
+    (void)pthread_mutex_unlock(&c->copying);
 }
 
 bool checkpointer_start(const char *path, Checkpointer **out, Err *err)
@@ -83,7 +88,8 @@ bool checkpointer_start(const char *path, Checkpointer **out, Err *err)
     Checkpointer *c = calloc(1, sizeof *c);
     if (!c)
         return err_set(err, ERR_INTERNAL, "store: out of memory");
-    *c = (Checkpointer){ .mutex = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER, .next_copy = COPY_PAGES, .next_bound = BOUND_PAGES };
+    *c = (Checkpointer){ .mutex = PTHREAD_MUTEX_INITIALIZER, .wanted = PTHREAD_COND_INITIALIZER, .copying = PTHREAD_MUTEX_INITIALIZER,
+                           .next_copy = COPY_PAGES, .next_bound = BOUND_PAGES };
     if (!db_open(path, DB_CHECKPOINTER, &c->db, err)) {
         free(c);
         return false;
