@@ -80,7 +80,6 @@ extern const Route arm_endpoints_routes[];
 extern const size_t arm_endpoints_route_count;
 extern const Route arm_not_built_routes[];
 extern const size_t arm_not_built_route_count;
-bool arm_not_built(Req *req, Reply *reply, Err *err);                          /* the handler of each of them */
 extern const Route arm_dev_clock_routes[];
 extern const size_t arm_dev_clock_route_count;
 bool arm_dev_clock_restore(Arm *arm, Err *err) MUST_CHECK;

@@ -111,6 +111,36 @@ bool arm_group_resources(Txn *txn, Arena *arena, Str subscription, Str group, Ar
     return true;
 }
 
+bool arm_resources_of_type(Arm *arm, Txn *txn, Arena *arena, Str type, Str subscription, Str group, Str after, int64_t limit,
+                           ArmResource **out, size_t *count, Err *err)
+{
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    ArmResource *list = ARENA_ARRAY(arena, ArmResource, (size_t)limit);
+    DbVal type_key = db_text(str_lower(arena, type)), in = db_text(str_lower(arena, subscription)), from = db_text(after.ptr ? after : STR(""));
+    bool ok;
+
+    *count = 0;
+    if (!list)
+        return err_too_big(err);
+    if (group.ptr)
+        ok = txn_query(txn, &rows, err,
+                       "SELECT " RESOURCE_COLUMNS " FROM arm_resource WHERE subscription = ?1 AND group_key = ?2 AND type_key = ?3 AND id_key > ?4 ORDER BY id_key LIMIT ?5",
+                       in, db_text(str_lower(arena, group)), type_key, from, db_int(limit));
+    else
+        ok = txn_query(txn, &rows, err,
+                       "SELECT " RESOURCE_COLUMNS " FROM arm_resource WHERE subscription = ?1 AND type_key = ?2 AND id_key > ?3 ORDER BY id_key LIMIT ?4",
+                       in, type_key, from, db_int(limit));
+    if (!ok)
+        return false;
+    *err = (Err){ 0 };
+    while (rows_next(rows, err)) {
+        if (!read_resource_row(arm, txn, rows, arena, &list[(*count)++], err))
+            return false;
+    }
+    *out = list;
+    return err->code == ERR_NONE;
+}
+
 /* ---- lists ---- */
 
 typedef struct ResourceList {

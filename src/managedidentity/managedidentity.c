@@ -281,43 +281,28 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
 {
     List *l = ctx;
     Arena *arena = l->req->arena;
-    AUTO(rows_free_auto) Rows *rows = NULL;
-    Str subscription = str_lower(arena, req_param(l->req, "subscriptionId")), group = req_param(l->req, "resourceGroupName"), last = STR_NONE;
-    DbVal after = db_text(l->page.after.ptr ? l->page.after : STR("")), limit = db_int(l->page.limit + 1), type = db_text(str_lower(arena, STR(TYPE)));
-    bool ok;
-    int64_t shown = 0;
+    Str subscription = req_param(l->req, "subscriptionId"), group = req_param(l->req, "resourceGroupName");
+    size_t limit = (size_t)l->page.limit, count;
+    ArmResource *resources;
 
-    if (group.ptr && !arm_require_group(l->ids->arm, txn, arena, subscription, group, &group, err))
-        return false;
-    if (group.ptr)
-        ok = txn_query(txn, &rows, err, "SELECT id_key FROM arm_resource WHERE subscription = ?1 AND group_key = ?2 AND type_key = ?3 AND id_key > ?4 ORDER BY id_key LIMIT ?5",
-                       db_text(subscription), db_text(str_lower(arena, group)), type, after, limit);
-    else
-        ok = txn_query(txn, &rows, err, "SELECT id_key FROM arm_resource WHERE subscription = ?1 AND type_key = ?2 AND id_key > ?3 ORDER BY id_key LIMIT ?4",
-                       db_text(subscription), type, after, limit);
-    if (!ok)
+    if ((group.ptr && !arm_require_group(l->ids->arm, txn, arena, subscription, group, &group, err)) ||
+        !arm_resources_of_type(l->ids->arm, txn, arena, STR(TYPE), subscription, group, l->page.after, l->page.limit + 1, &resources, &count, err))
         return false;
     json_open(l->w, NULL);
     json_open_array(l->w, "value");
-    *err = (Err){ 0 };
-    while (shown < l->page.limit && rows_next(rows, err)) {
+    for (size_t i = 0; i < count && i < limit; i++) {
         UserAssigned u;
         bool found;
-
-        last = str_dup(arena, row_text(rows, 0));
-        if (!load(l->ids, txn, arena, last, &u, &found, err))
+        if (!load(l->ids, txn, arena, resources[i].id, &u, &found, err))
             return false;
         if (found)
             write_identity(l->ids, l->w, &u);
-        shown++;
     }
-    if (err->code != ERR_NONE)
-        return false;
     json_close_array(l->w);
-    if (shown == l->page.limit && rows_next(rows, err))
-        arm_page_next(l->ids->arm, l->req, l->w, last);
+    if (count > limit)
+        arm_page_next(l->ids->arm, l->req, l->w, str_lower(arena, resources[limit - 1].id));
     json_close(l->w);
-    return err->code == ERR_NONE;
+    return true;
 }
 
 static bool identity_list(Req *req, Reply *reply, Err *err)
@@ -368,12 +353,6 @@ static bool system_assigned_get(Req *req, Reply *reply, Err *err)
     return json_end(w, err);
 }
 
-static bool not_built(Req *req, Reply *reply, Err *err)
-{
-    (void)reply;
-    return err_set(err, ERR_NOT_BUILT, "This server does not have the operation %s yet. docs/COMPATIBILITY.md lists what it has.", req->route->operation);
-}
-
 /* ---- the table ---- */
 
 #define SUB    "/subscriptions/{subscriptionId}/providers/" TYPE
@@ -388,11 +367,11 @@ static const Route routes[] = {
     { METHOD_PATCH,  GROUP "/{resourceName}",             NULL, NULL, TYPE "/write",  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, identity_patch,  "UserAssignedIdentitiesUpdate" },
     { METHOD_DELETE, GROUP "/{resourceName}",             NULL, NULL, TYPE "/delete", WHERE_WORKER, BODY_NONE,         0,        identity_delete, "UserAssignedIdentitiesDelete" },
     { METHOD_GET,    "/{scope...}/providers/Microsoft.ManagedIdentity/identities/default", NULL, NULL, "Microsoft.ManagedIdentity/identities/read", WHERE_INLINE, BODY_NONE, 0, system_assigned_get, "SystemAssignedIdentitiesGetByScope" },
-    { METHOD_POST,   GROUP "/{resourceName}/listAssociatedResources", NULL, NULL, TYPE "/listAssociatedResources/action", WHERE_INLINE, BODY_NONE, 0, not_built, "UserAssignedIdentitiesListAssociatedResources" },
-    { METHOD_GET,    FEDERATED,                           NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, not_built, "FederatedIdentityCredentialsList" },
-    { METHOD_GET,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, not_built, "FederatedIdentityCredentialsGet" },
-    { METHOD_PUT,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/write",  WHERE_INLINE, BODY_NONE, 0, not_built, "FederatedIdentityCredentialsCreateOrUpdate" },
-    { METHOD_DELETE, FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/delete", WHERE_INLINE, BODY_NONE, 0, not_built, "FederatedIdentityCredentialsDelete" },
+    { METHOD_POST,   GROUP "/{resourceName}/listAssociatedResources", NULL, NULL, TYPE "/listAssociatedResources/action", WHERE_INLINE, BODY_NONE, 0, arm_not_built, "UserAssignedIdentitiesListAssociatedResources" },
+    { METHOD_GET,    FEDERATED,                           NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsList" },
+    { METHOD_GET,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsGet" },
+    { METHOD_PUT,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/write",  WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsCreateOrUpdate" },
+    { METHOD_DELETE, FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/delete", WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsDelete" },
 };
 
 bool managedidentity_open(Site *site, Identity *identity, Arm *arm, ManagedIdentities **out, Err *err)
