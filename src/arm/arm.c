@@ -3,6 +3,28 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Roles are assigned at things that exist: of a sub-resource the parent is asked, for only resources of their own are registered. */
+static bool scope_exists(void *ctx, Txn *txn, Arena *arena, Str scope, Err *err)
+{
+    Arm *arm = ctx;
+    ArmResource resource;
+    ArmId id;
+    Str group, parent;
+    bool found;
+
+    if (str_eq(scope, STR("/")))
+        return true;
+    if (!arm_id_parse(arena, scope, &id, err) || !arm_require_subscription(arm, txn, id.subscription, err) ||
+        (id.group.ptr && !arm_require_group(arm, txn, arena, id.subscription, id.group, &group, err)))
+        return false;
+    if (!id.type.ptr)
+        return true;
+    parent = str_slice(scope, 0, (size_t)(id.name.ptr + id.name.len - id.subscription.ptr) + strlen("/subscriptions/"));
+    if (!arm_resource_find(arm, txn, arena, parent, &resource, &found, err))
+        return false;
+    return found ? true : err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The Resource '" STR_FMT "' was not found.", STR_ARG(parent));
+}
+
 bool arm_open(Site *site, Identity *identity, Access *access, Arm **out, Err *err)
 {
     Arm *arm = calloc(1, sizeof *arm);
@@ -18,6 +40,7 @@ bool arm_open(Site *site, Identity *identity, Access *access, Arm **out, Err *er
         arm_close(arm);
         return false;
     }
+    access_on_scope(access, scope_exists, arm);
     runner_register(site->runner, ARM_WORK_GROUP_DELETE, RUNNER_REAL_TIME, arm_group_delete_run, arm);
     runner_register(site->runner, ARM_WORK_OPERATION_FORGET, RUNNER_REAL_TIME, arm_operation_forget_run, arm);
     *out = arm;
