@@ -1,6 +1,7 @@
 /* client.h - HTTPS requests (libcurl): vy, the agents, and the server's own calls to a vault.
  *
- * One HttpClient keeps its connections and is used by one thread at a time. Names below "localhost" always go to loopback. */
+ * One HttpClient keeps its connections and is used by one thread at a time. Names below "localhost" always go to loopback (::1 and
+ * 127.0.0.1, whichever answers). TLS 1.2 or newer, HTTP/1.1; redirects are answers like any other. */
 #pragma once
 #include "base/buf.h"
 #include "base/arena.h"
@@ -35,7 +36,8 @@ typedef struct HttpAnswer {
     Str raw_headers;                    /* "Name: value\r\n" lines of the last answer */
 } HttpAnswer;
 
-/* true: an HTTP answer came, whatever its status. false: ERR_UNAVAILABLE with the reason (name, connect, TLS, timeout). */
+/* true: an HTTP answer came, whatever its status. false: ERR_UNAVAILABLE with the reason in one sentence (name, connect, TLS, timeout,
+ * cancelled); ERR_BAD_INPUT if URL or a header cannot be sent; ERR_TOO_LARGE if the answer is over the limits of client or arena. */
 bool http_call(HttpClient *client, Arena *arena, const HttpCall *call, HttpAnswer *out, Err *err) MUST_CHECK;
 Str  http_answer_header(const HttpAnswer *answer, const char *name);          /* absent if not there */
-void http_client_cancel(HttpClient *client);                                  /* from another thread: ends the call under way */
+void http_client_cancel(HttpClient *client);      /* from another thread: ends the call under way at once, or the next one when there is none */

@@ -29,6 +29,8 @@ typedef struct Caller {
 
 enum { ROUTE_PARAMS_MAX = 8, HOST_LABELS_MAX = 3 };
 
+typedef struct ReqField { Str name, value; } ReqField;          /* one header, as sent */
+
 typedef struct Req {
     Arena *arena;
     HttpServer *server;
@@ -42,6 +44,7 @@ typedef struct Req {
     Str params[ROUTE_PARAMS_MAX];       /* in the order of {names} in the template, percent-decoded; may be empty only for a trailing optional one */
     size_t param_count;
     Str query;                          /* as sent */
+    const ReqField *fields; size_t field_count;             /* for req_header */
     Str api_version;                    /* "" if none */
     const Caller *caller;               /* NULL on public routes */
     Str body;                           /* whole; NUL-terminated beyond len */
@@ -50,14 +53,14 @@ typedef struct Req {
     Str user_agent;
     Str request_id;                     /* ours, a GUID */
     Str client_request_id;              /* theirs, or absent */
-    int64_t now_ms;                     /* object time at arrival */
-    int64_t real_ms;                    /* real time at arrival */
+    int64_t now_ms;                     /* object time at arrival; when a parked handler runs again, then */
+    int64_t real_ms;                    /* real time, likewise */
     int64_t started_mono_ms;
     bool park_ended;                    /* the handler of a parked route runs for the last time: the park's time is up or the server stops */
     bool was_parked;                    /* the handler runs again after a wake */
     void *park_state;                   /* the handler's own, kept from run to run in the arena */
     bool audited;                       /* the handler wrote its audit record inside its transaction */
-    void *connection;                   /* http/ internal */
+    void *connection;                   /* http/ internal; NULL in tests of handlers */
 } Req;
 
 Str  req_param(const Req *req, const char *name);       /* path parameter by its {name}; absent if the template has none */
@@ -81,7 +84,8 @@ typedef struct Reply {
 void reply_header(Reply *reply, Str name, Str value);   /* value must live in the request's arena or be static */
 /* From a handler of a WHERE_PARKED route: run me again when http_wake(key) is called or after at most wait_ms (cut to 55 s), or when
  * the server stops; the token and permission are checked again first. Register before looking: call reply_park first, then look at
- * the state; a wake between the two is not lost. Returning without an answer parks; http_park_cancel(reply) answers after all. */
+ * the state; a wake between the two is not lost. Returning true parks; reply_park_cancel answers after all, and an error always answers.
+ * The key is copied. A request parks for 55 s in all, however often it is woken. When req->park_ended, reply_park does nothing. */
 void reply_park(Req *req, Reply *reply, Str key, int64_t wait_ms);
 void reply_park_cancel(Req *req, Reply *reply);
 
@@ -90,16 +94,21 @@ typedef bool Handler(Req *req, Reply *reply, Err *err);
 typedef enum RouteWhere { WHERE_UNDECLARED = 0, WHERE_INLINE, WHERE_WORKER, WHERE_PARKED } RouteWhere;
 typedef enum RouteBody { BODY_NONE = 0, BODY_JSON, BODY_JSON_LENIENT, BODY_RAW } RouteBody;   /* LENIENT: trailing commas */
 
-/* One row, one line. A row whose method, where or permission is undeclared never matches: a forgotten column closes the door.
- * path: "/secrets/{name}/{version?}"; literal segments compare without case; "{x?}" may be missing or empty and is last;
- * "{x...}" takes the rest, slashes included, and is last or followed by literal segments ("/{scope...}/providers/X/{name}").
+/* One row, one line. A row whose method, where or permission is undeclared is refused by http_mount: a forgotten column closes the door.
+ * Of rows that take the same path the first wins, so "/secrets/{name}/versions" stands before "/secrets/{name}/{version?}".
+ * path: "/secrets/{name}/{version?}"; literal segments compare without case; a trailing slash is accepted. "{x?}" may be missing or
+ * empty at the end, and empty in the middle ("/keys/{name}/{version?}/encrypt" takes "/keys/k1//encrypt"). "{x...}" takes one or more
+ * segments, slashes included and without the one in front, and what follows it is found at the end of the path
+ * ("/{scope...}/providers/X/{name}"). Captures may stand inside a segment: "certificates(thumbprintAlgorithm={alg},thumbprint={tp})".
+ * A HEAD request takes a GET row when there is no HEAD row; its body is not sent. POST with X-HTTP-Method: PATCH or DELETE (also
+ * X-HTTP-Method-Override) takes the row of that method. A body sent to a BODY_NONE row is read and ignored.
  * since/until: dates "2021-01-01" compared with the date at the front of api-version; NULL: any. */
 #define PERM_PUBLIC "public"            /* no token asked */
 #define PERM_TOKEN  "token"             /* any valid token of the plane; the handler filters what its caller may see */
 struct Route {
     HttpMethod  method;
     const char *path;
-    const char *since, *until;
+    const char *since, *until;          /* an api-version without a date (Key Vault's "7.4") comes before every date */
     const char *permission;             /* "secrets/get", "Microsoft.Batch/batchAccounts/read", PERM_PUBLIC, ... */
     RouteWhere  where;
     RouteBody   body;
@@ -116,15 +125,18 @@ struct Plane {
     const char *default_content_type;   /* "application/json; charset=utf-8" */
     bool  needs_api_version;            /* missing: 400 in the plane's words (`missing_api_version` code) */
     const char *missing_api_version;    /* the service's code for it */
+    const char *invalid_api_version;    /* its code for one that is malformed or lacks the operation; NULL: the same */
     void *ctx;
     /* Does this host name exist (TLS names and dispatch)? NULL: always. Labels as captured. Called on any thread; must be quick. */
     bool (*host_exists)(void *ctx, const Str labels[HOST_LABELS_MAX]);
     /* Before routes that are not public, ahead of body and existence checks: sets req->caller, or 401 with its challenge header. */
     bool (*authenticate)(void *ctx, Req *req, Reply *reply, Err *err);
     bool (*authorize)(void *ctx, Req *req, const Route *route, Err *err);
-    /* Writes the plane's error body; err->code is never ERR_NONE. For ERR_INTERNAL the text must not be used. */
+    /* Writes the plane's error body; err->code is never ERR_NONE. The text of ERR_INTERNAL is already replaced by one for clients;
+     * reply->status is set and may be changed. */
     void (*write_error)(void *ctx, const Req *req, Reply *reply, const Err *err);
-    /* Before every answer unless req->audited; err is NULL on success. false: the client gets 500 and not the answer. NULL: not audited. */
+    /* Before every answer unless req->audited; err is NULL on success. false: the client gets 500 and not the answer. NULL: not audited.
+     * req->route is NULL when no row took the request. */
     bool (*audit)(void *ctx, const Req *req, const Reply *reply, const Err *err, Err *audit_err);
     /* Headers every answer of the plane carries (request ids). May be NULL. */
     void (*finish)(void *ctx, const Req *req, Reply *reply);

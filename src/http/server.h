@@ -11,14 +11,16 @@
 typedef struct TlsLeaf { Str cert_chain_pem; Str key_pem; int64_t renew_at_ms; } TlsLeaf;   /* key_pem is borrowed for the call only */
 
 typedef struct HttpConfig {
-    Str base_domain;                        /* "vaultyard.localhost" */
+    Str base_domain;                        /* "vaultyard.localhost"; "": every host belongs to the plane with pattern "" */
     const Clock *clock;
     int io_threads, worker_threads;         /* 0: one a core; workers 0: 4 */
     size_t arena_limit_bytes;               /* per request; 0: 8 MiB */
     size_t header_limit_bytes;              /* 0: 32 KiB */
     int idle_timeout_s;                     /* 0: 75 */
+    int connections_max;                    /* 0: what the limit on open files leaves, at most 20,000; more wait in the listen queue */
     bool plain;                             /* no TLS: the node's metadata address */
-    /* Make a leaf for a name that exists (http/ asks the planes first) or for "" (addresses, no SNI). Called under a lock, cached (bounded). */
+    /* Make a leaf for a name that exists (http/ asks the planes first) or for "" (addresses, localhost, no SNI). Called under a lock;
+     * cached (512), made again at renew_at_ms (real time). An unknown name gets the TLS alert unrecognized_name. */
     bool (*tls_leaf)(void *ctx, Arena *arena, Str name, TlsLeaf *out, Err *err);
     void *tls_ctx;
 } HttpConfig;
@@ -29,10 +31,14 @@ bool http_new(const HttpConfig *config, HttpServer **out, Err *err) MUST_CHECK;
 bool http_mount(HttpServer *server, const Plane *plane, const Route *routes, size_t count, void *ctx, Err *err) MUST_CHECK;
 /* port 0 picks one, returned in *bound_port. Several listeners may be added. */
 bool http_listen_tcp(HttpServer *server, const char *address, int port, int *bound_port, Err *err) MUST_CHECK;
+/* 127.0.0.1 and, where the machine has it, ::1 on the same port. */
+bool http_listen_loopback(HttpServer *server, int port, int *bound_port, Err *err) MUST_CHECK;
 bool http_listen_unix(HttpServer *server, const char *path, unsigned mode, Err *err) MUST_CHECK;
 bool http_listen_fd(HttpServer *server, int fd, Err *err) MUST_CHECK;          /* takes the descriptor */
 bool http_start(HttpServer *server, Err *err) MUST_CHECK;
-void http_stop(HttpServer *server, int drain_ms);                             /* ends parks first, lets requests finish, frees */
+/* Refuses new connections, ends parks, lets requests under way finish for drain_ms, answers those still queued 503, frees. A handler
+ * that runs is waited for. NULL is fine. Afterwards the server is gone: nobody may call http_wake any more. */
+void http_stop(HttpServer *server, int drain_ms);
 
 void http_wake(HttpServer *server, Str key);                                  /* every request parked under key; safe from any thread, also before http_start and during http_stop */
 void http_drop_leaf(HttpServer *server, Str name);                            /* a host name went away */

@@ -1,0 +1,82 @@
+/* state.h - the insides of a server and of one request, shared by the files of http/ only. */
+#pragma once
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+#include "http/hygiene.h"
+#include "http/match.h"
+#include "http/tls.h"
+
+typedef struct Request Request;
+typedef struct WorkPool WorkPool;       /* work.h */
+typedef struct ParkTable ParkTable;     /* park.h */
+typedef struct Acceptor Acceptor;       /* listen.h */
+
+/* Where a request is. Only the thread that holds it moves it on: its event loop, or a worker while the connection is suspended. */
+typedef enum RequestStage {
+    STAGE_NEW,                          /* the request line was read */
+    STAGE_BODY,                         /* the head was accepted; its body is being collected */
+    STAGE_DRAIN,                        /* the answer is ready; the rest of the body is dropped first */
+    STAGE_AWAY,                         /* suspended: queued, with a worker, or parked */
+    STAGE_ANSWERED                      /* the answer is ready to be sent */
+} RequestStage;
+
+typedef enum ParkPhase { PARK_NONE, PARK_REGISTERED, PARK_WAITING } ParkPhase;
+
+struct Request {
+    Req   req;
+    Reply reply;
+    Err   err;                          /* the answer, when is_failed */
+    bool  is_failed;
+    int   bare_status;                  /* with is_failed and no plane: the status when ERR codes have none for it (421) */
+    bool  must_close;
+    HttpServer *server;
+    struct MHD_Connection *connection;
+    RequestStage stage;
+
+    Str  target;                        /* as sent */
+    HeadFacts facts;
+    MatchOutcome outcome;
+    Match match;
+    Buf  body;
+    uint64_t dropped_bytes;
+
+    STAILQ_ENTRY(Request) work_link;    /* in the queue of the worker pool */
+
+    LIST_ENTRY(Request) park_key_link, park_wait_link;      /* all below: under the park table's lock */
+    ParkPhase park_phase;
+    Str     park_key;
+    int64_t park_until_ms, park_limit_ms;                   /* monotonic */
+    bool    is_woken;
+};
+
+/* One event loop: a libmicrohttpd daemon with one thread and no listen socket. */
+typedef struct IoLoop {
+    HttpServer *server;
+    struct MHD_Daemon *daemon;
+    _Atomic int connections;
+} IoLoop;
+
+struct HttpServer {
+    HttpConfig config;                  /* base_domain points into the table */
+    RouteTable *table;
+    TlsNames  *tls;                     /* NULL: plain */
+    IoLoop    *loops;
+    int        loop_count;
+    WorkPool  *work;
+    ParkTable *parks;
+    Acceptor  *acceptor;
+    _Atomic bool is_stopping;
+
+    pthread_mutex_t active_lock;        /* over `active` */
+    pthread_cond_t  none_active;
+    int             active;             /* requests between first byte and last */
+
+    _Atomic int64_t requests, refused_401, refused_403, failed_5xx;
+};
+
+static inline int64_t http_now_ms(const HttpServer *server)
+{
+    return server->config.clock ? clock_now_ms(server->config.clock) : real_now_ms();
+}

@@ -1,0 +1,487 @@
+/* fixture.c - the server of the tests: its planes, its handlers, its CA. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <gnutls/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/id.h"
+#include "fixture.h"
+
+/* --- planes ------------------------------------------------------------------------------------------------------------------ */
+
+static Fixture *fixture_of(const Req *req)
+{
+    return req->ctx;
+}
+
+static bool vault_exists(void *ctx, const Str labels[HOST_LABELS_MAX])
+{
+    Fixture *fixture = ctx;
+    return (str_eq(labels[0], STR("v1")) && !fixture->vault_gone) || str_eq(labels[0], STR("v2")) || str_starts(labels[0], STR("x-"));
+}
+
+static bool check_token(void *ctx, Req *req, Reply *reply, Err *err)
+{
+    Fixture *fixture = ctx;
+    Str header = req_header(req, "Authorization");
+    bool is_good = str_starts(header, STR("Bearer good")), is_reader = str_eq(header, STR("Bearer reader"));
+    if ((!is_good && !is_reader) || fixture->token_expired) {
+        reply_header(reply, STR("WWW-Authenticate"), STR("Bearer authorization=\"https://login.test/t\", resource=\"https://vault.test\""));
+        return err_named(err, ERR_UNAUTHENTICATED, "Unauthorized", NULL, "no valid token");
+    }
+    Caller *caller = ARENA_NEW(req->arena, Caller);
+    if (!caller)
+        return err_too_big(err);
+    caller->name = is_good ? STR("good") : STR("reader");
+    caller->expires_ms = fixture->token_expires_ms;
+    req->caller = caller;
+    return true;
+}
+
+static bool decide(void *ctx, Req *req, const Route *route, Err *err)
+{
+    (void)ctx;
+    if (str_eq(req->caller->name, STR("good")) || strcmp(route->permission, "items/get") == 0)
+        return true;
+    return err_named(err, ERR_DENIED, "Forbidden", NULL, "%s lacks %s", "reader", route->permission);
+}
+
+static void put_error(void *ctx, const Req *req, Reply *reply, const Err *err)
+{
+    (void)ctx, (void)req;
+    JsonWriter *w = &reply->json;
+    json_open(w, NULL);
+    json_open(w, "error");
+    json_put_str(w, "code", err->name ? str_from(err->name) : STR("Default"));
+    json_put_str(w, "message", str_from(err->text));
+    json_close(w);
+    json_close(w);
+}
+
+static bool audit(void *ctx, const Req *req, const Reply *reply, const Err *err, Err *audit_err)
+{
+    (void)req, (void)reply, (void)err;
+    Fixture *fixture = ctx;
+    if (fixture->audit_fails)
+        return err_set(audit_err, ERR_INTERNAL, "disk full: secret detail");
+    fixture->audited++;
+    return true;
+}
+
+static void finish(void *ctx, const Req *req, Reply *reply)
+{
+    (void)ctx;
+    reply_header(reply, STR("x-ms-request-id"), req->request_id);
+    reply_header(reply, STR("x-ms-client-request-id"), req->client_request_id);
+}
+
+/* --- handlers ---------------------------------------------------------------------------------------------------------------- */
+
+static bool item_get(Req *req, Reply *reply, Err *err)
+{
+    fixture_of(req)->handler_runs++;
+    JsonWriter *w = &reply->json;
+    json_open(w, NULL);
+    json_put_str(w, "vault", req->host_labels[0]);
+    json_put_str(w, "name", req_param(req, "name"));
+    json_put_str(w, "version", req_param(req, "version"));
+    json_put_str(w, "filter", req_query(req, "$filter"));
+    json_put_str(w, "ip", req->client_ip);
+    json_close(w);
+    return json_end(w, err);
+}
+
+static bool item_put(Req *req, Reply *reply, Err *err)
+{
+    Fixture *fixture = fixture_of(req);
+    fixture->handler_runs++;
+    fixture->body_bytes = (int)req->body.len;
+    const JsonVal *body;
+    if (!req_object(req, &body, err))
+        return false;
+    if (str_eq(json_str(json_get(body, "value")), STR("fail"))) {
+        reply_header(reply, STR("Location"), STR("/half-done"));
+        json_open(&reply->json, NULL);
+        return err_set(err, ERR_INTERNAL, "the store said: secret detail");
+    }
+    reply->status = 201;
+    json_put_value(&reply->json, NULL, body);
+    return json_end(&reply->json, err);
+}
+
+static bool item_post(Req *req, Reply *reply, Err *err)
+{
+    (void)err;
+    fixture_of(req)->handler_runs++;
+    reply->content_type = STR("text/plain");
+    buf_printf(&reply->body, "%zu bytes for " STR_FMT, req->body.len, STR_ARG(req_param(req, "name")));
+    return true;
+}
+
+static bool item_patch(Req *req, Reply *reply, Err *err)
+{
+    (void)req, (void)err;
+    reply->content_type = STR("text/plain");
+    buf_put_str(&reply->body, STR("patched"));
+    return true;
+}
+
+static bool item_delete(Req *req, Reply *reply, Err *err)
+{
+    (void)req, (void)err;
+    reply->status = 204;
+    return true;
+}
+
+static bool health(Req *req, Reply *reply, Err *err)
+{
+    (void)req, (void)err;
+    reply->content_type = STR("text/plain");
+    buf_put_str(&reply->body, STR("ok"));
+    return true;
+}
+
+/* Unfinished JSON, an arena that ran out, and a header with a line break: none may reach a client in part. */
+static bool broken(Req *req, Reply *reply, Err *err)
+{
+    (void)err;
+    Str how = req_param(req, "how");
+    json_open(&reply->json, NULL);
+    json_put_str(&reply->json, "part", STR("one"));
+    if (str_eq(how, STR("json")))
+        return true;
+    json_close(&reply->json);
+    if (str_eq(how, STR("arena")))
+        while (arena_alloc(req->arena, 65536))
+            ;
+    if (str_eq(how, STR("reply")))
+        while (!reply->body.failed)
+            buf_put(&reply->body, "0123456789abcdef", 16);
+    if (str_eq(how, STR("header")))
+        reply_header(reply, STR("X-Split"), STR("a\r\nSet-Cookie: b"));
+    return true;
+}
+
+static bool gate(Req *req, Reply *reply, Err *err)
+{
+    Fixture *fixture = fixture_of(req);
+    pthread_mutex_lock(&fixture->lock);
+    fixture->waiting++;
+    pthread_cond_broadcast(&fixture->changed);
+    while (!fixture->is_open)
+        pthread_cond_wait(&fixture->changed, &fixture->lock);
+    pthread_mutex_unlock(&fixture->lock);
+    return health(req, reply, err);
+}
+
+static bool watch(Req *req, Reply *reply, Err *err)
+{
+    Fixture *fixture = fixture_of(req);
+    fixture->handler_runs++;
+    Err ignored = { 0 };
+    int64_t wait_ms;
+    if (!str_to_int64(req_query(req, "wait"), 0, 60 * 1000, &wait_ms, &ignored))
+        wait_ms = 60 * 1000;
+    reply_park(req, reply, STR("event"), wait_ms);
+    if (req_query(req, "wake").ptr && !req->was_parked)
+        fixture_happen(fixture);        /* between register and return: must not be lost */
+    pthread_mutex_lock(&fixture->lock);
+    bool event = fixture->event;
+    pthread_mutex_unlock(&fixture->lock);
+    if (req_query(req, "refuse").ptr && req->was_parked)
+        return err_set(err, ERR_CONFLICT, "refused after the park");
+    if (!event && !req->park_ended)
+        return true;
+    reply_park_cancel(req, reply);
+    json_open(&reply->json, NULL);
+    json_put_bool(&reply->json, "event", event);
+    json_put_bool(&reply->json, "ended", req->park_ended);
+    json_close(&reply->json);
+    return json_end(&reply->json, err);
+}
+
+static bool file_get(Req *req, Reply *reply, Err *err)
+{
+    (void)err;
+    Fixture *fixture = fixture_of(req);
+    FILE *file = fopen(fixture->ca_file, "rb");
+    if (!file)
+        return err_errno(err, "ca file");
+    fseek(file, 0, SEEK_END);
+    reply->file_size = (uint64_t)ftell(file) - 10;
+    reply->file_offset = 10;
+    reply->file_fd = dup(fileno(file));
+    reply->content_type = STR("application/x-pem-file");
+    fclose(file);
+    return true;
+}
+
+static const Route vault_routes[] = {
+    { METHOD_GET,    "/items/{name}/versions",         NULL, NULL, "items/get",    WHERE_INLINE, BODY_NONE, 0,         item_get,    "ItemVersions" },
+    { METHOD_GET,    "/items/{name}/{version?}",       NULL, NULL, "items/get",    WHERE_INLINE, BODY_NONE, 0,         item_get,    "ItemGet" },
+    { METHOD_PUT,    "/items/{name}",                  NULL, NULL, "items/set",    WHERE_WORKER, BODY_JSON, 1024,      item_put,    "ItemSet" },
+    { METHOD_POST,   "/items/{name}/{version?}/touch", NULL, NULL, "items/touch",  WHERE_WORKER, BODY_NONE, 0,         item_post,   "ItemTouch" },
+    { METHOD_POST,   "/items/{name}/raw",              NULL, NULL, "items/touch",  WHERE_INLINE, BODY_RAW,  64 * 1024, item_post,   "ItemRaw" },
+    { METHOD_PATCH,  "/items/{name}",                  NULL, NULL, "items/set",    WHERE_WORKER, BODY_JSON, 1024,      item_patch,  "ItemUpdate" },
+    { METHOD_DELETE, "/items/{name}",                  NULL, NULL, "items/delete", WHERE_WORKER, BODY_NONE, 0,         item_delete, "ItemDelete" },
+    { METHOD_GET,    "/new",             "2024-01-01", NULL,       "items/get",    WHERE_INLINE, BODY_NONE, 0,         health,      "NewThing" },
+};
+
+static const Route management_routes[] = {
+    { METHOD_GET,  "/healthz",      NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    health,   "Health" },
+    { METHOD_GET,  "/gate",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    gate,     "Gate" },
+    { METHOD_GET,  "/watch",        NULL, NULL, PERM_TOKEN,  WHERE_PARKED, BODY_NONE, 0,    watch,    "Watch" },
+    { METHOD_GET,  "/broken/{how}", NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    broken,   "Broken" },
+    { METHOD_GET,  "/file",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    file_get, "File" },
+    { METHOD_POST, "/lenient",      NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_JSON_LENIENT, 1024, item_put, "Lenient" },
+};
+
+/* --- the CA ------------------------------------------------------------------------------------------------------------------ */
+
+static void sign(gnutls_x509_crt_t cert, gnutls_x509_privkey_t key, const char *common_name, gnutls_x509_crt_t ca, gnutls_x509_privkey_t ca_key)
+{
+    unsigned char serial[8];
+    random_fill(serial, sizeof serial);
+    serial[0] &= 0x7F;
+    assert_int_equal(gnutls_x509_crt_set_version(cert, 3), 0);
+    assert_int_equal(gnutls_x509_crt_set_serial(cert, serial, sizeof serial), 0);
+    gnutls_x509_crt_set_activation_time(cert, time(NULL) - 60);
+    gnutls_x509_crt_set_expiration_time(cert, time(NULL) + 3600);
+    assert_int_equal(gnutls_x509_crt_set_dn_by_oid(cert, GNUTLS_OID_X520_COMMON_NAME, 0, common_name, (unsigned)strlen(common_name)), 0);
+    assert_int_equal(gnutls_x509_crt_set_key(cert, key), 0);
+    assert_int_equal(gnutls_x509_crt_sign2(cert, ca, ca_key, GNUTLS_DIG_SHA256, 0), 0);
+}
+
+static void ca_make(Fixture *fixture)
+{
+    gnutls_x509_crt_t cert;
+    gnutls_x509_privkey_t key;
+    gnutls_x509_crt_init(&cert);
+    gnutls_x509_privkey_init(&key);
+    assert_int_equal(gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0), 0);
+    gnutls_x509_crt_set_basic_constraints(cert, 1, -1);
+    gnutls_x509_crt_set_key_usage(cert, GNUTLS_KEY_KEY_CERT_SIGN);
+    sign(cert, key, "Test CA", cert, key);
+    gnutls_datum_t pem;
+    assert_int_equal(gnutls_x509_crt_export2(cert, GNUTLS_X509_FMT_PEM, &pem), 0);
+    Err err = { 0 };
+    assert_true(file_replace(fixture->ca_file, (Bytes){ pem.data, pem.size }, 0600, (uid_t)-1, (gid_t)-1, &err));
+    gnutls_free(pem.data);
+    fixture->gnutls_ca = cert;
+    fixture->gnutls_ca_key = key;
+}
+
+static bool leaf_make(void *ctx, Arena *arena, Str name, TlsLeaf *out, Err *err)
+{
+    Fixture *fixture = ctx;
+    if (fixture->leaf_fails)
+        return err_set(err, ERR_INTERNAL, "no leaf today");
+    fixture->leaves_made++;
+    gnutls_x509_crt_t cert;
+    gnutls_x509_privkey_t key;
+    gnutls_x509_crt_init(&cert);
+    gnutls_x509_privkey_init(&key);
+    gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+    if (name.len > 0) {
+        gnutls_x509_crt_set_subject_alt_name(cert, GNUTLS_SAN_DNSNAME, name.ptr, (unsigned)name.len, GNUTLS_FSAN_SET);
+    } else {
+        const unsigned char v4[4] = { 127, 0, 0, 1 };
+        gnutls_x509_crt_set_subject_alt_name(cert, GNUTLS_SAN_DNSNAME, "localhost", 9, GNUTLS_FSAN_SET);
+        gnutls_x509_crt_set_subject_alt_name(cert, GNUTLS_SAN_IPADDRESS, v4, sizeof v4, GNUTLS_FSAN_APPEND);
+    }
+    sign(cert, key, "leaf", fixture->gnutls_ca, fixture->gnutls_ca_key);
+    gnutls_datum_t cert_pem, key_pem;
+    gnutls_x509_crt_export2(cert, GNUTLS_X509_FMT_PEM, &cert_pem);
+    gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &key_pem);
+    out->cert_chain_pem = str_dup(arena, (Str){ (char *)cert_pem.data, cert_pem.size });
+    out->key_pem = str_dup(arena, (Str){ (char *)key_pem.data, key_pem.size });
+    out->renew_at_ms = real_now_ms() + fixture->renew_in_ms;
+    gnutls_free(cert_pem.data);
+    gnutls_free(key_pem.data);
+    gnutls_x509_crt_deinit(cert);
+    gnutls_x509_privkey_deinit(key);
+    return true;
+}
+
+/* --- start and stop ------------------------------------------------------------------------------------------------------------ */
+
+static Plane vault_plane = {
+    .name = "vault", .host_pattern = "*.vault", .default_content_type = "application/json; charset=utf-8", .needs_api_version = true,
+    .missing_api_version = "BadParameter", .host_exists = vault_exists, .authenticate = check_token, .authorize = decide,
+    .write_error = put_error, .audit = audit, .finish = finish,
+};
+static Plane management_plane = {
+    .name = "management", .host_pattern = "management", .default_content_type = "application/json", .authenticate = check_token, .authorize = decide,
+    .write_error = put_error, .finish = finish,
+};
+
+void fixture_start(Fixture *fixture, const HttpConfig *config, bool is_plain)
+{
+    Err err = { 0 };
+    *fixture = (Fixture){ .is_plain = is_plain, .renew_in_ms = 3600 * 1000, .dir = "/tmp/http-test-XXXXXX" };
+    fixture->token_expires_ms = real_now_ms() + 3600 * 1000;
+    pthread_mutex_init(&fixture->lock, NULL);
+    pthread_cond_init(&fixture->changed, NULL);
+    assert_non_null(mkdtemp(fixture->dir));
+    snprintf(fixture->ca_file, sizeof fixture->ca_file, "%s/ca.pem", fixture->dir);
+    snprintf(fixture->socket_path, sizeof fixture->socket_path, "%s/http.sock", fixture->dir);
+    ca_make(fixture);
+    fixture->clock = clock_new(0);
+
+    HttpConfig full = config ? *config : (HttpConfig){ 0 };
+    full.base_domain = STR("test.localhost");
+    full.clock = fixture->clock;
+    full.plain = is_plain;
+    full.tls_leaf = leaf_make;
+    full.tls_ctx = fixture;
+    vault_plane.ctx = management_plane.ctx = fixture;
+    assert_true(http_new(&full, &fixture->server, &err));
+    if (!http_mount(fixture->server, &vault_plane, vault_routes, COUNT_OF(vault_routes), fixture, &err) ||
+        !http_mount(fixture->server, &management_plane, management_routes, COUNT_OF(management_routes), fixture, &err) ||
+        !http_listen_loopback(fixture->server, 0, &fixture->port, &err) ||
+        !http_listen_unix(fixture->server, fixture->socket_path, 0600, &err) || !http_start(fixture->server, &err))
+        fail_msg("%s", err.text);
+}
+
+void fixture_stop(Fixture *fixture)
+{
+    Err err = { 0 };
+    http_stop(fixture->server, 5000);
+    gnutls_x509_crt_deinit(fixture->gnutls_ca);
+    gnutls_x509_privkey_deinit(fixture->gnutls_ca_key);
+    clock_free(fixture->clock);
+    assert_true(dir_remove_tree(fixture->dir, &err));
+    pthread_cond_destroy(&fixture->changed);
+    pthread_mutex_destroy(&fixture->lock);
+}
+
+void fixture_wait_at_gate(Fixture *fixture, int count)
+{
+    pthread_mutex_lock(&fixture->lock);
+    while (fixture->waiting < count)
+        pthread_cond_wait(&fixture->changed, &fixture->lock);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+void fixture_open_gate(Fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->lock);
+    fixture->is_open = true;
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+void fixture_happen(Fixture *fixture)
+{
+    pthread_mutex_lock(&fixture->lock);
+    fixture->event = true;
+    pthread_mutex_unlock(&fixture->lock);
+    http_wake(fixture->server, STR("event"));
+}
+
+/* The server gives no event for "it is parked now", only its count. */
+void fixture_wait_parked(Fixture *fixture, int64_t count)
+{
+    int64_t until = mono_now_ms() + 30 * 1000;
+    while (http_stats(fixture->server).parked < count) {
+        assert_true(mono_now_ms() < until);
+        usleep(1000);
+    }
+}
+
+/* --- talking to it ------------------------------------------------------------------------------------------------------------ */
+
+HttpClient *fixture_client(const Fixture *fixture, bool over_unix)
+{
+    HttpClient *client;
+    Err err = { 0 };
+    HttpClientConfig config = { .ca_file = fixture->ca_file, .unix_socket = over_unix ? fixture->socket_path : NULL, .user_agent = "test" };
+    assert_true(http_client_new(&config, &client, &err));
+    return client;
+}
+
+HttpAnswer fixture_call(const Fixture *fixture, HttpClient *client, Arena *arena, const char *method, const char *host_labels, const char *path, Str body)
+{
+    Err err = { 0 };
+    HttpAnswer answer = { 0 };
+    HttpHeader headers[] = { { "Authorization", STR("Bearer good") }, { "Content-Type", STR("application/json") } };
+    HttpCall call = {
+        .method = method, .headers = headers, .header_count = COUNT_OF(headers), .body = body,
+        .url = str_printf(arena, "%s://%s.test.localhost:%d%s", fixture->is_plain ? "http" : "https", host_labels, fixture->port, path),
+    };
+    if (!http_call(client, arena, &call, &answer, &err))
+        fail_msg("%s %s: %s", method, path, err.text);
+    return answer;
+}
+
+int raw_connect(const Fixture *fixture)
+{
+    struct sockaddr_in where = { .sin_family = AF_INET, .sin_port = htons((uint16_t)fixture->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
+    return fd;
+}
+
+void raw_send(int fd, Str bytes)
+{
+    for (size_t at = 0; at < bytes.len;) {
+        ssize_t sent = send(fd, bytes.ptr + at, bytes.len - at, MSG_NOSIGNAL);
+        if (sent < 0)
+            return;                     /* the server may refuse before it has read all */
+        at += (size_t)sent;
+    }
+}
+
+Str raw_read_all(Arena *arena, int fd)
+{
+    Buf all;
+    buf_init(&all, ARENA);
+    char part[4096];
+    ssize_t got;
+    while ((got = recv(fd, part, sizeof part, 0)) > 0)
+        buf_put(&all, part, (size_t)got);
+    close(fd);
+    Str text = str_dup(arena, buf_str(&all));
+    buf_done(&all);
+    return text;
+}
+
+Str raw_read_answer(Arena *arena, int fd)
+{
+    Buf all;
+    buf_init(&all, ARENA);
+    size_t head_end = 0, want = SIZE_MAX;
+    char c;
+    while (all.len < want && recv(fd, &c, 1, 0) == 1) {
+        buf_put_char(&all, c);
+        if (want == SIZE_MAX && str_ends(buf_str(&all), STR("\r\n\r\n"))) {
+            size_t at;
+            int64_t length = 0;
+            Err err = { 0 };
+            head_end = all.len;
+            if (str_find(buf_str(&all), STR("Content-Length: "), &at)) {
+                Str rest = str_slice(buf_str(&all), at + 16, all.len);
+                assert_true(str_to_int64(str_trim(str_cut(&rest, '\n')), 0, ARENA, &length, &err));
+            }
+            want = head_end + (size_t)length;
+        }
+    }
+    Str text = str_dup(arena, buf_str(&all));
+    buf_done(&all);
+    return text;
+}
+
+Str raw_exchange(const Fixture *fixture, Arena *arena, Str bytes)
+{
+    int fd = raw_connect(fixture);
+    raw_send(fd, bytes);
+    shutdown(fd, SHUT_WR);
+    return raw_read_all(arena, fd);
+}

@@ -1,0 +1,48 @@
+/* fixture.h - a real server on port 0 with two planes, a private CA of its own, and ways to talk to it byte by byte. */
+#pragma once
+#include <pthread.h>
+#include "http/client.h"
+#include "http/server.h"
+
+enum { ARENA = 4 * 1024 * 1024 };
+
+typedef struct Fixture {
+    HttpServer *server;
+    Clock *clock;
+    int  port;
+    bool is_plain;
+    char dir[64];
+    char ca_file[96];
+    char socket_path[96];
+    _Atomic int audited, leaves_made, handler_runs, body_bytes;
+    _Atomic bool audit_fails, token_expired, vault_gone, leaf_fails;
+    _Atomic int64_t renew_in_ms;        /* of leaves made from now on */
+    int64_t token_expires_ms;
+    void *gnutls_ca, *gnutls_ca_key;
+
+    /* A gate that handlers wait at, and that tests open. */
+    pthread_mutex_t lock;
+    pthread_cond_t  changed;
+    int  waiting;
+    bool is_open;
+    bool event;                         /* what parked handlers look for */
+} Fixture;
+
+/* Tokens "good", "reader" (no permission but items/get). Names: management, *.vault where v1, v2 and x-... exist. */
+void fixture_start(Fixture *fixture, const HttpConfig *config, bool is_plain);
+void fixture_stop(Fixture *fixture);                    /* also the server, when it still runs */
+void fixture_wait_at_gate(Fixture *fixture, int count); /* until that many handlers wait */
+void fixture_open_gate(Fixture *fixture);
+void fixture_happen(Fixture *fixture);                  /* the event of parked handlers, with its wake */
+void fixture_wait_parked(Fixture *fixture, int64_t count);
+
+HttpClient *fixture_client(const Fixture *fixture, bool over_unix);
+/* One call with token "good"; asserts that an answer came. host_labels: "v1.vault". */
+HttpAnswer fixture_call(const Fixture *fixture, HttpClient *client, Arena *arena, const char *method, const char *host_labels, const char *path, Str body);
+
+/* Plain servers: send these bytes on a new connection, half-close if asked, read until the server closes. NUL-terminated. */
+int  raw_connect(const Fixture *fixture);
+void raw_send(int fd, Str bytes);
+Str  raw_read_all(Arena *arena, int fd);                /* until end of stream; closes fd */
+Str  raw_read_answer(Arena *arena, int fd);             /* one answer by its Content-Length */
+Str  raw_exchange(const Fixture *fixture, Arena *arena, Str bytes);
