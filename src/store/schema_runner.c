@@ -17,7 +17,7 @@ const char *const schema_runner_1[] = {
     "  lease_until_ms  INTEGER NOT NULL,"              /* real time; 0: nobody has it */
     "  PRIMARY KEY (kind, key)"
     ") STRICT, WITHOUT ROWID",
-    "CREATE INDEX runner_work_due ON runner_work (clock, due_ms)",
+    "CREATE INDEX runner_work_due ON runner_work (kind, due_ms)",
     "CREATE INDEX runner_work_lease ON runner_work (kind) WHERE lease_until_ms <> 0",
     "CREATE INDEX runner_work_failing ON runner_work (failed_ms) WHERE failures <> 0",
     NULL
