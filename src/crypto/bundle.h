@@ -14,7 +14,7 @@ DEFINE_AUTO_DONE(Bundle, bundle_done)
 
 bool bundle_write_pfx(const Bundle *bundle, Str password, Secret **pfx, Err *err) MUST_CHECK;              /* an empty password is the empty password; AES-256, SHA-256 MAC */
 bool bundle_write_pem(const Bundle *bundle, bool key_first, Secret **pem, Err *err) MUST_CHECK;            /* Key Vault puts the key first; files on a node have it last */
-bool bundle_read_pfx(Arena *arena, Bytes pfx, Str password, Bundle *out, Err *err) MUST_CHECK;             /* orders the chain; ERR_BAD_INPUT says password or content */
+bool bundle_read_pfx(Arena *arena, Bytes pfx, Str password, Bundle *out, Err *err) MUST_CHECK;             /* orders the chain; ERR_BAD_INPUT: err->target is "password" when that is at fault, else "" */
 bool bundle_read_pem(Arena *arena, Str pem, Bundle *out, Err *err) MUST_CHECK;                             /* any order of blocks; unencrypted PKCS#8, PKCS#1 and SEC1 keys */
 Str  pem_of_cert(Arena *arena, Bytes der);
 bool pem_to_cert(Arena *arena, Str pem, Bytes *der, Err *err) MUST_CHECK;                                  /* the first certificate */

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include "base/err.h"
 
+DEFINE_AUTO_FREE(BIO, BIO_vfree)
 DEFINE_AUTO_FREE(EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 DEFINE_AUTO_FREE(EVP_PKEY, EVP_PKEY_free)
 DEFINE_AUTO_FREE(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
