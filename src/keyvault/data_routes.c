@@ -1,0 +1,89 @@
+/* data_routes.c - the operations of the data plane, in the order of their paths. Permissions are those of access policies
+ * (Key Vault REST documentation, each operation's last sentence). */
+#include "keyvault/data_routes.h"
+#include "keyvault/certificate.h"
+#include "keyvault/deleted.h"
+#include "keyvault/key.h"
+#include "keyvault/list.h"
+#include "keyvault/secret.h"
+
+/* A secret of 25,600 bytes may take six times that in JSON escapes; beyond, 413 says as much. */
+enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KEY_BODY = 64 << 10 };
+
+#define READ(path, may, handler, operation)             { METHOD_GET,    path, NULL, NULL, may, WHERE_INLINE, BODY_NONE, 0,   handler, operation }
+#define PUT(path, may, max, handler, operation)         { METHOD_PUT,    path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
+#define POST(path, may, max, handler, operation)        { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
+#define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
+#define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
+#define LATER(method, path, may, operation)             { METHOD_##method, path, NULL, NULL, may, WHERE_INLINE, BODY_RAW, 1 << 20, plane_not_built, operation }
+
+const Route data_routes[] = {
+    READ("/secrets",                                  "secrets/list",           secret_list,                "SecretList"),
+    LATER(POST, "/secrets/restore",                   "secrets/restore",                                    "SecretRestore"),
+    PUT("/secrets/{name}",                            "secrets/set",            SECRET_BODY, secret_set,    "SecretSet"),
+    DELETE("/secrets/{name}",                         "secrets/delete",         secret_delete,              "SecretDelete"),
+    LATER(POST, "/secrets/{name}/backup",             "secrets/backup",                                     "SecretBackup"),
+    READ("/secrets/{name}/versions",                  "secrets/list",           secret_list_versions,       "SecretListVersions"),
+    READ("/secrets/{name}/{version?}",                "secrets/get",            secret_get,                 "SecretGet"),
+    PATCH("/secrets/{name}/{version?}",               "secrets/set",            SECRET_BODY, secret_update, "SecretUpdate"),
+
+    READ("/deletedsecrets",                           "secrets/list",           secret_list_deleted,        "SecretListDeleted"),
+    READ("/deletedsecrets/{name}",                    "secrets/get",            secret_get_deleted,         "SecretGetDeleted"),
+    DELETE("/deletedsecrets/{name}",                  "secrets/purge",          secret_purge,               "SecretPurge"),
+    POST("/deletedsecrets/{name}/recover",            "secrets/recover",        KEY_BODY, secret_recover,   "SecretRecover"),
+
+    READ("/keys",                                     "keys/list",              key_list,                   "KeyList"),
+    LATER(POST, "/keys/restore",                      "keys/restore",                                       "KeyRestore"),
+    LATER(PUT, "/keys/{name}",                        "keys/import",                                        "KeyImport"),
+    DELETE("/keys/{name}",                            "keys/delete",            key_delete,                 "KeyDelete"),
+    POST("/keys/{name}/create",                       "keys/create",            KEY_BODY, key_create,       "KeyCreate"),
+    LATER(POST, "/keys/{name}/backup",                "keys/backup",                                        "KeyBackup"),
+    LATER(POST, "/keys/{name}/rotate",                "keys/rotate",                                        "KeyRotate"),
+    LATER(GET, "/keys/{name}/rotationpolicy",         "keys/getrotationpolicy",                             "KeyRotationPolicyGet"),
+    LATER(PUT, "/keys/{name}/rotationpolicy",         "keys/setrotationpolicy",                             "KeyRotationPolicySet"),
+    READ("/keys/{name}/versions",                     "keys/list",              key_list_versions,          "KeyListVersions"),
+    READ("/keys/{name}/{version?}",                   "keys/get",               key_get,                    "KeyGet"),
+    PATCH("/keys/{name}/{version?}",                  "keys/update",            KEY_BODY, key_update,       "KeyUpdate"),
+    POST("/keys/{name}/{version?}/encrypt",            "keys/encrypt",           KEY_BODY, key_encrypt_op,   "KeyEncrypt"),
+    POST("/keys/{name}/{version?}/decrypt",            "keys/decrypt",           KEY_BODY, key_decrypt_op,   "KeyDecrypt"),
+    POST("/keys/{name}/{version?}/wrapkey",            "keys/wrapKey",           KEY_BODY, key_wrap_op,      "KeyWrap"),
+    POST("/keys/{name}/{version?}/unwrapkey",          "keys/unwrapKey",         KEY_BODY, key_unwrap_op,    "KeyUnwrap"),
+    POST("/keys/{name}/{version?}/sign",               "keys/sign",              KEY_BODY, key_sign_op,      "KeySign"),
+    POST("/keys/{name}/{version?}/verify",             "keys/verify",            KEY_BODY, key_verify_op,    "KeyVerify"),
+    LATER(POST, "/keys/{name}/{version?}/release",     "keys/release",                                       "KeyRelease"),
+
+    READ("/deletedkeys",                              "keys/list",              key_list_deleted,           "KeyListDeleted"),
+    READ("/deletedkeys/{name}",                       "keys/get",               key_get_deleted,            "KeyGetDeleted"),
+    DELETE("/deletedkeys/{name}",                     "keys/purge",             key_purge,                  "KeyPurge"),
+    POST("/deletedkeys/{name}/recover",               "keys/recover",           KEY_BODY, key_recover,      "KeyRecover"),
+
+    READ("/certificates",                             "certificates/list",      certificate_list,           "CertificateList"),
+    LATER(GET, "/certificates/contacts",              "certificates/managecontacts",                        "CertificateContactsGet"),
+    LATER(PUT, "/certificates/contacts",              "certificates/managecontacts",                        "CertificateContactsSet"),
+    LATER(DELETE, "/certificates/contacts",           "certificates/managecontacts",                        "CertificateContactsDelete"),
+    LATER(GET, "/certificates/issuers",               "certificates/listissuers",                           "CertificateIssuersList"),
+    LATER(GET, "/certificates/issuers/{issuer}",      "certificates/getissuers",                            "CertificateIssuerGet"),
+    LATER(PUT, "/certificates/issuers/{issuer}",      "certificates/setissuers",                            "CertificateIssuerSet"),
+    LATER(PATCH, "/certificates/issuers/{issuer}",    "certificates/setissuers",                            "CertificateIssuerUpdate"),
+    LATER(DELETE, "/certificates/issuers/{issuer}",   "certificates/deleteissuers",                         "CertificateIssuerDelete"),
+    LATER(POST, "/certificates/restore",              "certificates/restore",                               "CertificateRestore"),
+    DELETE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
+    POST("/certificates/{name}/create",               "certificates/create",    CERT_BODY, certificate_create, "CertificateCreate"),
+    LATER(POST, "/certificates/{name}/import",        "certificates/import",                                "CertificateImport"),
+    LATER(POST, "/certificates/{name}/backup",        "certificates/backup",                                "CertificateBackup"),
+    READ("/certificates/{name}/versions",             "certificates/list",      certificate_list_versions,  "CertificateListVersions"),
+    READ("/certificates/{name}/policy",               "certificates/get",       certificate_policy_get,     "CertificatePolicyGet"),
+    PATCH("/certificates/{name}/policy",              "certificates/update",    CERT_BODY, certificate_policy_update, "CertificatePolicyUpdate"),
+    READ("/certificates/{name}/pending",              "certificates/get",       certificate_pending_get,    "CertificatePendingGet"),
+    PATCH("/certificates/{name}/pending",             "certificates/update",    KEY_BODY, certificate_pending_update, "CertificatePendingUpdate"),
+    DELETE("/certificates/{name}/pending",            "certificates/update",    certificate_pending_delete, "CertificatePendingDelete"),
+    LATER(POST, "/certificates/{name}/pending/merge", "certificates/create",                                "CertificatePendingMerge"),
+    READ("/certificates/{name}/{version?}",           "certificates/get",       certificate_get,            "CertificateGet"),
+    PATCH("/certificates/{name}/{version?}",          "certificates/update",    CERT_BODY, certificate_update, "CertificateUpdate"),
+
+    READ("/deletedcertificates",                      "certificates/list",      certificate_list_deleted,   "CertificateListDeleted"),
+    READ("/deletedcertificates/{name}",               "certificates/get",       certificate_get_deleted,    "CertificateGetDeleted"),
+    DELETE("/deletedcertificates/{name}",             "certificates/purge",     certificate_purge,          "CertificatePurge"),
+    POST("/deletedcertificates/{name}/recover",       "certificates/recover",   KEY_BODY, certificate_recover, "CertificateRecover"),
+};
+const size_t data_route_count = COUNT_OF(data_routes);

@@ -1,0 +1,41 @@
+/* keyvault.c - opening, wiring and closing of the subject. */
+#include "keyvault/keyvault.h"
+#include <stdlib.h>
+#include "keyvault/cert_issue.h"
+#include "keyvault/data_routes.h"
+#include "keyvault/deleted.h"
+#include "keyvault/vault_arm.h"
+
+bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, KeyVault **out, Err *err)
+{
+    KeyVault *kv = calloc(1, sizeof *kv);
+    if (!kv)
+        return err_set(err, ERR_INTERNAL, "out of memory for the vaults");
+    *kv = (KeyVault){ .site = site, .identity = identity, .access = access, .arm = arm };
+    if (!vault_cache_open(kv, err)) {
+        keyvault_close(kv);
+        return false;
+    }
+    plane_setup(kv);
+    runner_register(site->runner, WORK_ISSUE, RUNNER_OBJECT_TIME, certificate_issue_run, kv);
+    runner_register(site->runner, WORK_RENEW, RUNNER_OBJECT_TIME, certificate_renew_run, kv);
+    runner_register(site->runner, WORK_PURGE, RUNNER_OBJECT_TIME, object_purge_run, kv);
+    runner_register(site->runner, WORK_VAULT_PURGE, RUNNER_OBJECT_TIME, vault_purge_run, kv);
+    arm_on_delete(arm, "Microsoft.KeyVault/vaults", vault_delete_resource, kv);
+    *out = kv;
+    return true;
+}
+
+void keyvault_close(KeyVault *kv)
+{
+    if (!kv)
+        return;
+    vault_cache_close(kv->cache);
+    free(kv);
+}
+
+bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err)
+{
+    return http_mount(server, arm_plane(kv->arm), vault_arm_routes, vault_arm_route_count, kv, err) &&
+           http_mount(server, &kv->plane, data_routes, data_route_count, kv, err);
+}

@@ -1,0 +1,24 @@
+/* vault_in.h - bodies of vault PUT and PATCH: read, checked, applied to a vault. Needs no store, so that fuzzing reaches all of it. */
+#pragma once
+#include "keyvault/vault.h"
+
+typedef struct VaultIn {
+    Str     location;                   /* short form; absent: not given */
+    const JsonVal *tags;                /* NULL: not given */
+    Str     tenant_id, sku;             /* absent: not given */
+    const JsonVal *policies, *network_acls;
+    OptBool for_deployment, for_disk_encryption, for_template_deployment;
+    OptBool purge_protection;
+    OptInt  retention_days;
+    bool    wants_recovery;             /* createMode "recover" */
+} VaultIn;
+
+typedef enum VaultBody { VAULT_PUT = 1, VAULT_PATCH } VaultBody;
+
+/* Shape and values. A PUT needs location, tenantId, sku and accessPolicies, a recovering one not the last two. tenant_id: the site's.
+ * ERR_BAD_INPUT names the field; ERR_NOT_BUILT: RBAC, firewall. */
+bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant_id, VaultIn *out, Err *err) MUST_CHECK;
+
+/* Onto a new vault (with its identity set) or an existing one; what may not change is refused and nothing is changed. */
+bool vault_in_apply_new(const VaultIn *in, Vault *vault, Err *err) MUST_CHECK;
+bool vault_in_apply(const VaultIn *in, VaultBody kind, Vault *vault, Err *err) MUST_CHECK;
