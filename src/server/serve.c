@@ -1,0 +1,143 @@
+/* serve.c - `vaultyard serve`: bind, give up privileges, open everything, answer until told to end. */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/log.h"
+#include "base/secret.h"
+#include "provider/host.h"
+#include "server/admin.h"
+#include "server/command.h"
+#include "server/listeners.h"
+#include "server/wiring.h"
+
+enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, RUNNER_THREADS = 2 };
+
+typedef struct Serve {
+    Arena *arena;
+    DataDir data;
+    HttpServer *http;
+    int port;
+    Wiring wiring;
+} Serve;
+
+static bool tls_leaf(void *ctx, Arena *arena, Str name, TlsLeaf *out, Err *err)
+{
+    const Serve *serve = ctx;
+    return authority_leaf(serve->wiring.authority, arena, name, out, err);
+}
+
+/* Local nodes need the privileged host process; root starts it when none is there. */
+static bool start_host(const Serve *serve, Err *err)
+{
+    char program[PATH_MAX];
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+    char *dir = str_to_cstr(serve->arena, serve->data.dir, err);
+    if (len <= 0 || !dir)
+        return err_errno(err, "cannot find this program");
+    program[len] = '\0';
+    const char *const host_argv[] = { program, "host", "--data-dir", dir, NULL };
+    return host_launch(dir, host_argv, err);
+}
+
+/* A port that was picked is written down while we still may, so that the profile's URLs are true and the next start prefers it. */
+static bool remember_port(Serve *serve, bool was_picked, Err *err)
+{
+    DataDir now = serve->data;
+    now.port = serve->port;
+    if (!admin_move_port(&now, err))
+        return false;
+    if (!was_picked || serve->data.last_port == serve->port)
+        return true;
+    serve->data.last_port = serve->port;
+    return datadir_write(&serve->data, err);
+}
+
+static bool listens_on_any(const char *const *listen, int count, int port)
+{
+    bool any = count == 0 && port == 0;
+    for (int i = 0; i < count; i++)
+        any = any || str_ends(str_from(listen[i]), STR(":0"));
+    return any;
+}
+
+static bool open_up(Serve *serve, const char *const *listen, int listen_count, bool is_dev, bool with_host, Err *err)
+{
+    HttpConfig config = { .base_domain = serve->data.domain, .tls_leaf = tls_leaf, .tls_ctx = serve };
+    bool as_root = geteuid() == 0;
+    if (!http_new(&config, &serve->http, err) ||
+        !listeners_bind(serve->http, listen, listen_count, serve->data.port, serve->data.last_port, &serve->port, err))
+        return false;
+    if (as_root && with_host && !start_host(serve, err))
+        return false;
+    if ((as_root || geteuid() == serve->data.uid) && !remember_port(serve, listens_on_any(listen, listen_count, serve->data.port), err))
+        return false;
+    if (!datadir_drop_privileges(&serve->data, err))
+        return false;
+    process_harden();
+    (void)umask(0077);
+    char *socket = datadir_path(serve->arena, &serve->data, "run/site/site.sock");
+    if (!socket)
+        return err_too_big(err);
+    return wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, &serve->wiring, err) &&
+           http_listen_unix(serve->http, socket, 0666, err) &&
+           runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) && http_start(serve->http, err);
+}
+
+static void wait_for_end(void)
+{
+    sigset_t set;
+    int number;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigwait(&set, &number);
+    log_event(LOG_INFO, "server.stopping", log_int("signal", number));
+}
+
+/* Signals are blocked before any thread exists, so that only wait_for_end takes them. */
+static void block_signals(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+}
+
+int command_serve(int argc, char **argv)
+{
+    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL;
+    int dirs = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
+    const Option options[] = {
+        { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
+        { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
+    };
+    if (!options_read("serve", argc, argv, options, COUNT_OF(options)))
+        return EXIT_USAGE;
+    if (!dir) {
+        (void)command_fail("serve", "--data-dir is needed");
+        return EXIT_USAGE;
+    }
+    log_setup(verbose ? LOG_DEBUG : LOG_INFO, json ? LOG_JSON : LOG_KEY_VALUE, "vaultyard");
+    block_signals();
+    AUTO(arena_free_auto) Arena *arena = arena_new(SERVE_ARENA_BYTES);
+    static Serve serve;                                       /* subjects keep pointers into it */
+    Err err = { 0 };
+    serve.arena = arena;
+    if (!arena || !datadir_read(arena, dir, &serve.data, &err))
+        return command_fail("serve", arena ? err.text : "out of memory");
+    bool open = open_up(&serve, listen, listen_count, dev, !no_host, &err);
+    if (open) {
+        (void)printf("ready " STR_FMT "\n", STR_ARG(site_url(&serve.wiring.parts.site, arena, STR("management"))));
+        (void)fflush(stdout);
+        wait_for_end();
+    }
+    if (serve.http)
+        http_stop(serve.http, DRAIN_MS);
+    wiring_close(&serve.wiring);
+    return open ? 0 : command_fail("serve", err.text);
+}

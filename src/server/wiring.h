@@ -1,0 +1,25 @@
+/* wiring.h - the subjects of the server, opened on the parts, mounted on one HTTP server, closed in reverse. */
+#pragma once
+#include "access/access.h"
+#include "batch/batch.h"
+#include "keyvault/keyvault.h"
+#include "managedidentity/managedidentity.h"
+#include "server/authority.h"
+#include "server/parts.h"
+
+typedef struct Wiring {
+    Parts parts;
+    Authority *authority;
+    Identity *identity;
+    Access *access;
+    Arm *arm;
+    ManagedIdentities *identities;
+    KeyVault *keyvault;
+    Provider *local;
+    Batch *batch;
+} Wiring;
+
+/* Opens everything and mounts it on `http` (made with http_new, not started). The Wiring must stay where it is until wiring_close.
+ * On false what was opened has been closed. */
+bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_dev, HttpServer *http, Wiring *out, Err *err) MUST_CHECK;
+void wiring_close(Wiring *wiring);          /* after http_stop */

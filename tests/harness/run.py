@@ -1,0 +1,84 @@
+"""run.py SUITE...: runs the suites and ends with "N passed, N failed".
+
+unit, fuzz    meson tests of the release build
+sanitizers    the same and tests/system with AddressSanitizer and UndefinedBehaviorSanitizer
+system, scenarios, conformance
+              tests/<suite>/test_*.py (unittest), each file in a process of its own
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "harness"))
+failures = []
+
+
+def meson_suite(build, suite):
+    """(passed, failed) of one meson suite in a build directory."""
+    subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--suite", suite, "--print-errorlogs", "-q", "--timeout-multiplier", "4"], cwd=ROOT)
+    passed = failed = 0
+    for line in (pathlib.Path(build) / "meson-logs" / "testlog.json").read_text().splitlines():
+        result = json.loads(line)
+        good = result["result"] == "OK"
+        passed, failed = passed + good, failed + (not good)
+        if not good:
+            failures.append(f"{suite}: {result['name']}")
+    return passed, failed
+
+
+def python_suite(suite, build):
+    """(passed, failed) of tests/<suite>/test_*.py; a file that dies counts as one failure."""
+    passed = failed = 0
+    for path in sorted((ROOT / "tests" / suite).glob("test_*.py")):
+        begun = time.monotonic()
+        environment = dict(os.environ, VAULTYARD_BUILD=str(build), PYTHONPATH=str(ROOT / "tests" / "harness"), PYTHONUNBUFFERED="1")
+        child = subprocess.run([sys.executable, str(ROOT / "tests" / "harness" / "one.py"), str(path)], env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        report = {"passed": 0, "failed": ["the file did not finish"]}
+        for line in child.stdout.splitlines():
+            if line.startswith("RESULT "):
+                report = json.loads(line[7:])
+            else:
+                print(line, flush=True)
+        passed, failed = passed + report["passed"], failed + len(report["failed"])
+        failures.extend(f"{suite}: {path.stem}: {name}" for name in report["failed"])
+        print(f"{suite}/{path.name}: {report['passed']} passed, {len(report['failed'])} failed in {time.monotonic() - begun:.1f} s", flush=True)
+    return passed, failed
+
+
+def sanitizers():
+    build = ROOT / "build-asan"
+    subprocess.run(["scripts/build", str(build), "--buildtype=debugoptimized", "-Db_lto=false", "-Db_sanitize=address,undefined", "-Db_lundef=false"],
+                   cwd=ROOT, check=True)
+    os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=1")
+    os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
+    totals = [meson_suite(build, "unit"), meson_suite(build, "fuzz"), python_suite("system", build)]
+    return sum(t[0] for t in totals), sum(t[1] for t in totals)
+
+
+def main():
+    build = pathlib.Path(os.environ.get("VAULTYARD_BUILD", ROOT / "build"))
+    passed = failed = 0
+    for suite in sys.argv[1:]:
+        print(f"== {suite}", flush=True)
+        begun = time.monotonic()
+        if suite in ("unit", "fuzz"):
+            result = meson_suite(build, suite)
+        elif suite == "sanitizers":
+            result = sanitizers()
+        elif (ROOT / "tests" / suite).is_dir():
+            result = python_suite(suite, build)
+        else:
+            sys.exit(f"test: there is no suite '{suite}'")
+        passed, failed = passed + result[0], failed + result[1]
+        print(f"== {suite}: {result[0]} ok, {result[1]} not, {time.monotonic() - begun:.0f} s", flush=True)
+    for failure in failures:
+        print("FAILED", failure)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+main()

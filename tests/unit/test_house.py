@@ -1,0 +1,27 @@
+"""The include rule of ARCHITECTURE.md, file lengths and banned calls: facts about the tree that a compiler does not check."""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = ["base", "json", "crypto", "http"]
+ORDER = TOOLS + ["store", "audit", "runner", "site", "identity", "access", "arm", "managedidentity", "keyvault", "provider", "batch", "server"]
+MAY = {folder: set(ORDER[:at + 1]) for at, folder in enumerate(ORDER)}
+MAY["provider"] = {"base", "json", "crypto", "provider"}
+MAY["batch"] -= {"keyvault"}                       # vaults are used over the API that customers have
+for side in ("certs", "node", "cli"):
+    MAY[side] = set(TOOLS) | {side}
+
+wrong = []
+for path in sorted((ROOT / "src").glob("*/*.[ch]")):
+    folder, text = path.parent.name, path.read_text()
+    for included in re.findall(r'#include "([a-z0-9_]+)/', text):
+        if included not in MAY[folder]:
+            wrong.append(f"{path.relative_to(ROOT)} includes {included}/, which {folder}/ may not")
+    if text.count("\n") > 600:
+        wrong.append(f"{path.relative_to(ROOT)} has {text.count(chr(10))} lines; past 600 it is usually two files")
+    for banned in re.findall(r"\b(strcpy|strcat|sprintf|gets|atoi|strtok)\s*\(", text):
+        wrong.append(f"{path.relative_to(ROOT)} calls {banned}")
+
+print("\n".join(wrong) or "the house is in order")
+sys.exit(1 if wrong else 0)
