@@ -3,8 +3,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/id.h"
 
@@ -135,46 +137,77 @@ bool dir_make(const char *path, mode_t mode, Err *err)
     return true;
 }
 
-static bool remove_entries(int dir_fd, dev_t device, int depth, Err *err);
+/* One removal: where directories that lie too deep are moved to, so that neither stack nor descriptors run out on a
+ * tree that somebody hostile made. */
+typedef struct Removal { int top_fd; bool moved; } Removal;
 
-static bool remove_entry(int dir_fd, const char *name, dev_t device, int depth, Err *err)
+static bool remove_entries(int dir_fd, Removal *removal, int depth, Err *err);
+
+/* A child directory, but neither what a link points to nor what is mounted there. */
+static int open_child(int dir_fd, const char *name)
+{
+    struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+    return (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
+}
+
+static bool remove_entry(int dir_fd, const char *name, Removal *removal, int depth, Err *err)
 {
     if (unlinkat(dir_fd, name, 0) == 0 || errno == ENOENT)
         return true;
     if (errno != EISDIR && errno != EPERM)
         return err_errno(err, "cannot remove %s", name);
-    int child = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (depth >= TREE_DEPTH_MAX) {
+        uint64_t unique;
+        char higher[32];
+        random_fill(&unique, sizeof unique);
+        (void)snprintf(higher, sizeof higher, ".%016llx", (unsigned long long)unique);
+        removal->moved = true;
+        return renameat(dir_fd, name, removal->top_fd, higher) == 0 || err_errno(err, "cannot move the deep directory %s", name);
+    }
+    int child = open_child(dir_fd, name);
+    if (child < 0 && errno == EXDEV)
+        return err_set(err, ERR_CONFLICT, "the directory %s is not removed: something is mounted there", name);
     if (child < 0)
         return err_errno(err, "cannot open %s", name);
-    if (!remove_entries(child, device, depth + 1, err))         /* closes child */
+    if (!remove_entries(child, removal, depth + 1, err))        /* closes child */
         return false;
     if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
         return err_errno(err, "cannot remove directory %s", name);
     return true;
 }
 
-static bool remove_entries(int dir_fd, dev_t device, int depth, Err *err)
+static bool remove_entries(int dir_fd, Removal *removal, int depth, Err *err)
 {
-    struct stat st;
     DIR *dir = fdopendir(dir_fd);
     if (!dir) {
         (void)close(dir_fd);
         return err_errno(err, "cannot list a directory");
     }
-    bool done = fstat(dir_fd, &st) == 0 && st.st_dev == device && depth <= TREE_DEPTH_MAX;
-    if (!done)
-        (void)err_set(err, ERR_CONFLICT, "a directory to be removed holds a mount or is too deep");
+    bool done = true;
     for (struct dirent *entry; done && (entry = readdir(dir));)
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            done = remove_entry(dir_fd, entry->d_name, device, depth, err);
+            done = remove_entry(dir_fd, entry->d_name, removal, depth, err);
     (void)closedir(dir);
     return done;
 }
 
 bool dir_remove_tree(const char *path, Err *err)
 {
-    struct stat st;
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT || err_errno(err, "cannot look at %s", path);
-    return remove_entry(AT_FDCWD, path, st.st_dev, 0, err);
+    if (unlink(path) == 0 || errno == ENOENT)
+        return true;
+    if (errno != EISDIR && errno != EPERM)
+        return err_errno(err, "cannot remove %s", path);
+    AUTO(fd_close) int top_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (top_fd < 0)
+        return err_errno(err, "cannot open %s", path);
+    Removal removal = { .top_fd = top_fd };
+    do {
+        removal.moved = false;
+        int listed = openat(top_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (listed < 0)
+            return err_errno(err, "cannot list %s", path);
+        if (!remove_entries(listed, &removal, 0, err))          /* closes listed */
+            return false;
+    } while (removal.moved);
+    return rmdir(path) == 0 || errno == ENOENT || err_errno(err, "cannot remove directory %s", path);
 }

@@ -12,5 +12,5 @@ bool file_replace(const char *path, Bytes content, mode_t mode, uid_t uid, gid_t
 
 bool dir_make(const char *path, mode_t mode, Err *err) MUST_CHECK;            /* with parents; fine if it exists */
 bool dir_sync(const char *path, Err *err) MUST_CHECK;
-bool dir_remove_tree(const char *path, Err *err) MUST_CHECK;                  /* never follows links or crosses mounts; fine if absent */
+bool dir_remove_tree(const char *path, Err *err) MUST_CHECK;                  /* never follows links or crosses mounts, at any depth; fine if absent */
 void fd_close(int *fd);                                                       /* for AUTO(fd_close); -1 is fine */

@@ -1,4 +1,5 @@
 #include "../cm.h"
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -52,6 +53,27 @@ static void test_a_failed_replace_leaves_the_old_file(void **state)
     assert_int_equal(access(in_dir("d/e/f"), F_OK), 0);
 }
 
+static void test_remove_tree_takes_any_depth(void **state)
+{
+    (void)state;
+    Err err = { 0 };
+    assert_true(dir_make(in_dir("deep"), 0755, &err));
+    int fd = open(in_dir("deep"), O_PATH | O_DIRECTORY);
+    for (int depth = 0; depth < 1000; depth++) {        /* far beyond PATH_MAX for its path */
+        assert_int_equal(mkdirat(fd, "0123456789", 0700), 0);
+        int next = openat(fd, "0123456789", O_PATH | O_DIRECTORY);
+        close(fd);
+        fd = next;
+    }
+    int file = openat(fd, "file", O_WRONLY | O_CREAT, 0600);
+    assert_true(file >= 0);
+    close(file);
+    close(fd);
+    if (!dir_remove_tree(in_dir("deep"), &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(access(in_dir("deep"), F_OK), -1);
+}
+
 static void test_remove_tree_does_not_follow_links(void **state)
 {
     (void)state;
@@ -88,6 +110,7 @@ int main(void)
         cmocka_unit_test(test_read_refuses_absent_and_large),
         cmocka_unit_test(test_a_failed_replace_leaves_the_old_file),
         cmocka_unit_test(test_remove_tree_does_not_follow_links),
+        cmocka_unit_test(test_remove_tree_takes_any_depth),
         cmocka_unit_test(test_secrets_compare_and_shrink),
     };
     return cmocka_run_group_tests(tests, make_dir, drop_dir);
