@@ -114,7 +114,7 @@ bool socket_connect(const char *dir, const char *name, int *out_fd, Err *err)
     if (!socket_address(dir_fd, name, &address, err))
         return false;
     if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0)
-        return err_set(err, ERR_UNAVAILABLE, "nobody answers at %s/%s: %s", dir, name, strerror(errno));
+        return err_set(err, errno == EACCES ? ERR_DENIED : ERR_UNAVAILABLE, "nobody answers at %s/%s: %s", dir, name, strerror(errno));
     *out_fd = fd;
     fd = -1;
     return true;

@@ -30,7 +30,9 @@ static bool local_ask(Local *local, HostRequest request, Arena *arena, HostReply
     request.id = atomic_fetch_add(&local->last_id, 1) + 1;
     if (!host_request_write(&request, &message, err))
         return false;
-    if (!socket_connect(local->host_dir, "host.sock", &fd, &why))
+    if (!socket_connect(local->host_dir, "host.sock", &fd, &why) && why.code == ERR_DENIED)
+        return err_set(err, ERR_DENIED, "only the service's user and root may ask the host in %.200s for nodes", local->host_dir);
+    if (fd < 0)
         return err_set(err, ERR_UNAVAILABLE, "no host makes nodes here: run `vaultyard host --data-dir %.200s` as root (%.200s)", local->data_dir, why.text);
     if (!frame_send(fd, buf_str(&message), deadline_ms, &why) ||
         !frame_receive(fd, -1, arena, HOST_REPLY_BYTES_MAX, deadline_ms, &answer, &why))
