@@ -1,0 +1,133 @@
+/* audit.c - the audit of a server: both streams opened, what was found noted, records passed on. */
+#include "audit/audit.h"
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "audit/reads.h"
+#include "audit/writes.h"
+
+struct Audit {
+    Secret *key;
+    ReadsLog *reads;
+    _Atomic int64_t writes;
+};
+
+typedef struct Opening {
+    Seal *seal;
+    Secret *key;
+    bool is_new;
+    ChainPoint reads_anchor;
+    ChainHead reads_head;
+    char finding[200];
+    int64_t writes;
+} Opening;
+
+static AuditRecord note(const char *operation, const char *description)
+{
+    return (AuditRecord){
+        .time_ms = real_now_ms(), .resource_id = STR("/"), .operation = str_from(operation), .category = STR("AuditEvent"),
+        .http_status = 500, .result_description = str_from(description),
+    };
+}
+
+static bool open_chain(Txn *txn, void *ctx, Err *err)
+{
+    Opening *opening = ctx;
+    secret_free(TAKE(opening->key));
+    if (!chain_key_find(opening->seal, txn, &opening->key, err))
+        return false;
+    opening->is_new = !opening->key;
+    if (opening->is_new && !chain_key_make(opening->seal, txn, &opening->key, err))
+        return false;
+    const Secret *key = opening->key;
+    if (!chain_head_read(key, txn, CHAIN_READS, &opening->reads_anchor, &opening->reads_head, err)
+        || !writes_recover(key, txn, opening->is_new, opening->finding, sizeof opening->finding, &opening->writes, err))
+        return false;
+    if (opening->is_new) {
+        opening->reads_head = CHAIN_HEAD_SOUND;
+        if (!chain_head_write(key, txn, CHAIN_READS, &opening->reads_anchor, err))
+            return false;
+    }
+    if (!opening->finding[0])
+        return true;
+    AuditRecord broken = note(AUDIT_CHAIN_BROKEN, opening->finding);
+    return writes_append(key, txn, &broken, &opening->writes, err);
+}
+
+static bool note_recovery(ReadsLog *reads, const Recovery *recovery, Err *err)
+{
+    if (recovery->finding[0]) {
+        AuditRecord broken = note(AUDIT_CHAIN_BROKEN, recovery->finding);
+        if (!reads_append(reads, &broken, err))
+            return false;
+    }
+    if (recovery->cut_bytes) {
+        char text[120];
+        (void)snprintf(text, sizeof text, "%lld bytes of unfinished records after record %lld were cut off", (long long)recovery->cut_bytes, (long long)recovery->last.number);
+        AuditRecord recovered = note("AuditRecovered", text);
+        return reads_append(reads, &recovered, err);
+    }
+    return true;
+}
+
+static bool open_reads(Audit *audit, Store *store, const Opening *opening, const char *dir, Err *err)
+{
+    Recovery recovery;
+    if (!reads_recover(audit->key, dir, &opening->reads_anchor, opening->reads_head, &recovery, err))
+        return false;
+    if (opening->is_new && (recovery.size_bytes || recovery.cut_bytes || recovery.finding[0]))
+        return err_set(err, ERR_CONFLICT, "the audit directory '%s' holds records of another database: move them away", dir);
+    return reads_start(store, audit->key, dir, &recovery, &audit->reads, err) && note_recovery(audit->reads, &recovery, err);
+}
+
+bool audit_open(Store *store, Seal *seal, const char *dir, Audit **out, Err *err)
+{
+    Opening opening = { .seal = seal };
+    Audit *audit = calloc(1, sizeof *audit);
+    if (!audit)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    bool good = store_write(store, open_chain, &opening, err);
+    audit->key = opening.key;
+    atomic_store(&audit->writes, opening.writes);
+    if (!good || !open_reads(audit, store, &opening, dir, err)) {
+        audit_close(audit);
+        return false;
+    }
+    *out = audit;
+    return true;
+}
+
+void audit_close(Audit *audit)
+{
+    if (!audit)
+        return;
+    reads_stop(audit->reads);
+    secret_free(audit->key);
+    free(audit);
+}
+
+static void write_committed(void *ctx, int64_t number)
+{
+    atomic_store_explicit(&((Audit *)ctx)->writes, number, memory_order_relaxed);
+}
+
+bool audit_write(Audit *audit, Txn *txn, const AuditRecord *record, Err *err)
+{
+    int64_t number;
+    if (!writes_append(audit->key, txn, record, &number, err))
+        return false;
+    txn_after_commit(txn, write_committed, audit, number);
+    return true;
+}
+
+bool audit_read(Audit *audit, const AuditRecord *record, Err *err)
+{
+    return reads_append(audit->reads, record, err);
+}
+
+AuditStats audit_stats(Audit *audit)
+{
+    AuditStats stats = { .writes = atomic_load_explicit(&audit->writes, memory_order_relaxed) };
+    reads_stats(audit->reads, &stats.reads, &stats.reads_unanchored);
+    return stats;
+}

@@ -1,0 +1,134 @@
+/* chain.c - what goes under a MAC, and the rows of table audit_head. */
+#include "audit/chain.h"
+#include "base/id.h"
+#include "crypto/hash.h"
+
+static void put_number(uint8_t out[8], int64_t number)
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)((uint64_t)number >> (56 - 8 * i));
+}
+
+/* 'R' and 'H' keep records and heads apart: neither's MAC can stand for the other's. */
+static void put_room(uint8_t room[CHAIN_ROOM], char kind, ChainStream stream, int64_t number, const uint8_t mac[CHAIN_MAC_SIZE])
+{
+    room[0] = (uint8_t)kind;
+    room[1] = (uint8_t)stream;
+    put_number(room + 2, number);
+    memcpy(room + 10, mac, CHAIN_MAC_SIZE);
+}
+
+void chain_begin(Buf *buf)
+{
+    static const uint8_t room[CHAIN_ROOM];
+    buf_init(buf, CHAIN_ROOM + RECORD_MAX);
+    buf_put(buf, room, sizeof room);
+}
+
+Str chain_record(const Buf *buf)
+{
+    return (Str){ buf->ptr + CHAIN_ROOM, buf->len - CHAIN_ROOM };
+}
+
+void chain_next(const Secret *key, ChainStream stream, const ChainPoint *last, Buf *buf, ChainPoint *next)
+{
+    put_room((uint8_t *)buf->ptr, 'R', stream, last->number + 1, last->mac);
+    next->number = last->number + 1;
+    hmac_sha256(secret_bytes(key), buf_bytes(buf), next->mac);
+}
+
+bool chain_follows(const Secret *key, ChainStream stream, const ChainPoint *last, Str record, const uint8_t mac[CHAIN_MAC_SIZE])
+{
+    AUTO(buf_done_auto) Buf buf;
+    ChainPoint next;
+    chain_begin(&buf);
+    buf_put_str(&buf, record);
+    if (buf.failed)
+        return false;                 /* longer than any record of ours */
+    chain_next(key, stream, last, &buf, &next);
+    return secret_equal((Bytes){ next.mac, sizeof next.mac }, (Bytes){ mac, CHAIN_MAC_SIZE });
+}
+
+/* ---- key ---- */
+
+static const SealPlace key_place = { .scope = { "audit", 5 }, .table = "meta", .row = { "audit_chain_key", 15 }, .column = "value" };
+
+bool chain_key_find(Seal *seal, Txn *txn, Secret **key, Err *err)
+{
+    AUTO(rows_free_auto) Rows *row = NULL;
+    Err failed = { 0 };
+    *key = NULL;
+    if (!txn_query(txn, &row, err, "SELECT value FROM meta WHERE name = 'audit_chain_key'"))
+        return false;
+    if (rows_next(row, &failed))
+        return seal_get(seal, txn, key_place, row_blob(row, 0), key, err);
+    if (failed.code != ERR_NONE)
+        return *err = failed, false;
+    return true;
+}
+
+bool chain_key_make(Seal *seal, Txn *txn, Secret **out, Err *err)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(4096);
+    AUTO(secret_free_auto) Secret *key = secret_new(SHA256_SIZE);
+    Bytes sealed;
+    if (!arena || !key)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    random_fill(secret_ptr(key), SHA256_SIZE);
+    if (!seal_scope_create(seal, txn, key_place.scope, err)
+        || !seal_put(seal, txn, key_place, secret_bytes(key), arena, &sealed, err)
+        || !txn_exec(txn, NULL, err, "INSERT INTO meta (name, value) VALUES ('audit_chain_key', ?1)", db_blob(sealed)))
+        return false;
+    *out = TAKE(key);
+    return true;
+}
+
+/* ---- heads ---- */
+
+static Str stream_name(ChainStream stream)
+{
+    return stream == CHAIN_WRITES ? STR("writes") : STR("reads");
+}
+
+static void anchor_of(const Secret *key, ChainStream stream, const ChainPoint *point, uint8_t anchor[CHAIN_MAC_SIZE])
+{
+    uint8_t room[CHAIN_ROOM];
+    put_room(room, 'H', stream, point->number, point->mac);
+    hmac_sha256(secret_bytes(key), (Bytes){ room, sizeof room }, anchor);
+}
+
+bool chain_head_read(const Secret *key, Txn *txn, ChainStream stream, ChainPoint *point, ChainHead *head, Err *err)
+{
+    AUTO(rows_free_auto) Rows *row = NULL;
+    Err failed = { 0 };
+    *point = (ChainPoint){ 0 };
+    *head = CHAIN_HEAD_ABSENT;
+    if (!txn_query(txn, &row, err, "SELECT number, mac, anchor FROM audit_head WHERE stream = ?1", db_text(stream_name(stream))))
+        return false;
+    if (!rows_next(row, &failed))
+        return failed.code == ERR_NONE || (*err = failed, false);
+
+    ChainPoint found = { .number = row_int(row, 0) };
+    Bytes mac = row_blob(row, 1);
+    uint8_t anchor[CHAIN_MAC_SIZE];
+    *head = CHAIN_HEAD_FALSE;
+    if (mac.len != CHAIN_MAC_SIZE)
+        return true;
+    memcpy(found.mac, mac.ptr, CHAIN_MAC_SIZE);
+    anchor_of(key, stream, &found, anchor);
+    if (!secret_equal((Bytes){ anchor, sizeof anchor }, row_blob(row, 2)))
+        return true;
+    *point = found;
+    *head = CHAIN_HEAD_SOUND;
+    return true;
+}
+
+bool chain_head_write(const Secret *key, Txn *txn, ChainStream stream, const ChainPoint *point, Err *err)
+{
+    uint8_t anchor[CHAIN_MAC_SIZE];
+    anchor_of(key, stream, point, anchor);
+    return txn_exec(txn, NULL, err,
+                    "INSERT INTO audit_head (stream, number, mac, anchor) VALUES (?1, ?2, ?3, ?4)"
+                    " ON CONFLICT (stream) DO UPDATE SET number = excluded.number, mac = excluded.mac, anchor = excluded.anchor",
+                    db_text(stream_name(stream)), db_int(point->number), db_blob((Bytes){ point->mac, CHAIN_MAC_SIZE }), db_blob((Bytes){ anchor, sizeof anchor }));
+}

@@ -1,0 +1,25 @@
+/* chain.h - the keyed chain of a stream of records, and its anchored head. The construction is in audit.h. Private to audit/. */
+#pragma once
+#include "audit/record.h"
+
+#define AUDIT_CHAIN_BROKEN "AuditChainBroken"      /* the operation of the record that audit_open adds */
+
+enum { CHAIN_MAC_SIZE = 32, CHAIN_ROOM = 2 + 8 + CHAIN_MAC_SIZE };
+typedef enum ChainStream { CHAIN_WRITES = 'w', CHAIN_READS = 'r' } ChainStream;
+typedef struct ChainPoint { int64_t number; uint8_t mac[CHAIN_MAC_SIZE]; } ChainPoint;      /* zeros: before the first record */
+
+/* A record being chained: CHAIN_ROOM bytes for what goes under the MAC before it, then its JSON. */
+void chain_begin(Buf *buf);
+Str  chain_record(const Buf *buf);                                                          /* the JSON alone */
+void chain_next(const Secret *key, ChainStream stream, const ChainPoint *last, Buf *buf, ChainPoint *next);
+
+/* Whether `mac` is that of `record`, coming after `last`. */
+bool chain_follows(const Secret *key, ChainStream stream, const ChainPoint *last, Str record, const uint8_t mac[CHAIN_MAC_SIZE]);
+
+/* The key of the chains: sealed in the store under scope "audit". NULL when there is none yet. */
+bool chain_key_find(Seal *seal, Txn *txn, Secret **key, Err *err) MUST_CHECK;
+bool chain_key_make(Seal *seal, Txn *txn, Secret **key, Err *err) MUST_CHECK;
+
+typedef enum ChainHead { CHAIN_HEAD_ABSENT, CHAIN_HEAD_FALSE, CHAIN_HEAD_SOUND } ChainHead;
+bool chain_head_read(const Secret *key, Txn *txn, ChainStream stream, ChainPoint *point, ChainHead *head, Err *err) MUST_CHECK;
+bool chain_head_write(const Secret *key, Txn *txn, ChainStream stream, const ChainPoint *point, Err *err) MUST_CHECK;

@@ -1,0 +1,66 @@
+/* writes.c - records of writes: appended and anchored in the transaction of the operation. */
+#include "audit/writes.h"
+#include <stdio.h>
+
+bool writes_append(const Secret *key, Txn *txn, const AuditRecord *record, int64_t *number, Err *err)
+{
+    AUTO(buf_done_auto) Buf buf;
+    ChainPoint last, next;
+    ChainHead head;
+    chain_begin(&buf);
+    if (!record_put(&buf, record, err) || !chain_head_read(key, txn, CHAIN_WRITES, &last, &head, err))
+        return false;
+    if (head != CHAIN_HEAD_SOUND)
+        return err_set(err, ERR_INTERNAL, "the head of the audit chain was changed from outside: stop the server and run 'vaultyard audit verify'");
+    chain_next(key, CHAIN_WRITES, &last, &buf, &next);
+    if (!txn_exec(txn, NULL, err, "INSERT INTO audit_record (number, time_ms, record, mac) VALUES (?1, ?2, ?3, ?4)",
+                  db_int(next.number), db_int(record->time_ms), db_text(chain_record(&buf)), db_blob((Bytes){ next.mac, sizeof next.mac })))
+        return false;
+    *number = next.number;
+    return chain_head_write(key, txn, CHAIN_WRITES, &next, err);
+}
+
+static bool last_record(Txn *txn, ChainPoint *last, Err *err)
+{
+    AUTO(rows_free_auto) Rows *row = NULL;
+    Err failed = { 0 };
+    *last = (ChainPoint){ 0 };
+    if (!txn_query(txn, &row, err, "SELECT number, mac FROM audit_record ORDER BY number DESC LIMIT 1"))
+        return false;
+    if (!rows_next(row, &failed))
+        return failed.code == ERR_NONE || (*err = failed, false);
+    last->number = row_int(row, 0);
+    Bytes mac = row_blob(row, 1);
+    if (mac.len == sizeof last->mac)
+        memcpy(last->mac, mac.ptr, sizeof last->mac);
+    return true;
+}
+
+static void compare(const ChainPoint *anchored, const ChainPoint *last, ChainHead head, bool is_new, char *finding, size_t size)
+{
+    finding[0] = '\0';
+    if (head == CHAIN_HEAD_ABSENT && !is_new)
+        (void)snprintf(finding, size, "the anchor of the writes is missing");
+    else if (head == CHAIN_HEAD_FALSE)
+        (void)snprintf(finding, size, "the anchor of the writes is not genuine");
+    else if (last->number < anchored->number)
+        (void)snprintf(finding, size, "records %lld to %lld are missing at the end", (long long)last->number + 1, (long long)anchored->number);
+    else if (last->number > anchored->number)
+        (void)snprintf(finding, size, "there are records after %lld, the last that was anchored", (long long)anchored->number);
+    else if (memcmp(last->mac, anchored->mac, sizeof last->mac) != 0)
+        (void)snprintf(finding, size, "record %lld is not the one that was anchored", (long long)anchored->number);
+}
+
+bool writes_recover(const Secret *key, Txn *txn, bool is_new, char *finding, size_t finding_size, int64_t *out, Err *err)
+{
+    ChainPoint anchored, last;
+    ChainHead head;
+    if (!chain_head_read(key, txn, CHAIN_WRITES, &anchored, &head, err) || !last_record(txn, &last, err))
+        return false;
+    if (last.number < 0 || last.number >= INT64_MAX / 2)
+        return err_set(err, ERR_INTERNAL, "table audit_record holds a record number that we never wrote: restore a backup");
+    compare(&anchored, &last, head, is_new, finding, finding_size);
+    const ChainPoint *resume = last.number > anchored.number ? &last : &anchored;
+    *out = resume->number;
+    return (head == CHAIN_HEAD_SOUND && !finding[0]) || chain_head_write(key, txn, CHAIN_WRITES, resume, err);
+}

@@ -1,0 +1,8 @@
+/* writes.h - the chain of the writes in table audit_record. Private to audit/. */
+#pragma once
+#include "audit/chain.h"
+
+/* Holds the last record against the anchored head. What does not fit is put in `finding` ("" otherwise), and the head is
+ * moved so that the chain can go on after it. */
+bool writes_recover(const Secret *key, Txn *txn, bool is_new, char *finding, size_t finding_size, int64_t *last, Err *err) MUST_CHECK;
+bool writes_append(const Secret *key, Txn *txn, const AuditRecord *record, int64_t *number, Err *err) MUST_CHECK;
