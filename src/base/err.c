@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void err_fill(Err *err, ErrCode code, const char *name, const char *inner, const char *fmt, va_list args)
+FORMAT(5, 0) static void err_fill(Err *err, ErrCode code, const char *name, const char *inner, const char *fmt, va_list args)
 {
     *err = (Err){ .code = code, .name = name, .inner = inner };
     (void)vsnprintf(err->text, sizeof err->text, fmt, args);     /* a cut sentence is still a sentence */
