@@ -16,5 +16,6 @@ bool bundle_write_pfx(const Bundle *bundle, Str password, Secret **pfx, Err *err
 bool bundle_write_pem(const Bundle *bundle, bool key_first, Secret **pem, Err *err) MUST_CHECK;            /* Key Vault puts the key first; files on a node have it last */
 bool bundle_read_pfx(Arena *arena, Bytes pfx, Str password, Bundle *out, Err *err) MUST_CHECK;             /* orders the chain; ERR_BAD_INPUT: err->target is "password" when that is at fault, else "" */
 bool bundle_read_pem(Arena *arena, Str pem, Bundle *out, Err *err) MUST_CHECK;                             /* any order of blocks; unencrypted PKCS#8, PKCS#1 and SEC1 keys */
+bool bundle_read_certs(Arena *arena, Bytes file, Bundle *out, Err *err) MUST_CHECK;                        /* .cer .crt .p7b .spc: DER, PEM or PKCS#7; the key stays NULL */
 Str  pem_of_cert(Arena *arena, Bytes der);
 bool pem_to_cert(Arena *arena, Str pem, Bytes *der, Err *err) MUST_CHECK;                                  /* the first certificate */

@@ -4,15 +4,13 @@
 
 enum { SERIAL_SIZE = 16 };
 
-/* A key's own strength decides the digest (RFC 5480 section 4). */
-static const EVP_MD *digest_for(const KeyRef *key)
+/* Without a wish the key's own strength decides (RFC 5480 section 4). */
+static const EVP_MD *digest_for(const KeyRef *key, int wanted_bits)
 {
     const Algorithms *fetched = algorithms();
-    switch (key_spec(key).curve) {
-    case CURVE_P384: return fetched->sha384;
-    case CURVE_P521: return fetched->sha512;
-    default:         return fetched->sha256;
-    }
+    KeyCurve curve = key_spec(key).curve;
+    int bits = wanted_bits ? wanted_bits : curve == CURVE_P521 ? 512 : curve == CURVE_P384 ? 384 : 256;
+    return bits == 512 ? fetched->sha512 : bits == 384 ? fetched->sha384 : fetched->sha256;
 }
 
 /* RFC 5280 section 4.1.2.2: positive, unique, at most 20 octets. 126 random bits with the top two fixed to 01 are
@@ -115,7 +113,7 @@ static bool make(Arena *arena, const KeyRef *signer, const X509 *issuer, const K
         return openssl_failed(err, "making a certificate");
     if (!add_extensions(cert, spec, err))
         return false;
-    if (!add_key_identifiers(cert, issuer ? issuer : cert) || X509_sign(cert, signer->pkey, digest_for(signer)) <= 0)
+    if (!add_key_identifiers(cert, issuer ? issuer : cert) || X509_sign(cert, signer->pkey, digest_for(signer, spec->digest_bits)) <= 0)
         return openssl_failed(err, "signing a certificate");
     unsigned char *encoded = NULL;
     int len = i2d_X509(cert, &encoded);
@@ -156,7 +154,7 @@ bool cert_request(Arena *arena, const KeyRef *key, const CertSpec *spec, Bytes *
         return false;
     bool made = request && X509_REQ_set_version(request, X509_REQ_VERSION_1) && X509_REQ_set_subject_name(request, name)
         && X509_REQ_set_pubkey(request, key->pkey) && X509_REQ_add_extensions(request, extensions) == 1
-        && X509_REQ_sign(request, key->pkey, digest_for(key)) > 0;
+        && X509_REQ_sign(request, key->pkey, digest_for(key, spec->digest_bits)) > 0;
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
     if (!made)
         return openssl_failed(err, "making a certificate request");

@@ -160,6 +160,8 @@ bool cert_spec_check(const CertSpec *spec, Err *err)
         return err_field(err, "subject", "a certificate needs a subject or a subject alternative name");
     if (spec->is_ca && spec->path_length < -1)
         return err_field(err, "path_length", "path_length is %d; it must be 0 or more, or -1 for none", spec->path_length);
+    if (spec->digest_bits && spec->digest_bits != 256 && spec->digest_bits != 384 && spec->digest_bits != 512)
+        return err_field(err, "digest", "a digest of %d bits is not offered; use SHA-256, SHA-384 or SHA-512", spec->digest_bits);
     /* RFC 5280 section 4.1.2.5: what the two encodings of time can say. */
     if (spec->not_before_ms < year_1950_ms || spec->not_before_ms >= year_10000_ms)
         return err_field(err, "not_before", "the start of the validity lies outside the years 1950 to 9999");

@@ -424,6 +424,45 @@ static void test_one_certificate_goes_to_pem_and_back(void **state)
     assert_false(pem_to_cert(arena, STR(""), &der, &err));
 }
 
+static void test_certificate_files_of_every_form_are_read(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {
+        "x509 -inform PEM -in leaf.pem -outform DER -out c", "x509 -inform PEM -in leaf.pem -out c",
+        "crl2pkcs7 -nocrl -certfile all.pem -outform DER -out c", "crl2pkcs7 -nocrl -certfile all.pem -out c",
+    };
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    AUTO(secret_free_auto) Secret *pem = NULL;
+    Bundle certs = { .certs = { chain.root, chain.middle, chain.leaf }, .count = 3 }, keyed = whole_chain();
+    Err err;
+    assert_true(bundle_write_pem(&certs, true, &pem, &err));
+    tool_write("all.pem", secret_bytes(pem));
+    tool_write("leaf.pem", bytes_of(pem_of_cert(arena, chain.leaf)));
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        AUTO(bundle_done_auto) Bundle back = { 0 };
+        assert_true(tool_openssl(arena, NULL, "%s", commands[i]));
+        if (!bundle_read_certs(arena, tool_read(arena, "c"), &back, &err))
+            fail_msg("%s: %s", commands[i], err.text);
+        assert_int_equal(back.count, i < 2 ? 1 : 3);
+        assert_cert(&back, 0, chain.leaf);
+        assert_null(back.key);
+    }
+    AUTO(secret_free_auto) Secret *with_key = NULL;
+    AUTO(bundle_done_auto) Bundle back = { 0 };
+    assert_true(bundle_write_pem(&keyed, true, &with_key, &err));
+    assert_true(bundle_read_certs(arena, secret_bytes(with_key), &back, &err));
+    assert_null(back.key);
+    assert_whole_chain(&back);
+
+    const Bytes bad[] = { { NULL, 0 }, bytes_of(STR("x")), bytes_of(STR("0123")), { chain.leaf.ptr, chain.leaf.len - 1 },
+                          bytes_of(STR("-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n")) };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        AUTO(bundle_done_auto) Bundle none = { 0 };
+        assert_false(bundle_read_certs(arena, bad[i], &none, &err));
+        assert_int_equal(err.code, ERR_BAD_INPUT);
+    }
+}
+
 static void test_a_bundle_with_half_a_key_is_not_written(void **state)
 {
     (void)state;
@@ -464,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_pem_of_other_tools_is_read),
         cmocka_unit_test(test_a_pem_that_cannot_be_read_says_why),
         cmocka_unit_test(test_one_certificate_goes_to_pem_and_back),
+        cmocka_unit_test(test_certificate_files_of_every_form_are_read),
         cmocka_unit_test(test_a_bundle_with_half_a_key_is_not_written),
     };
     return cmocka_run_group_tests(tests, make_chain, finish);

@@ -126,6 +126,12 @@ static void test_the_signature_digest_follows_the_curve(void **state)
         assert_true(tool_openssl(arena, &text, "x509 -inform DER -in c.der -noout -text"));
         assert_true(str_find(text, str_from(rows[i].says), &at));
     }
+    Str text;
+    size_t at;
+    spec.digest_bits = 384;                            /* a wish goes first */
+    tool_write("c.der", self_signed(arena, TEST_RSA2048, &spec));
+    assert_true(tool_openssl(arena, &text, "x509 -inform DER -in c.der -noout -text"));
+    assert_true(str_find(text, STR("sha384WithRSAEncryption"), &at));
 }
 
 static void test_a_chain_of_ours_verifies_and_a_foreign_one_does_not(void **state)
@@ -332,6 +338,9 @@ static void test_broken_names_and_usages_are_refused(void **state)
     spec.is_ca = true;
     spec.path_length = -2;
     refuse(&spec, "path_length");
+    spec = plain_spec("CN=a");
+    spec.digest_bits = 160;
+    refuse(&spec, "digest");
 }
 
 static void test_times_are_cut_to_seconds_in_both_encodings(void **state)
