@@ -20,8 +20,6 @@ bool access_require(Access *access, Arena *arena, const Caller *caller, Str acti
 
 /* name_guid absent: a new one. ERR_CONFLICT RoleAssignmentExists; ERR_NOT_FOUND RoleDefinitionDoesNotExist. */
 bool access_assign(Access *access, Txn *txn, Arena *arena, Str scope, Str principal_id, Str role_guid, Str name_guid, Err *err) MUST_CHECK;
-/* `vaultyard init`, within its transaction: the administrator becomes Owner of the first subscription ("/subscriptions/<id>"). */
-bool access_bootstrap(Txn *txn, Arena *arena, Str scope, Str principal_id, Err *err) MUST_CHECK;
 bool access_drop_scope(Access *access, Txn *txn, Str scope, Err *err) MUST_CHECK;              /* the resource went away: its assignments too */
 bool access_drop_principal(Access *access, Txn *txn, Str principal_id, Err *err) MUST_CHECK;
 

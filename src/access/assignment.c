@@ -24,7 +24,6 @@ static bool seal_description(Access *access, Txn *txn, Arena *arena, const Assig
     return seal_put(access->site->seal, txn, description_place(access, arena, a->name), bytes_of(a->description), arena, sealed, err);
 }
 
-/* The sealed description apart: `vaultyard init` assigns before there is a Seal to ask. */
 static bool insert_row(Txn *txn, Arena *arena, const Assignment *a, Bytes description, Err *err)
 {
     Str name = str_lower(arena, a->name), scope = scope_normal(arena, a->scope);
@@ -122,13 +121,6 @@ bool access_assign(Access *access, Txn *txn, Arena *arena, Str scope, Str princi
     Assignment assignment = { .name = name_guid.ptr ? name_guid : guid_new(arena), .scope = scope, .principal_id = principal_id, .role_id = role_guid,
                               .created_ms = now, .updated_ms = now };
     return assignment_insert(access, txn, arena, &assignment, err);
-}
-
-bool access_bootstrap(Txn *txn, Arena *arena, Str scope, Str principal_id, Err *err)
-{
-    int64_t now = real_now_ms();
-    Assignment assignment = { .name = guid_new(arena), .scope = scope, .principal_id = principal_id, .role_id = ROLE_OWNER, .created_ms = now, .updated_ms = now };
-    return insert_row(txn, arena, &assignment, (Bytes){ 0 }, err);
 }
 
 bool access_drop_scope(Access *access, Txn *txn, Str scope, Err *err)

@@ -112,6 +112,7 @@ AuditRecord site_audit_record(const Site *site, const Req *req, Str resource_id,
         .time_ms = real_now_ms(),                  /* evidence keeps real time, whatever a development clock says */
         .resource_id = resource_id.ptr ? resource_id : str_printf(req->arena, "/tenants/" STR_FMT, STR_ARG(site->tenant_id)),
         .operation = req->route ? str_from(req->route->operation) : STR_NONE,
+        .operation_version = req->api_version,
         .category = STR("AuditEvent"),
         .http_status = http_status,
         .result_description = description,
