@@ -30,7 +30,7 @@
 #include "provider/message.h"
 #include "provider/nodes.h"
 
-enum { INSTANCE_ARENA_BYTES = 1 << 20, CALL_ARENA_BYTES = 16 * 1024 * 1024, CONNECTIONS_MAX = 64, IDLE_MS = 60000, REPLY_MS = 10000 };
+enum { INSTANCE_ARENA_BYTES = 1 << 20, CALL_ARENA_BYTES = 16 * 1024 * 1024, CONNECTIONS_MAX = 64, IDLE_MS = 60000, REPLY_MS = 10000, TEND_MS = 60000 };
 
 static const char *const default_command[] = { "/opt/vaultyard/bin/vaultyard-node", "init", NULL };
 
@@ -158,11 +158,19 @@ static void connection_accept(Host *host)
 static bool host_serve(Host *host, Err *err)
 {
     struct pollfd polled[] = { { .fd = host->listen_fd, .events = POLLIN }, { .fd = host->signal_fd, .events = POLLIN } };
+    int64_t tended_ms = mono_now_ms();
     printf("ready %s/host.sock\n", host->setup.instance.host_dir);
     (void)fflush(stdout);                               /* nobody may read it any more */
     while (!polled[1].revents) {
-        if (poll(polled, COUNT_OF(polled), -1) < 0 && errno != EINTR)
+        int ready = poll(polled, COUNT_OF(polled), TEND_MS);
+        if (ready < 0 && errno != EINTR)
             return err_errno(err, "cannot wait for requests");
+        if (ready < 0)
+            continue;
+        if (mono_now_ms() - tended_ms >= TEND_MS) {
+            nodes_tend(host->nodes);
+            tended_ms = mono_now_ms();
+        }
         if (polled[0].revents)
             connection_accept(host);
     }

@@ -2,6 +2,7 @@
 #include "provider/nodes.h"
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "base/log.h"
 #include "provider/idrange.h"
 #include "provider/message.h"
+#include "provider/nodelog.h"
 #include "provider/nodework.h"
 
 enum { WORK_BYTES = 16 * 1024 * 1024 };
@@ -171,6 +174,20 @@ bool nodes_list(Nodes *nodes, Arena *arena, NodeStatus **out, size_t *count, Err
     *out = list;
     *count = found;
     return true;
+}
+
+void nodes_tend(Nodes *nodes)
+{
+    (void)pthread_mutex_lock(&nodes->lock);
+    for (const Node *node = nodes->first; node; node = node->next) {
+        char bundle[PATH_MAX];
+        Err err;
+        if (node->is_busy || (size_t)snprintf(bundle, sizeof bundle, "%s/%s", nodes->setup.instance.nodes_dir, node->id) >= sizeof bundle)
+            continue;
+        if (!node_log_trim(bundle, &err))
+            log_event(LOG_WARN, "node.log_not_trimmed", log_cstr("node", node->id), log_cstr("reason", err.text));
+    }
+    (void)pthread_mutex_unlock(&nodes->lock);
 }
 
 /* One entry of the nodes directory as an earlier host left it. */

@@ -31,3 +31,4 @@ DEFINE_AUTO_FREE(Nodes, nodes_close)
 bool nodes_start(Nodes *nodes, const NodeSpec *spec, Err *err) MUST_CHECK;
 bool nodes_stop(Nodes *nodes, Str node_id, Err *err) MUST_CHECK;      /* and removes everything of it; fine if absent */
 bool nodes_list(Nodes *nodes, Arena *arena, NodeStatus **out, size_t *count, Err *err) MUST_CHECK;
+void nodes_tend(Nodes *nodes);              /* now and then: keeps logs within bounds */

@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
 #include "json/read.h"
+#include "provider/nodelog.h"
 
 enum { CALL_MS = 30000, OUTPUT_BYTES_MAX = 8 * 1024 * 1024, WORK_BYTES = 64 * 1024 * 1024, ARGS_MAX = 24 };
 
@@ -119,22 +119,6 @@ static bool runtime_call(const Runtime *runtime, const char *const *call, int ou
     return runtime_failed(errors_to_output ? output_fd : memory_fd, what, err);
 }
 
-static bool log_open(const char *bundle, uid_t owner, int *out_fd, Err *err)
-{
-    char path[PATH_MAX], older[PATH_MAX];
-    if ((size_t)snprintf(path, sizeof path, "%s/node.log", bundle) >= sizeof path ||
-        (size_t)snprintf(older, sizeof older, "%s/node.log.1", bundle) >= sizeof older)
-        return err_set(err, ERR_BAD_INPUT, "the path %.60s... is too long", bundle);
-    if (rename(path, older) < 0 && errno != ENOENT)
-        return err_errno(err, "cannot put %s aside", path);
-    AUTO(fd_close) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || fchown(fd, owner, owner) < 0)
-        return err_errno(err, "cannot make %s", path);
-    *out_fd = fd;
-    fd = -1;
-    return true;
-}
-
 bool runtime_start(const Runtime *runtime, const char *id, const char *bundle, uid_t log_owner, pid_t *pid, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(WORK_BYTES);
@@ -149,7 +133,7 @@ bool runtime_start(const Runtime *runtime, const char *id, const char *bundle, u
     if (unlink(pid_path) < 0 && errno != ENOENT)
         return err_errno(err, "cannot remove %s", pid_path);
     const char *const call[] = { "run", "--detach", "--bundle", bundle, "--pid-file", pid_path, id, NULL };
-    if (!log_open(bundle, log_owner, &log_fd, err) || !runtime_call(runtime, call, log_fd, true, err) ||
+    if (!node_log_open(bundle, log_owner, &log_fd, err) || !runtime_call(runtime, call, log_fd, true, err) ||
         !file_read(arena, pid_path, 64, &text, err))
         return false;
     if (!str_to_int64(str_trim(text), 2, INT_MAX, &number, err))

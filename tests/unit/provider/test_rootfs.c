@@ -1,4 +1,4 @@
-/* Needs root to give files away; without, the tests are reported as skipped and tests/system covers them. */
+/* Needs root to give files away; without, the test is reported as skipped. */
 #include "../cm.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -193,8 +193,6 @@ static void test_paths_do_not_leave_the_tree(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    if (geteuid() != 0)
-        return 0;
     (void)umask(022);
     if (!mkdtemp(dir))
         return -1;
@@ -206,26 +204,22 @@ static int tear_down(void **state)
 {
     (void)state;
     Err err = { 0 };
-    return geteuid() == 0 && !dir_remove_tree(dir, &err);
-}
-
-static int needs_root(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        skip();
-    return 0;
+    return !dir_remove_tree(dir, &err);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_a_new_root_has_its_own_etc, needs_root),
-        cmocka_unit_test_setup(test_nothing_else_comes_from_the_machine, needs_root),
-        cmocka_unit_test_setup(test_building_again_keeps_the_nodes_things_and_renews_ours, needs_root),
-        cmocka_unit_test_setup(test_links_that_a_node_put_in_place_of_directories_are_not_followed, needs_root),
-        cmocka_unit_test_setup(test_a_linked_file_is_replaced_not_written_through, needs_root),
-        cmocka_unit_test_setup(test_paths_do_not_leave_the_tree, needs_root),
+        cmocka_unit_test(test_a_new_root_has_its_own_etc),
+        cmocka_unit_test(test_nothing_else_comes_from_the_machine),
+        cmocka_unit_test(test_building_again_keeps_the_nodes_things_and_renews_ours),
+        cmocka_unit_test(test_links_that_a_node_put_in_place_of_directories_are_not_followed),
+        cmocka_unit_test(test_a_linked_file_is_replaced_not_written_through),
+        cmocka_unit_test(test_paths_do_not_leave_the_tree),
     };
+    if (geteuid() != 0) {
+        puts("giving files away needs root");
+        return 77;                                      /* "skipped" to Meson, which says so */
+    }
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
