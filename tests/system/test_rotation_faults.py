@@ -1,0 +1,121 @@
+"""kill -9 of serve, host, node agent and certificate agent at random moments while certificates rotate: nothing is lost, everything heals."""
+import base64
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import time
+import unittest
+
+from vaultyard import BUILD, Site, wait_for
+
+STORE = "/var/lib/waagent/Microsoft.Azure.KeyVault"
+ROUNDS = 12 if os.environ.get("VAULTYARD_LONG") else 4
+SEED = int(os.environ.get("VAULTYARD_SEED", random.SystemRandom().randrange(1 << 32)))
+
+
+def processes_of(site):
+    """pid -> command line, of the processes that belong to this site's nodes and host, as the machine sees them."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            group = (entry / "cgroup").read_text()
+        except OSError:
+            continue
+        if site.instance[:8] in group or str(site.dir) in line:
+            found[int(entry.name)] = line
+    return found
+
+
+class Faults(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site(nodes=True).start()
+        cls.site.instance = json.loads((cls.site.dir / "instance.json").read_text())["instanceId"]
+        vy = cls.site.vy
+        vy("group", "create", "-n", "g", "-l", "local")
+        identity = vy("identity", "create", "-g", "g", "-n", "pool-id")
+        vy("keyvault", "create", "-n", "kv-faults", "-g", "g", "-l", "local")
+        vy("keyvault", "set-policy", "-n", "kv-faults", "--object-id", identity["principalId"], "--secret-permissions", "get", "list")
+        policy = {"issuerParameters": {"name": "Self"}, "x509CertificateProperties": {"subject": "CN=f.example", "validityInMonths": 12},
+                  "keyProperties": {"keyType": "EC", "curve": "P-256", "exportable": True}, "secretProperties": {"contentType": "application/x-pem-file"},
+                  "lifetimeActions": [{"trigger": {"daysBeforeExpiry": 30}, "action": {"actionType": "AutoRenew"}}]}
+        vy("keyvault", "certificate", "create", "--vault-name", "kv-faults", "-n", "web", "--policy", json.dumps(policy))
+        vy("batch", "account", "create", "-n", "faults", "-g", "g", "-l", "local")
+        body = json.loads(re.sub(r",(\s*[}\]])", r"\1", (pathlib.Path(__file__).parents[1] / "scenarios" / "data" / "1-pool.json").read_text()))
+        body["identity"]["userAssignedIdentities"] = {identity["id"]: {}}
+        body["properties"]["scaleSettings"]["fixedScale"]["targetDedicatedNodes"] = 2
+        settings = body["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]["extensions"][0]["settings"]
+        settings["secretsManagementSettings"]["observedCertificates"] = [vy("keyvault", "certificate", "show", "--vault-name", "kv-faults", "-n", "web")["sid"]]
+        settings["authenticationSettings"]["msiClientId"] = identity["clientId"]
+        path = f"{cls.site.subscription}/resourceGroups/g/providers/Microsoft.Batch/batchAccounts/faults/pools/p"
+        answer = cls.site.arm("PUT", path, body, api="2021-01-01")
+        assert answer.status == 200, answer
+        cls.node_ids = [node["id"] for node in wait_for("two idle nodes", cls.idle_nodes)]
+
+    @classmethod
+    def tearDownClass(cls):
+        print(f"  seed {SEED}")
+        cls.site.close()
+
+    @classmethod
+    def idle_nodes(cls):
+        nodes = [node for node in cls.site.vy("batch", "node", "list", "--account-name", "faults", "--pool-id", "p") if node["state"] == "idle"]
+        return nodes if len(nodes) == 2 else None
+
+    def serial_on(self, node):
+        done = subprocess.run([BUILD / "vy", "batch", "node", "exec", "--account-name", "faults", "--pool-id", "p", "--node-id", node, "--", "sh", "-c",
+                               f'f={STORE}/kv-faults.web; test "$(openssl x509 -in $f -noout -pubkey)" = "$(openssl pkey -in $f -pubout)" && openssl x509 -in $f -noout -serial'],
+                              env=self.site.vy_env(), capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def newest_serial(self):
+        cer = self.site.vy("keyvault", "certificate", "show", "--vault-name", "kv-faults", "-n", "web")["cer"]
+        return subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-serial"], input=base64.b64decode(cer), capture_output=True, check=True).stdout.decode().strip()
+
+    def victims(self):
+        """One pid of each kind that is running now."""
+        kinds = {}
+        for pid, line in processes_of(self.site).items():
+            program, rest = os.path.basename(line[0]), line[1:]
+            if program == "vaultyard-node" and "agent" in rest:
+                kinds.setdefault("node agent", []).append(pid)
+            elif program == "vaultyard-node" and "init" in rest:
+                kinds.setdefault("node", []).append(pid)
+            elif program == "vaultyard-certs":
+                kinds.setdefault("certificate agent", []).append(pid)
+            elif program == "vaultyard" and "host" in rest:
+                kinds.setdefault("host", []).append(pid)
+        return kinds
+
+    def test_every_part_may_die_at_any_moment(self):
+        chance = random.Random(SEED)
+        self.assertLessEqual({"node agent", "certificate agent", "host", "node"}, set(self.victims()))
+        versions = 1
+        for number in range(ROUNDS):
+            self.site.vy("dev", "clock", "advance", "340d")
+            for kind in chance.sample(["serve", "host", "node agent", "certificate agent"], 3):
+                time.sleep(chance.random() * 0.3)              # the moment is what is random; what follows waits for events
+                if kind == "serve":
+                    self.site.kill()
+                    self.site.start()
+                    continue
+                for pid in self.victims().get(kind, [])[:1]:
+                    os.kill(pid, signal.SIGKILL)
+            versions += 1
+            wait_for("the version of this year", lambda: len(self.site.vy("keyvault", "certificate", "list-versions", "--vault-name", "kv-faults", "-n", "web")) == versions)
+            newest = self.newest_serial()
+            for node in self.node_ids:
+                wait_for(f"round {number}: node {node} has the newest version", lambda: self.serial_on(node) == newest, timeout=90)
+        self.assertEqual(sorted(node["id"] for node in wait_for("both nodes idle", self.idle_nodes)), sorted(self.node_ids))
+        wait_for("a host is there again", lambda: self.victims().get("host"))
+
+
+if __name__ == "__main__":
+    unittest.main()
