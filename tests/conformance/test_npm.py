@@ -1,0 +1,76 @@
+"""The unmodified npm clients against a real server: @azure/identity, keyvault-secrets, keyvault-certificates, arm-batch, batch."""
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+from vaultyard import Site
+
+HERE = pathlib.Path(__file__).parent / "npm"
+
+
+def install():
+    """npm ci, once for each lock file; afterwards nothing is asked of the network."""
+    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
+    stamp = HERE / "node_modules" / ".installed-for"
+    if not stamp.exists() or stamp.read_text() != lock:
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
+        stamp.write_text(lock)
+
+
+class Npm(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        install()
+        cls.site = Site().start()
+        cls.site.vy("group", "create", "-n", "npm", "-l", "local")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def node(self, program, **more):
+        admin = self.site.admin
+        environment = dict(os.environ, NODE_EXTRA_CA_CERTS=str(self.site.dir / "ca.pem"), AUTHORITY_HOST=admin["authorityHost"], TENANT_ID=admin["tenantId"],
+                           CLIENT_ID=admin["clientId"], CLIENT_SECRET=admin["clientSecret"], RESOURCE_MANAGER=admin["resourceManager"],
+                           SUBSCRIPTION_ID=admin["subscriptionId"], **more)
+        done = subprocess.run(["node", program], cwd=HERE, env=environment, capture_output=True, text=True, timeout=170)
+        self.assertEqual(done.returncode, 0, done.stderr + self.site.log_tail())
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def test_secrets_and_certificates(self):
+        self.site.vy("keyvault", "create", "-n", "kv-npm", "-g", "npm", "-l", "local")
+        url = self.site.vault_url("kv-npm")
+        seen = self.node("vault.mjs", VAULT_URL=url)
+        self.assertEqual(seen["set"]["name"], "npm-secret")
+        self.assertEqual((seen["latest"], seen["first"], seen["versions"]), ("value two", "value one", 2))
+        self.assertEqual(seen["updated"], {"enabled": False, "tags": {"now": "disabled"}})
+        self.assertIn("npm-secret", seen["names"])
+        self.assertEqual(seen["missing"], {"statusCode": 404, "code": "SecretNotFound"})
+        self.assertEqual(seen["deleted"], {"recoveryId": f"{url}/deletedsecrets/npm-secret", "scheduled": True})
+        self.assertEqual(seen["reused"], {"statusCode": 409, "code": "Conflict"})
+        self.assertEqual((seen["certificate"]["name"], seen["certificate"]["subject"], seen["certificate"]["cer"]), ("npm-cert", "CN=npm.example", True))
+        self.assertTrue(seen["certificate"]["secretId"].startswith(f"{url}/secrets/npm-cert/"))
+        self.assertEqual(seen["certificateSecret"], "application/x-pkcs12")
+        self.assertEqual(seen["policy"], [{"action": "AutoRenew", "daysBeforeExpiry": 30}])
+        self.assertEqual((seen["certificateVersions"], seen["certificateDeleted"]), (1, "npm-cert"))
+        self.assertEqual(seen["fromEnvironment"], "x")
+        self.assertTrue(seen["wrongSecret"])
+
+    def test_batch_accounts_and_pools(self):
+        identity = self.site.vy("identity", "create", "-g", "npm", "-n", "npm-id")
+        seen = self.node("batch.mjs", IDENTITY_ID=identity["id"])
+        self.assertEqual((seen["account"]["name"], seen["account"]["state"]), ("npmbatch", "Succeeded"))
+        self.assertEqual(seen["account"]["endpoint"], f"npmbatch.local.batch.vaultyard.localhost:{self.site.port}")
+        self.assertEqual(seen["keys"], [88, 88])
+        self.assertEqual(seen["pool"], {"name": "npm-pool", "vmSize": "STANDARD_A1_V2", "identity": "UserAssigned", "principal": identity["principalId"]})
+        self.assertEqual((seen["pools"], seen["dataPools"], seen["nodes"]), (["npm-pool"], [{"id": "npm-pool", "state": "active"}], 0))
+        self.assertEqual(seen["missing"]["statusCode"], 404)
+        self.assertEqual(seen["dataMissing"], {"statusCode": 404, "code": "PoolNotFound"})
+        self.assertEqual(seen["accounts"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
