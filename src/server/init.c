@@ -24,9 +24,11 @@ typedef struct Contents {
 static bool make_tenant(Txn *txn, void *ctx, Err *err)
 {
     Contents *c = ctx;
-    return authority_create(c->site->seal, txn, c->arena, c->data->id, real_now_ms(), &c->ca_pem, err) &&
-           identity_bootstrap(c->site->seal, txn, c->arena, STR("Vaultyard"), &c->bootstrap, err) &&
-           arm_bootstrap(c->site, txn, c->arena, STR("Vaultyard"), &c->subscription_id, err);
+    if (!authority_create(c->site->seal, txn, c->arena, c->data->id, real_now_ms(), &c->ca_pem, err) ||
+        !identity_bootstrap(c->site->seal, txn, c->arena, STR("Vaultyard"), &c->bootstrap, err))
+        return false;
+    c->site->tenant_id = c->bootstrap.tenant_id;
+    return arm_bootstrap(c->site, txn, c->arena, STR("Vaultyard"), &c->subscription_id, err);
 }
 
 static bool make_owner(Txn *txn, void *ctx, Err *err)
@@ -47,7 +49,6 @@ static bool make_store(Contents *c, Err *err)
     bool made = seal_make_root_file(root_file, err) && parts_open(c->arena, c->data, &parts, err);
     c->site = &parts.site;
     made = made && store_write(parts.site.store, make_tenant, c, err);
-    parts.site.tenant_id = c->bootstrap.tenant_id;
     made = made && identity_open(&parts.site, &identity, err) && access_open(&parts.site, identity, &c->access, err) &&
            store_write(parts.site.store, make_owner, c, err);
     access_close(c->access);
