@@ -170,3 +170,44 @@ bool duration_parse_iso(Str text, int64_t *out_ms, Err *err)
     *out_ms = total;
     return true;
 }
+
+static const char day_names[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
+static const char month_names[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+
+Str http_date_str(Arena *arena, int64_t ms)
+{
+    time_t whole = (time_t)(ms / 1000);
+    struct tm tm;
+    if (!gmtime_r(&whole, &tm))
+        return STR("Thu, 01 Jan 1970 00:00:00 GMT");
+    return str_printf(arena, "%s, %02d %s %04d %02d:%02d:%02d GMT", day_names[tm.tm_wday], tm.tm_mday, month_names[tm.tm_mon], tm.tm_year + 1900,
+                      tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static bool take_name(Str *rest, const char (*names)[4], int count, int *out)
+{
+    for (int i = 0; i < count; i++) {
+        if (rest->len >= 3 && memcmp(rest->ptr, names[i], 3) == 0) {
+            *rest = str_slice(*rest, 3, rest->len);
+            *out = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool http_date_parse(Str text, int64_t *out_ms, Err *err)
+{
+    struct tm tm = { 0 };
+    Str rest = text;
+    int day;
+    bool sound = take_name(&rest, day_names, 7, &day) && take_char(&rest, ",") && take_char(&rest, " ") && take_number(&rest, 2, &tm.tm_mday) &&
+                 take_char(&rest, " ") && take_name(&rest, month_names, 12, &tm.tm_mon) && take_char(&rest, " ") && take_number(&rest, 4, &tm.tm_year) &&
+                 take_char(&rest, " ") && take_number(&rest, 2, &tm.tm_hour) && take_char(&rest, ":") && take_number(&rest, 2, &tm.tm_min) &&
+                 take_char(&rest, ":") && take_number(&rest, 2, &tm.tm_sec) && str_eq(rest, STR(" GMT"));
+    if (!sound || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' is not a date such as 'Sun, 22 Nov 2026 01:17:05 GMT'", STR_ARG(str_slice(text, 0, 40)));
+    tm.tm_year -= 1900;
+    *out_ms = (int64_t)timegm(&tm) * 1000;
+    return true;
+}

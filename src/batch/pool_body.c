@@ -152,6 +152,21 @@ static bool read_deployment_arm(Arena *arena, const JsonVal *properties, JsonWri
                         "properties.deploymentConfiguration.virtualMachineConfiguration", w, err);
 }
 
+/* What the service answers for members that were left out. */
+static void put_defaults(const JsonVal *object, Spelling from, const JsonVal *before, JsonWriter *w)
+{
+    static const struct { const char *arm, *data, *json; } defaults[] = {
+        { "interNodeCommunication", "enableInterNodeCommunication", "\"Disabled\"" },
+        { "taskSchedulingPolicy",   "taskSchedulingPolicy",         "{\"nodeFillType\":\"Spread\"}" },
+    };
+    for (size_t i = 0; i < COUNT_OF(defaults); i++) {
+        const char *name = from == SPELL_ARM ? defaults[i].arm : defaults[i].data;
+        bool kept = json_get(before, defaults[i].arm) && !json_get(object, name);
+        if (!given(object, name) && !kept)
+            json_put_raw(w, defaults[i].arm, str_from(defaults[i].json));
+    }
+}
+
 /* Everything but the size of the pool; what cannot change after creation is compared with what is. */
 static bool read_document(Arena *arena, const JsonVal *object, Spelling from, const JsonVal *before, Str *body, Err *err)
 {
@@ -167,6 +182,7 @@ static bool read_document(Arena *arena, const JsonVal *object, Spelling from, co
     if (from == SPELL_DATA && given(object, "virtualMachineConfiguration") &&
         !read_machine(arena, given(object, "virtualMachineConfiguration"), from, "virtualMachineConfiguration", &w, err))
         return false;
+    put_defaults(object, from, before, &w);
     json_close(&w);
     if (!json_end(&w, err))
         return false;

@@ -9,7 +9,7 @@ enum { FREE_MAX = 32 * 1024 };       /* text of a free object */
 /* Where we are in the document, for messages; lives on the stack, innermost first. */
 typedef struct Place { const struct Place *up; const char *name; int64_t index; } Place;
 
-typedef struct Walk { Arena *arena; Spelling from; JsonWriter *w; Err *err; } Walk;
+typedef struct Walk { Arena *arena; Spelling from; JsonWriter *w; Err *err; bool skip_unknown; } Walk;
 
 static size_t place_text(const Place *at, char *out, size_t size)
 {
@@ -269,7 +269,7 @@ static bool check_names(Walk *walk, const Place *at, const ShapeField *fields, c
     const JsonVal *value;
     Str name;
     while (json_walk(&members, &name, &value)) {
-        if (field_named(fields, walk->from, name))
+        if (walk->skip_unknown || field_named(fields, walk->from, name))
             continue;
         char shown[64];
         (void)snprintf(shown, sizeof shown, STR_FMT, (int)(name.len < 60 ? name.len : 60), name.ptr);
@@ -303,12 +303,20 @@ static bool read_members(Walk *walk, const Place *at, const ShapeField *fields, 
 bool shape_read(Arena *arena, const ShapeField *fields, Spelling from, const JsonVal *object, const JsonVal *before,
                 const char *where, JsonWriter *w, Err *err)
 {
-    Walk walk = { arena, from, w, err };
+    Walk walk = { .arena = arena, .from = from, .w = w, .err = err };
     Place top = { NULL, where, -1 };
     const Place *at = where[0] ? &top : NULL;
     if (json_kind(object) != JSON_OBJECT)
         return wrong_kind(&walk, at, object, "an object");
     return read_members(&walk, at, fields, object, before);
+}
+
+bool shape_read_known(Arena *arena, const ShapeField *fields, const JsonVal *object, JsonWriter *w, Err *err)
+{
+    Walk walk = { .arena = arena, .from = SPELL_ARM, .w = w, .err = err, .skip_unknown = true };
+    if (json_kind(object) != JSON_OBJECT)
+        return wrong_kind(&walk, NULL, object, "an object");
+    return read_members(&walk, NULL, fields, object, NULL);
 }
 
 /* -- out -- */

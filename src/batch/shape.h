@@ -51,6 +51,9 @@ struct ShapeField {
 bool shape_read(Arena *arena, const ShapeField *fields, Spelling from, const JsonVal *object, const JsonVal *before,
                 const char *where, JsonWriter *w, Err *err) MUST_CHECK;
 
+/* The same, but members that are not in the table are passed over: for what our own agents of another version send. */
+bool shape_read_known(Arena *arena, const ShapeField *fields, const JsonVal *object, JsonWriter *w, Err *err) MUST_CHECK;
+
 /* Writes the members of a stored document into the object open in `w`, in the spelling asked for. */
 void shape_write(Arena *arena, const ShapeField *fields, Spelling to, const JsonVal *stored, JsonWriter *w);
 

@@ -2,7 +2,7 @@
 #pragma once
 #include "base/buf.h"
 
-enum { EXEC_STREAM_MAX = 4 * 1024 * 1024 };
+enum { EXEC_STREAM_MAX = 1024 * 1024 };
 
 typedef struct ExecResult {
     int exit_code, signal;              /* signal > 0: it was ended by that signal and exit_code is 128 + signal */

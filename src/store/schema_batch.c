@@ -17,9 +17,8 @@ const char *const schema_batch_1[] = {
     "  group_key     TEXT    NOT NULL,"
     "  location      TEXT    NOT NULL,"
     "  state         INTEGER NOT NULL,"                 /* AccountState */
-    "  settings      TEXT    NOT NULL,"                 /* JSON: publicNetworkAccess, allowedAuthenticationModes */
+    "  settings      TEXT    NOT NULL,"                 /* JSON: publicNetworkAccess, allowedAuthenticationModes; tags are in arm_resource */
     "  identity      TEXT    NOT NULL,"                 /* JSON: type, principalId, userAssigned[{resourceId, clientId, principalId}] */
-    "  tags          TEXT    NOT NULL,"
     "  keys          BLOB    NOT NULL,"                 /* sealed: primary || secondary, 64 bytes each */
     "  operation     TEXT,"                             /* of the deletion under way */
     "  created_ms    INTEGER NOT NULL,"

@@ -35,6 +35,22 @@ static void test_bad_times_are_refused(void **state)
     }
 }
 
+static void test_dates_of_headers(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(4096);
+    int64_t ms;
+    Err err = { 0 };
+    assert_str(http_date_str(arena, 1614813143000), "Wed, 03 Mar 2021 23:12:23 GMT");
+    assert_true(http_date_parse(STR("Wed, 03 Mar 2021 23:12:23 GMT"), &ms, &err));
+    assert_int_equal(ms, 1614813143000);
+    static const char *const bad[] = { "", "Wednesday, 03-Mar-21 23:12:23 GMT", "Wed, 3 Mar 2021 23:12:23 GMT", "Wed, 03 Mar 2021 23:12:23 UTC",
+                                       "Wed, 03 Mar 2021 24:12:23 GMT", "Wed, 03 Foo 2021 23:12:23 GMT", "Wed, 03 Mar 2021 23:12:23 GMT " };
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        if (http_date_parse(str_from(bad[i]), &ms, &err))
+            fail_msg("accepted %s", bad[i]);
+}
+
 static void test_durations(void **state)
 {
     (void)state;
@@ -66,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_times_are_read_as_written),
         cmocka_unit_test(test_bad_times_are_refused),
+        cmocka_unit_test(test_dates_of_headers),
         cmocka_unit_test(test_durations),
         cmocka_unit_test(test_object_time_is_real_time_plus_the_offset),
     };

@@ -1,0 +1,578 @@
+/* node_plane.c - what node agents call: join, lease, commands, results, identity tokens (docs/node-protocol.md).
+ *
+ * A credential is "<node id>.<64 hex digits>"; only its SHA-256 is kept. A join's credential lies beside the old one until it is first
+ * used, so a crash of either side between the answer and the agent's disk is harmless. */
+#include "batch/parts.h"
+#include "base/encode.h"
+#include "base/id.h"
+#include "batch/command.h"
+#include "batch/extension.h"
+#include "batch/node_identity.h"
+#include "crypto/hash.h"
+
+enum { COMMANDS_WAIT_MS = 50 * 1000, COMMANDS_BYTES_MAX = 1024 * 1024, RESULT_ARENA = 24 * 1024 * 1024, JOIN_BODY_MAX = 16 * 1024,
+       LEASE_BODY_MAX = 256 * 1024, RESULT_BODY_MAX = 3 * 1024 * 1024, TOKEN_BODY_MAX = 16 * 1024, VERSION_SHOWN = 64 };
+
+/* The node as it was when its credential was checked. */
+typedef struct NodeCaller { Node node; bool is_new; Str account_arm_id; } NodeCaller;
+
+static bool bad_credential(Err *err)
+{
+    return err_named(err, ERR_UNAUTHENTICATED, "NodeCredentialInvalid", NULL, "the node's credential is missing or wrong, or the node was removed");
+}
+
+static bool hash_is(Bytes kept, const uint8_t given[SHA256_SIZE])
+{
+    return kept.len == SHA256_SIZE && secret_equal(kept, (Bytes){ given, SHA256_SIZE });
+}
+
+/* -- who calls -- */
+
+typedef struct Check { Req *req; Str node_id; uint8_t hash[SHA256_SIZE]; NodeCaller *caller; bool passed; } Check;
+
+static bool check_txn(Txn *txn, void *ctx, Err *err)
+{
+    Check *check = ctx;
+    Account account;
+    bool found;
+    if (!node_find(txn, check->req->arena, check->node_id, &check->caller->node, &found, err))
+        return false;
+    if (!found)
+        return true;
+    check->caller->is_new = hash_is(check->caller->node.credential_new, check->hash);
+    check->passed = check->caller->is_new || hash_is(check->caller->node.credential_hash, check->hash);
+    if (!check->passed)
+        return true;
+    if (!account_by_id(txn, check->req->arena, check->caller->node.account_id, &account, &found, err))
+        return false;
+    check->caller->account_arm_id = found ? account.arm_id : STR_NONE;
+    return true;
+}
+
+static bool authenticate(void *ctx, Req *req, Reply *reply, Err *err)
+{
+    Batch *batch = ctx;
+    Str bearer = STR("Bearer "), header = req_header(req, "Authorization");
+    Check check = { .req = req, .caller = ARENA_NEW(req->arena, NodeCaller) };
+    (void)reply;
+    if (!str_starts_nocase(header, bearer))
+        return bad_credential(err);
+    Str credential = str_trim(str_slice(header, bearer.len, header.len)), rest = credential;
+    check.node_id = str_cut(&rest, '.');
+    sha256(bytes_of(credential), check.hash);
+    if (!check.caller)
+        return err_too_big(err);
+    if (str_empty(check.node_id) || !rest.ptr)
+        return bad_credential(err);
+    if (!store_read(batch->site->store, check_txn, &check, err))
+        return false;
+    if (!check.passed)
+        return bad_credential(err);
+    Caller *caller = ARENA_NEW(req->arena, Caller);
+    if (!caller)
+        return err_too_big(err);
+    *caller = (Caller){ .object_id = check.caller->node.id, .tenant_id = batch->site->tenant_id, .id_type = STR("node"),
+                        .name = check.caller->node.host_name, .expires_ms = INT64_MAX, .plane_data = check.caller };
+    req->caller = caller;
+    return true;
+}
+
+static bool authorize(void *ctx, Req *req, const Route *route, Err *err)
+{
+    (void)ctx, (void)req, (void)route;
+    return err_set(err, ERR_INTERNAL, "a row of the nodes' plane asks for a permission; nodes have none but being themselves");
+}
+
+static void write_error(void *ctx, const Req *req, Reply *reply, const Err *err)
+{
+    static const struct { ErrCode code; const char *name; } names[] = {
+        { ERR_BAD_INPUT, "InvalidRequest" }, { ERR_UNAUTHENTICATED, "NodeCredentialInvalid" }, { ERR_NOT_FOUND, "NotFound" },
+        { ERR_TOO_LARGE, "RequestTooLarge" }, { ERR_UNAVAILABLE, "Unavailable" }, { ERR_CONFLICT, "Conflict" },
+    };
+    const char *name = err->name;
+    (void)ctx;
+    for (size_t i = 0; !name && i < COUNT_OF(names); i++)
+        name = names[i].code == err->code ? names[i].name : NULL;
+    json_open(&reply->json, NULL);
+    json_open(&reply->json, "error");
+    json_put_str(&reply->json, "code", str_from(name ? name : "InternalError"));
+    json_put_str(&reply->json, "message", err->code == ERR_INTERNAL ? str_printf(req->arena, "internal error; request id " STR_FMT, STR_ARG(req->request_id))
+                                                                    : str_from(err->text));
+    json_close(&reply->json);
+    json_close(&reply->json);
+}
+
+/* Tokens given, and refusals; leases and empty waits come every few seconds and say nothing new. */
+static bool audit(void *ctx, const Req *req, const Reply *reply, const Err *err, Err *audit_err)
+{
+    Batch *batch = ctx;
+    const NodeCaller *caller = req->caller ? req->caller->plane_data : NULL;
+    bool is_token = req->route && strcmp(req->route->operation, "NodeIdentityToken") == 0;
+    if (!is_token && (!err || err->code != ERR_UNAUTHENTICATED))
+        return true;
+    AuditRecord record = site_audit_record(batch->site, req, caller ? caller->account_arm_id : STR_NONE, err ? err_http_status(err->code) : reply->status ? reply->status : 200,
+                                           err ? str_from(err->name ? err->name : "") : STR(""));
+    return audit_read(batch->site->audit, &record, audit_err);
+}
+
+static bool first_use(Txn *txn, const NodeCaller *caller, Err *err)
+{
+    return !caller->is_new ||
+           txn_exec(txn, NULL, err, "UPDATE batch_node SET credential_hash = credential_new, credential_new = NULL, join_hash = NULL WHERE id = ?1 AND credential_new = ?2",
+                    db_text(caller->node.id), db_blob(caller->node.credential_new));
+}
+
+static bool first_use_txn(Txn *txn, void *ctx, Err *err) { return first_use(txn, ctx, err); }
+
+/* Calls that write nothing themselves end the join token all the same. */
+static bool note_first_use(Batch *batch, const NodeCaller *caller, Err *err)
+{
+    NodeCaller copy = *caller;
+    return !caller->is_new || store_write(batch->site->store, first_use_txn, &copy, err);
+}
+
+/* -- join -- */
+
+typedef struct JoinIn { Str node_id, token, version, boot_id; } JoinIn;
+static const JsonField join_fields[] = {
+    JSON_FIELD(JoinIn, node_id, "nodeId",       JSON_REQUIRED),
+    JSON_FIELD(JoinIn, token,   "joinToken",    JSON_REQUIRED),
+    JSON_FIELD(JoinIn, version, "agentVersion", JSON_OPTIONAL),
+    JSON_FIELD(JoinIn, boot_id, "bootId",       JSON_OPTIONAL),
+};
+
+typedef struct Join { Batch *batch; Req *req; JoinIn in; uint8_t token_hash[SHA256_SIZE], credential_hash[SHA256_SIZE]; } Join;
+
+static bool join_txn(Txn *txn, void *ctx, Err *err)
+{
+    Join *join = ctx;
+    Arena *arena = join->req->arena;
+    Node node;
+    Account account;
+    NodeState now;
+    bool found, moved;
+    if (!node_find(txn, arena, join->in.node_id, &node, &found, err))
+        return false;
+    if (!found || node.state == NODE_LEAVING)
+        return err_named(err, ERR_UNAUTHENTICATED, "JoinTokenInvalid", NULL, "the join token is wrong, or the node was removed");
+    if (!node.join_hash.ptr)
+        return err_named(err, ERR_UNAUTHENTICATED, "JoinTokenUsed", NULL, "the join token was used already; the node is started again with a new one when its machine ends");
+    if (!hash_is(node.join_hash, join->token_hash))
+        return err_named(err, ERR_UNAUTHENTICATED, "JoinTokenInvalid", NULL, "the join token is wrong, or the node was removed");
+    if (!node_apply(txn, &node, NODE_JOINED, join->req->now_ms, &now, &moved, err) ||
+        !account_by_id(txn, arena, node.account_id, &account, &found, err))
+        return false;
+    AuditRecord record = site_audit_record(join->batch->site, join->req, found ? account.arm_id : STR_NONE, 200, STR(""));
+    record.object_id = node.id;
+    return txn_exec(txn, NULL, err,
+                    "UPDATE batch_node SET credential_new = ?2, boot_id = ?3, boot_ms = ?4, started = 1, start_error = '', agent_version = ?5, agent_ms = ?4,"
+                    " lease_until_ms = ?6 WHERE id = ?1",
+                    db_text(node.id), db_blob((Bytes){ join->credential_hash, SHA256_SIZE }), db_text(join->in.boot_id), db_int(join->req->now_ms),
+                    db_text(join->in.version), db_int(real_now_ms() + LEASE_MS)) &&
+           pool_schedule(join->batch, txn, arena, node.account_id, node.pool_key, err) &&
+           audit_write(join->batch->site->audit, txn, &record, err);
+}
+
+static bool node_join(Req *req, Reply *reply, Err *err)
+{
+    Join join = { .batch = req->ctx, .req = req, .in = { .version = STR(""), .boot_id = STR("") } };
+    uint8_t random[CREDENTIAL_SIZE];
+    const JsonVal *body;
+    if (!req_object(req, &body, err) || !json_read(body, "", join_fields, COUNT_OF(join_fields), &join.in, err))
+        return false;
+    join.in.version = str_slice(join.in.version, 0, VERSION_SHOWN);
+    join.in.boot_id = str_slice(join.in.boot_id, 0, VERSION_SHOWN);
+    random_fill(random, sizeof random);
+    Str credential = str_printf(req->arena, STR_FMT "." STR_FMT, STR_ARG(str_lower(req->arena, join.in.node_id)),
+                                STR_ARG(hex_encode(req->arena, (Bytes){ random, sizeof random })));
+    secret_wipe(random, sizeof random);
+    if (!arena_ok(req->arena))
+        return err_too_big(err);
+    sha256(bytes_of(join.in.token), join.token_hash);
+    sha256(bytes_of(credential), join.credential_hash);
+    if (!store_write(join.batch->site->store, join_txn, &join, err))
+        return false;
+    req->audited = true;
+    json_open(&reply->json, NULL);
+    json_put_str(&reply->json, "credential", credential);
+    json_put_int(&reply->json, "leaseMs", LEASE_MS);
+    json_close(&reply->json);
+    return json_end(&reply->json, err);
+}
+
+/* -- lease -- */
+
+typedef struct LeaseIn { Str state, version, ip_address; const JsonVal *reason, *extensions, *ports; } LeaseIn;
+static const JsonField lease_fields[] = {
+    JSON_FIELD(LeaseIn, state,      "state",        JSON_REQUIRED),
+    JSON_FIELD(LeaseIn, version,    "agentVersion", JSON_OPTIONAL),
+    JSON_FIELD(LeaseIn, ip_address, "ipAddress",    JSON_OPTIONAL),
+};
+
+typedef struct Lease {
+    Batch *batch;
+    Req *req;
+    const NodeCaller *caller;
+    LeaseIn in;
+    NodeEvent event;
+    Str report;
+    Account account;
+    Pool pool;
+    PoolExtension *extensions;
+    size_t extension_count;
+} Lease;
+
+static bool lease_event(Str state, NodeEvent *out, Err *err)
+{
+    static const struct { const char *state; NodeEvent event; } states[] = {
+        { "starting", NODE_GETS_READY }, { "idle", NODE_READY }, { "unusable", NODE_BROKEN },
+    };
+    for (size_t i = 0; i < COUNT_OF(states); i++) {
+        if (str_eq(state, str_from(states[i].state))) {
+            *out = states[i].event;
+            return true;
+        }
+    }
+    return err_field(err, "state", "'" STR_FMT "' is none of starting, idle, unusable", STR_ARG(str_slice(state, 0, 40)));
+}
+
+/* The agent may not know yet which extensions come first: its first lease has not been answered. We do. */
+static bool wait_for_extensions(Lease *lease, Err *err)
+{
+    const JsonVal *report;
+    Str name = STR(""), reason = STR("");
+    if (lease->event != NODE_READY)
+        return true;
+    if (!json_parse(lease->req->arena, lease->report, JSON_STRICT, &report, err))
+        return false;
+    FirstSync sync = report_first_sync(report, lease->extensions, lease->extension_count, &name, &reason);
+    if (sync == FIRST_SYNC_WAITING)
+        lease->event = NODE_GETS_READY;
+    if (sync != FIRST_SYNC_FAILED)
+        return true;
+    AUTO(buf_done_auto) Buf buf;
+    JsonWriter w;
+    buf_init(&buf, 256 * 1024);
+    json_begin(&w, &buf);
+    json_open(&w, NULL);
+    json_open(&w, "reason");
+    json_put_str(&w, "code", STR("ExtensionFailed"));
+    json_put_str(&w, "message", str_printf(lease->req->arena, "extension '" STR_FMT "': " STR_FMT, STR_ARG(name), STR_ARG(reason)));
+    json_close(&w);
+    json_put_value(&w, "extensions", json_get(report, "extensions"));
+    json_close(&w);
+    if (!json_end(&w, err))
+        return false;
+    lease->event = NODE_BROKEN;
+    lease->report = str_dup(lease->req->arena, buf_str(&buf));
+    return arena_ok(lease->req->arena) || err_too_big(err);
+}
+
+static bool keep_report(Lease *lease, Txn *txn, const Node *node, Err *err)
+{
+    Str before;
+    Bytes sealed;
+    if (!node_report_open(lease->batch->site, txn, lease->req->arena, node, &before, err))
+        return false;
+    if (str_eq(before, lease->report))
+        return true;
+    return node_report_seal(lease->batch->site, txn, lease->req->arena, node, lease->report, &sealed, err) &&
+           txn_exec(txn, NULL, err, "UPDATE batch_node SET report = ?2 WHERE id = ?1", db_text(node->id), db_blob(sealed));
+}
+
+static bool lease_txn(Txn *txn, void *ctx, Err *err)
+{
+    Lease *lease = ctx;
+    Arena *arena = lease->req->arena;
+    Node node;
+    NodeState now;
+    Str body;
+    bool found, moved;
+    if (!node_find(txn, arena, lease->caller->node.id, &node, &found, err))
+        return false;
+    if (!found)
+        return bad_credential(err);
+    if (!first_use(txn, lease->caller, err) || !account_by_id(txn, arena, node.account_id, &lease->account, &found, err) ||
+        !pool_find(txn, arena, node.account_id, node.pool_key, &lease->pool, &found, err))
+        return false;
+    if (!found)
+        return bad_credential(err);
+    if (!pool_body_open(lease->batch->site, txn, arena, &lease->pool, &body, err) ||
+        !pool_extensions(arena, body, &lease->extensions, &lease->extension_count, err) || !wait_for_extensions(lease, err))
+        return false;
+    /* It was thought gone and is not. */
+    if (node.state == NODE_CREATING && (!node_apply(txn, &node, NODE_JOINED, lease->req->now_ms, &node.state, &moved, err)))
+        return false;
+    if (node.state != NODE_LEAVING && !node_apply(txn, &node, lease->event, lease->req->now_ms, &now, &moved, err))
+        return false;
+    bool is_new_version = !str_eq(node.agent_version, lease->in.version);
+    return txn_exec(txn, NULL, err,
+                    "UPDATE batch_node SET lease_until_ms = ?2, started = 1, agent_version = ?3, agent_ms = CASE WHEN ?4 = 1 THEN ?5 ELSE agent_ms END, ip_address = ?6 WHERE id = ?1",
+                    db_text(node.id), db_int(real_now_ms() + LEASE_MS), db_text(lease->in.version), db_int(is_new_version), db_int(lease->req->now_ms),
+                    db_text(lease->in.ip_address)) &&
+           keep_report(lease, txn, &node, err);
+}
+
+static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
+{
+    const Site *site = lease->batch->site;
+    Arena *arena = lease->req->arena;
+    AssignedIdentity *list;
+    size_t count;
+    if (!identities_from_json(arena, lease->pool.identities, &list, &count, err))
+        return false;
+    json_open(w, NULL);
+    json_put_int(w, "leaseMs", LEASE_MS);
+    json_put_int(w, "clockOffsetMs", clock_offset_ms(site->clock));
+    json_open_array(w, "ports");
+    json_put_int(w, NULL, site->names.port);
+    json_close_array(w);
+    json_put_str(w, "account", lease->account.name);
+    json_put_str(w, "accountUrl", str_printf(arena, "https://" STR_FMT, STR_ARG(site_batch_host(site, arena, lease->account.name, lease->account.location))));
+    json_put_str(w, "pool", lease->pool.id);
+    json_open_array(w, "identities");
+    for (size_t i = 0; i < count; i++) {
+        json_open(w, NULL);
+        json_put_str(w, "resourceId", list[i].resource_id);
+        json_put_str(w, "clientId", list[i].client_id);
+        json_put_str(w, "principalId", list[i].principal_id);
+        json_close(w);
+    }
+    json_close_array(w);
+    json_open_array(w, "extensions");
+    for (size_t i = 0; i < lease->extension_count; i++) {
+        const PoolExtension *e = &lease->extensions[i];
+        json_open(w, NULL);
+        json_put_str(w, "name", e->name);
+        json_put_str(w, "publisher", e->publisher);
+        json_put_str(w, "type", e->type);
+        json_put_str(w, "typeHandlerVersion", e->type_handler_version.ptr ? e->type_handler_version : STR("1.0"));
+        if (e->settings)
+            json_put_value(w, "settings", e->settings);
+        else
+            json_put_raw(w, "settings", STR("{}"));
+        json_close(w);
+    }
+    json_close_array(w);
+    json_close(w);
+    return json_end(w, err);
+}
+
+static bool node_lease(Req *req, Reply *reply, Err *err)
+{
+    Lease lease = { .batch = req->ctx, .req = req, .caller = req->caller->plane_data, .in = { .version = STR(""), .ip_address = STR("") } };
+    const JsonVal *body;
+    if (!req_object(req, &body, err) || !json_read(body, "", lease_fields, COUNT_OF(lease_fields), &lease.in, err) ||
+        !lease_event(lease.in.state, &lease.event, err) || !report_read(req->arena, body, &lease.report, err))
+        return false;
+    lease.in.version = str_slice(lease.in.version, 0, VERSION_SHOWN);
+    lease.in.ip_address = str_slice(lease.in.ip_address, 0, VERSION_SHOWN);
+    return store_write(lease.batch->site->store, lease_txn, &lease, err) && write_lease(&lease, &reply->json, err);
+}
+
+/* -- commands -- */
+
+typedef struct Wait { Batch *batch; Req *req; const NodeCaller *caller; int64_t after; bool forgets; Command *list; size_t count; Str *bodies; } Wait;
+
+static bool wait_txn(Txn *txn, void *ctx, Err *err)
+{
+    Wait *wait = ctx;
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    Str node_id = wait->caller->node.id;
+    size_t bytes = 0;
+    if (!command_pending(txn, wait->req->arena, node_id, wait->after, &wait->list, &wait->count, err))
+        return false;
+    wait->bodies = ARENA_ARRAY(wait->req->arena, Str, wait->count + 1);
+    if (!wait->bodies)
+        return err_too_big(err);
+    for (size_t i = 0; i < wait->count; i++) {
+        if (wait->list[i].body.ptr &&
+            !command_body_open(wait->batch->site, txn, wait->req->arena, wait->caller->node.account_id, &wait->list[i], &wait->bodies[i], err))
+            return false;
+        bytes += wait->bodies[i].len;
+        if (i > 0 && bytes > COMMANDS_BYTES_MAX) {
+            wait->count = i;                            /* the rest comes with the next call */
+            break;
+        }
+    }
+    if (!txn_query(txn, &rows, err, "SELECT 1 FROM batch_command WHERE node_id = ?1 AND number <= ?2 AND kind <> 'exec' LIMIT 1", db_text(node_id), db_int(wait->after)))
+        return false;
+    *err = (Err){ 0 };
+    wait->forgets = rows_next(rows, err);
+    return err->code == ERR_NONE;
+}
+
+static bool forget_txn(Txn *txn, void *ctx, Err *err)
+{
+    Wait *wait = ctx;
+    return command_passed(txn, wait->caller->node.id, wait->after, err);
+}
+
+static bool write_commands(Wait *wait, JsonWriter *w, Err *err)
+{
+    Arena *arena = wait->req->arena;
+    json_open(w, NULL);
+    json_put_str(w, "cursor", str_printf(arena, "%lld", (long long)(wait->count ? wait->list[wait->count - 1].number : wait->after)));
+    json_open_array(w, "commands");
+    for (size_t i = 0; i < wait->count; i++) {
+        const JsonVal *body = NULL;
+        if (wait->bodies[i].ptr && !json_parse(arena, wait->bodies[i], JSON_STRICT, &body, err))
+            return false;
+        json_open(w, NULL);
+        json_put_str(w, "id", wait->list[i].id);
+        json_put_str(w, "kind", wait->list[i].kind);
+        json_put_value(w, "argv", json_get(body, "argv"));
+        json_put_value(w, "timeoutMs", json_get(body, "timeoutMs"));
+        json_close(w);
+    }
+    json_close_array(w);
+    json_close(w);
+    return json_end(w, err);
+}
+
+static bool node_commands(Req *req, Reply *reply, Err *err)
+{
+    Wait wait = { .batch = req->ctx, .req = req, .caller = req->caller->plane_data };
+    Str after = req_query(req, "after");
+    Store *store = wait.batch->site->store;
+    if (!str_empty(after) && !str_to_int64(after, 0, INT64_MAX, &wait.after, err))
+        return err_field(err, "after", "must be the cursor of an answer before, or empty");
+    if (!note_first_use(wait.batch, wait.caller, err))
+        return false;
+    reply_park(req, reply, command_node_key(req->arena, wait.caller->node.id), COMMANDS_WAIT_MS);
+    if (!store_read(store, wait_txn, &wait, err))
+        return false;
+    if (wait.forgets && !store_write(store, forget_txn, &wait, err))
+        return false;
+    if (wait.count == 0 && !req->park_ended)
+        return true;
+    reply_park_cancel(req, reply);
+    return write_commands(&wait, &reply->json, err);
+}
+
+/* -- results -- */
+
+typedef struct Result { Batch *batch; Arena *arena; const NodeCaller *caller; Str id, json; bool kept; } Result;
+
+static bool result_txn(Txn *txn, void *ctx, Err *err)
+{
+    Result *result = ctx;
+    return first_use(txn, result->caller, err) &&
+           command_result_put(result->batch->site, txn, result->arena, &result->caller->node, result->id, result->json, &result->kept, err);
+}
+
+/* The body may be larger than a request's arena, so it is read into one of its own. */
+static bool node_result(Req *req, Reply *reply, Err *err)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(RESULT_ARENA);
+    Result result = { .batch = req->ctx, .arena = arena, .caller = req->caller->plane_data, .id = req_param(req, "commandId") };
+    const JsonVal *body;
+    if (!arena)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    if (!json_parse(arena, req->body, JSON_STRICT, &body, err) || !command_result_read(arena, body, &result.json, err) ||
+        !store_write(result.batch->site->store, result_txn, &result, err))
+        return false;
+    if (result.kept)
+        http_wake(result.batch->site->http, command_exec_key(req->arena, result.id));
+    reply->status = 204;
+    return true;
+}
+
+/* -- identity tokens -- */
+
+typedef struct TokenGive { Batch *batch; Req *req; const NodeCaller *caller; TokenAsk ask; const char *why; bool chosen; Principal principal; } TokenGive;
+
+static const JsonField token_fields[] = {
+    JSON_FIELD(TokenAsk, resource,    "resource",   JSON_OPTIONAL),
+    JSON_FIELD(TokenAsk, client_id,   "clientId",   JSON_OPTIONAL),
+    JSON_FIELD(TokenAsk, object_id,   "objectId",   JSON_OPTIONAL),
+    JSON_FIELD(TokenAsk, resource_id, "resourceId", JSON_OPTIONAL),
+};
+
+static bool choose_txn(Txn *txn, void *ctx, Err *err)
+{
+    TokenGive *give = ctx;
+    Arena *arena = give->req->arena;
+    AssignedIdentity *list;
+    size_t count;
+    Pool pool;
+    bool found;
+    if (!pool_find(txn, arena, give->caller->node.account_id, give->caller->node.pool_key, &pool, &found, err))
+        return false;
+    if (!found || give->caller->node.state == NODE_LEAVING)
+        return bad_credential(err);
+    if (!identities_from_json(arena, pool.identities, &list, &count, err))
+        return false;
+    const AssignedIdentity *one = node_identity_select(list, count, &give->ask, &give->why);
+    if (!one)
+        return true;
+    if (!principal_by_object_id(give->batch->identity, txn, arena, one->principal_id, &give->principal, &give->chosen, err))
+        return false;
+    give->chosen = give->chosen && give->principal.enabled;             /* deleted or blocked since it was assigned */
+    give->why = "Identity not found";
+    return true;
+}
+
+static bool refuse_token(Reply *reply, const char *why, Err *err)
+{
+    reply->status = 400;
+    json_open(&reply->json, NULL);
+    json_put_str(&reply->json, "error", STR("invalid_request"));
+    json_put_str(&reply->json, "error_description", str_from(why));
+    json_close(&reply->json);
+    return json_end(&reply->json, err);
+}
+
+static void put_number_text(JsonWriter *w, Arena *arena, const char *name, int64_t n)
+{
+    json_put_str(w, name, str_printf(arena, "%lld", (long long)n));
+}
+
+static bool node_token(Req *req, Reply *reply, Err *err)
+{
+    TokenGive give = { .batch = req->ctx, .req = req, .caller = req->caller->plane_data };
+    const JsonVal *body;
+    Str token;
+    int64_t expires_ms, now_s = real_now_ms() / 1000;
+    JsonWriter *w = &reply->json;
+    if (!req_object(req, &body, err) || !json_read(body, "", token_fields, COUNT_OF(token_fields), &give.ask, err) ||
+        !note_first_use(give.batch, give.caller, err))
+        return false;
+    if (str_empty(give.ask.resource))
+        return refuse_token(reply, "Required audience parameter not specified", err);
+    if (!store_read(give.batch->site->store, choose_txn, &give, err))
+        return false;
+    if (!give.chosen)
+        return refuse_token(reply, give.why, err);
+    if (!token_issue(give.batch->identity, req->arena, &give.principal, give.ask.resource, &token, &expires_ms, err))
+        return err->code == ERR_BAD_INPUT ? refuse_token(reply, err->text, err) : false;
+    /* The metadata address gives numbers as strings. */
+    json_open(w, NULL);
+    json_put_str(w, "access_token", token);
+    json_put_str(w, "client_id", give.principal.app_id);
+    put_number_text(w, req->arena, "expires_in", expires_ms / 1000 - now_s);
+    put_number_text(w, req->arena, "expires_on", expires_ms / 1000);
+    put_number_text(w, req->arena, "ext_expires_in", expires_ms / 1000 - now_s);
+    put_number_text(w, req->arena, "not_before", now_s);
+    json_put_str(w, "resource", give.ask.resource);
+    json_put_str(w, "token_type", STR("Bearer"));
+    json_close(w);
+    return json_end(w, err);
+}
+
+const Route node_plane_routes[] = {
+    { METHOD_POST, "/v1/join",                         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_JSON, JOIN_BODY_MAX,   node_join,     "NodeJoin" },
+    { METHOD_POST, "/v1/lease",                        NULL, NULL, PERM_TOKEN,  WHERE_WORKER, BODY_JSON, LEASE_BODY_MAX,  node_lease,    "NodeLease" },
+    { METHOD_GET,  "/v1/commands",                     NULL, NULL, PERM_TOKEN,  WHERE_PARKED, BODY_NONE, 0,               node_commands, "NodeCommands" },
+    { METHOD_POST, "/v1/commands/{commandId}/result",  NULL, NULL, PERM_TOKEN,  WHERE_WORKER, BODY_RAW,  RESULT_BODY_MAX, node_result,   "NodeCommandResult" },
+    { METHOD_POST, "/v1/identity/token",               NULL, NULL, PERM_TOKEN,  WHERE_WORKER, BODY_JSON, TOKEN_BODY_MAX,  node_token,    "NodeIdentityToken" },
+};
+const size_t node_plane_route_count = COUNT_OF(node_plane_routes);
+
+void node_plane_init(Batch *batch)
+{
+    batch->node_plane = (Plane){
+        .name = "nodes", .host_pattern = "nodes", .default_content_type = "application/json; charset=utf-8", .ctx = batch,
+        .authenticate = authenticate, .authorize = authorize, .write_error = write_error, .audit = audit,
+    };
+}
