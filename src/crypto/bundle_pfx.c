@@ -1,7 +1,7 @@
 /* bundle_pfx.c - bundles as PKCS#12 (RFC 7292), which Windows calls PFX.
  *
- * Written: AES-256 with PBKDF2, SHA-256 MAC. Read: also what older tools wrote (3DES, RC2, RC4), which happens in a
- * library context of its own, so that the old ciphers are nowhere else. Only DER leaves that context. */
+ * Written: AES-256 with PBKDF2, SHA-256 MAC. Read: also what older tools wrote. A file that needs RC2, RC4 or single DES
+ * is read in a library context of its own, so that those ciphers are nowhere else; only DER leaves that context. */
 #include <openssl/pkcs12.h>
 #include "crypto/bundle_own.h"
 
@@ -73,7 +73,7 @@ typedef struct Reader {
     const char *pass;           /* NULL: no password at all, which PKCS#12 tells from the empty one */
     int pass_len;
     int64_t rounds_left;
-    bool has_mac;
+    bool has_mac, cipher_missing;
 } Reader;
 
 static bool spend_rounds(Reader *r, int64_t rounds, Err *err)
@@ -99,10 +99,11 @@ static bool unsupported(const ASN1_OBJECT *algorithm, Err *err)
                                        "(openssl pkcs12 -export)", *name ? name : "an unknown algorithm");
 }
 
-static bool cipher_is_there(const Reader *r, int nid)
+static bool cipher_is_there(Reader *r, int nid)
 {
     EVP_CIPHER *cipher = nid != NID_undef ? EVP_CIPHER_fetch(r->ctx, OBJ_nid2sn(nid), NULL) : NULL;
     EVP_CIPHER_free(cipher);
+    r->cipher_missing |= !cipher;
     return cipher;
 }
 
@@ -287,26 +288,37 @@ static bool read_with(Reader *r, PKCS12 *pfx, bool *mac_failed, Err *err)
     return added;
 }
 
-bool bundle_read_pfx(Arena *arena, Bytes der, Str password, Bundle *out, Err *err)
+/* Reads in one library context (NULL: the default one). *cipher_missing: another one may do better. */
+static bool read_in(OSSL_LIB_CTX *ctx, Arena *arena, Bytes der, const Secret *pass, Bundle *bundle, bool *cipher_missing, Err *err)
 {
-    AUTO(secret_free_auto) Secret *pass = NULL;
-    AUTO(bundle_done_auto) Bundle bundle = { 0 };
-    if (!password_copy(password, &pass, err))
-        return false;
-    OSSL_LIB_CTX *ctx = legacy_context();              /* NULL, the default context: then RC2 and RC4 are refused by name */
     AUTO(PKCS12_free_auto) PKCS12 *pfx = decode(ctx, der);
     if (!pfx)
         return err_set(err, ERR_BAD_INPUT, "this is not one whole PFX (PKCS#12) file in DER");
-
-    Reader r = { .arena = arena, .ctx = ctx, .bundle = &bundle, .pass = (const char *)secret_ptr(pass), .pass_len = (int)password.len,
+    Reader r = { .arena = arena, .ctx = ctx, .bundle = bundle, .pass = (const char *)secret_bytes(pass).ptr, .pass_len = (int)secret_bytes(pass).len - 1,
                  .rounds_left = ROUNDS_BUDGET, .has_mac = PKCS12_mac_present(pfx) };
     bool mac_failed;
     bool read = read_with(&r, pfx, &mac_failed, err);
     /* Some tools write the empty password and some none; both come to us as "". */
-    if (!read && !password.len && (mac_failed || !r.has_mac)) {
-        bundle_done(&bundle);
+    if (!read && r.pass_len == 0 && !r.cipher_missing && (mac_failed || !r.has_mac)) {
+        bundle_done(bundle);
         r.pass = NULL;
         read = read_with(&r, pfx, &mac_failed, err);
+    }
+    *cipher_missing = r.cipher_missing;
+    return read;
+}
+
+bool bundle_read_pfx(Arena *arena, Bytes pfx, Str password, Bundle *out, Err *err)
+{
+    AUTO(secret_free_auto) Secret *pass = NULL;
+    AUTO(bundle_done_auto) Bundle bundle = { 0 };
+    bool cipher_missing = false;
+    if (!password_copy(password, &pass, err))
+        return false;
+    bool read = read_in(NULL, arena, pfx, pass, &bundle, &cipher_missing, err);
+    if (!read && cipher_missing && legacy_context()) {
+        bundle_done(&bundle);
+        read = read_in(legacy_context(), arena, pfx, pass, &bundle, &cipher_missing, err);
     }
     if (!read || !bundle_order(&bundle, "PFX", err))
         return false;

@@ -237,6 +237,23 @@ static void test_pfx_files_of_other_tools_are_read(void **state)
     }
 }
 
+static bool rc2_is_refused_by_name(void)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    Bundle none = { 0 };
+    Str pfx;
+    Err err = { 0 };
+    return file_read(arena, VECTORS_DIR "/pfx/java-legacy-rc2.p12", 1 << 16, &pfx, &err)
+        && !bundle_read_pfx(arena, bytes_of(pfx), STR("changeit"), &none, &err)
+        && err.code == ERR_BAD_INPUT && !err.target[0] && strstr(err.text, "RC2") && strstr(err.text, "AES-256");
+}
+
+static void test_without_a_legacy_provider_the_refusal_names_the_cipher(void **state)
+{
+    (void)state;
+    assert_true(tool_without_modules(rc2_is_refused_by_name));
+}
+
 static void refuse_pfx(Arena *arena, Bytes pfx, const char *password, const char *target, const char *says)
 {
     AUTO(bundle_done_auto) Bundle none = { 0 };
@@ -489,6 +506,7 @@ static int finish(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_a_legacy_provider_the_refusal_names_the_cipher),     /* first: see tool.h */
         cmocka_unit_test(test_a_pfx_keeps_key_and_chain),
         cmocka_unit_test(test_a_pfx_of_every_kind_of_key),
         cmocka_unit_test(test_certificates_alone_make_a_bundle),

@@ -120,6 +120,24 @@ static void test_only_private_rsa_keys_are_written(void **state)
     assert_null(out);
 }
 
+static bool only_plain_files_work(void)
+{
+    Secret *pvk = NULL, *plain = NULL;
+    KeyRef *back = NULL;
+    Err err = { 0 };
+    bool held = !pvk_write(test_key(TEST_RSA2048), STR("secret"), &pvk, &err) && err.code == ERR_NOT_BUILT && strstr(err.text, "RC4")
+        && pvk_write(test_key(TEST_RSA2048), STR(""), &plain, &err) && pvk_read(secret_bytes(plain), STR(""), &back, &err);
+    secret_free(plain);
+    key_free(back);
+    return held;
+}
+
+static void test_without_a_legacy_provider_only_plain_files_work(void **state)
+{
+    (void)state;
+    assert_true(tool_without_modules(only_plain_files_work));
+}
+
 static int finish(void **state)
 {
     (void)state;
@@ -130,6 +148,7 @@ static int finish(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_a_legacy_provider_only_plain_files_work),     /* first: see tool.h */
         cmocka_unit_test(test_openssl_reads_our_pvk_plain_and_encrypted),
         cmocka_unit_test(test_pvk_files_of_openssl_are_read),
         cmocka_unit_test(test_broken_files_are_refused),

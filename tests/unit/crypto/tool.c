@@ -62,3 +62,14 @@ bool tool_openssl(Arena *arena, Str *out, const char *args, ...)
         *out = str_of(tool_read(arena, "printed"));
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
+
+bool tool_without_modules(bool (*claim)(void))
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(setenv("OPENSSL_MODULES", "/nonexistent", 1) == 0 && claim() ? 0 : 1);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}

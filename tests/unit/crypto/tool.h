@@ -8,3 +8,6 @@ Bytes tool_read(Arena *arena, const char *name);                 /* fails the te
 
 /* Runs "openssl <args>" in the folder; true if it exits with 0. *out, if wanted, is what it printed, errors too. */
 bool  tool_openssl(Arena *arena, Str *out, const char *args, ...) FORMAT(3, 4);
+
+/* Runs `claim` in a child whose OpenSSL finds no provider modules; true if it answered true. Only before the first use of them. */
+bool  tool_without_modules(bool (*claim)(void));
