@@ -27,12 +27,13 @@ static bool refuse(Request *request, const Err *why)
     return false;
 }
 
-static void active_change(HttpServer *server, int by)
+static void count_active(HttpServer *server, int arriving, int handled)
 {
     pthread_mutex_lock(&server->active_lock);
-    server->active += by;
-    if (server->active == 0)
-        pthread_cond_broadcast(&server->none_active);
+    server->arriving += arriving;
+    server->handled += handled;
+    if (server->handled == 0)
+        pthread_cond_broadcast(&server->active_changed);
     pthread_mutex_unlock(&server->active_lock);
 }
 
@@ -85,7 +86,7 @@ void *request_begin(void *cls, const char *uri, struct MHD_Connection *connectio
     request->req.client_ip = peer_text(arena, connection);
     request->req.path = request->req.query = request->req.api_version = STR("");
     reply_begin(request);
-    active_change(server, 1);
+    count_active(server, 1, 0);
     atomic_fetch_add(&server->requests, 1);
     return request;
 }
@@ -98,8 +99,9 @@ void request_end(void *cls, struct MHD_Connection *connection, void **context, e
         return;
     *context = NULL;
     HttpServer *server = request->server;
+    bool was_received = request->is_received;
     request_free(request);
-    active_change(server, -1);
+    count_active(server, was_received ? 0 : -1, was_received ? -1 : 0);
 }
 
 /* --- the head -------------------------------------------------------------------------------------------------------------- */
@@ -524,14 +526,24 @@ static enum MHD_Result take_body(Request *request, const char *bytes, size_t *si
     return request->dropped_bytes <= DROP_MAX_BYTES ? MHD_YES : MHD_NO;
 }
 
+/* Once for each request: nothing more is expected of the client. */
+static void received(Request *request)
+{
+    if (!request->is_received)
+        count_active(request->server, -1, 1);
+    request->is_received = true;
+}
+
 static enum MHD_Result send_answer(Request *request)
 {
+    received(request);
     request->stage = STAGE_ANSWERED;
     return reply_send(request);
 }
 
 static enum MHD_Result take_end(Request *request)
 {
+    received(request);
     if (request->body.failed) {
         Err why = { 0 };
         (void)err_set(&why, ERR_INTERNAL, "no memory for the request body");

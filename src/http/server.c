@@ -7,19 +7,21 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/log.h"
+#include "http/handshake.h"
 #include "http/listen.h"
 #include "http/park.h"
 #include "http/request.h"
 #include "http/work.h"
 
 enum {
-    WORKERS = 4, ARENA_BYTES = 8 * 1024 * 1024, HEAD_BYTES = 32 * 1024, IDLE_S = 75, CONNECTIONS_MOST = 20000,
+    WORKERS = 4, ARENA_BYTES = 8 * 1024 * 1024, HEAD_BYTES = 32 * 1024, IDLE_S = 75, HANDSHAKE_MS = 10 * 1000, CONNECTIONS_MOST = 20000,
     OWN_DESCRIPTORS = 128,                      /* for the store, logs and our own calls */
+    ARRIVING_MS = 250, ANSWERING_MS = 250,
     REPLY_HEAD_BYTES = 16 * 1024                /* libmicrohttpd keeps request head and reply head of a connection in one pool */
 };
 
 /* What a connection has while it lives, beside the requests on it. */
-typedef struct Link { IoLoop *loop; TlsGrip *grip; } Link;
+typedef struct Link { TlsGrip *grip; Handshake *handshake; } Link;
 
 static int connections_default(void)
 {
@@ -47,6 +49,8 @@ static void set_defaults(HttpConfig *config)
         config->header_limit_bytes = HEAD_BYTES;
     if (config->idle_timeout_s <= 0)
         config->idle_timeout_s = IDLE_S;
+    if (config->handshake_timeout_ms <= 0)
+        config->handshake_timeout_ms = HANDSHAKE_MS;
     if (config->connections_max <= 0)
         config->connections_max = connections_default();
 }
@@ -62,7 +66,7 @@ bool http_new(const HttpConfig *config, HttpServer **out, Err *err)
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->none_active, &attr);
+    pthread_cond_init(&server->active_changed, &attr);
     pthread_condattr_destroy(&attr);
 
     server->table = route_table_new(config->base_domain);
@@ -75,6 +79,7 @@ bool http_new(const HttpConfig *config, HttpServer **out, Err *err)
     server->config.base_domain = route_table_base(server->table);
     if ((!config->plain && !config->tls_leaf && !err_set(err, ERR_INTERNAL, "a TLS server needs tls_leaf")) ||
         (!config->plain && !tls_names_new(&server->config, server->table, &server->tls, err)) ||
+        (!config->plain && !handshakes_new(server->config.handshake_timeout_ms, &server->handshakes, err)) ||
         !park_table_new(request_resume, &server->parks, err)) {
         http_stop(server, 0);
         return false;
@@ -135,8 +140,10 @@ static void link_changed(void *cls, struct MHD_Connection *connection, void **co
     IoLoop *loop = cls;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
         Link *link = *context;
-        if (link)
+        if (link) {
             tls_grip_free(link->grip);
+            handshake_free(link->handshake);
+        }
         free(link);
         *context = NULL;
         atomic_fetch_sub(&loop->connections, 1);
@@ -144,10 +151,11 @@ static void link_changed(void *cls, struct MHD_Connection *connection, void **co
     }
     Link *link = calloc(1, sizeof *link);
     *context = link;
-    if (!link || !loop->server->tls)
-        return;                                 /* without its link a TLS handshake fails: tls_choose_leaf finds no grip */
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-    if (info)
+    if (!link || !info || !loop->server->tls)
+        return;                                 /* short of memory the TLS handshake fails: tls_choose_leaf finds no grip */
+    link->handshake = handshake_new(loop->server->handshakes, connection, info->tls_session);
+    if (link->handshake)
         link->grip = tls_grip_new(loop->server->tls, info->tls_session);
 }
 
@@ -172,9 +180,7 @@ static bool loop_start(IoLoop *loop, Err *err)
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->connections_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->idle_timeout_s,
 #if MHD_VERSION >= 0x00097701
-        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,
-#else
-        MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1,    /* before, head_is_contiguous does that */
 #endif
         MHD_OPTION_ARRAY, config->plain ? &tls[COUNT_OF(tls) - 1] : tls,
         MHD_OPTION_END);
@@ -228,15 +234,21 @@ bool http_start(HttpServer *server, Err *err)
     return acceptor_start(server->acceptor, accept, err);
 }
 
-static void wait_for_requests(HttpServer *server, int drain_ms)
+/* Requests under way are waited for. One still arriving gets a moment: nothing was done for it yet, and its client may be gone,
+ * which libmicrohttpd does not always notice (a FIN that comes together with data is seen only at the idle timeout). */
+static void wait_for_requests(HttpServer *server, int drain_ms, int arriving_ms)
 {
-    int64_t until = mono_now_ms() + drain_ms;
-    struct timespec at = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+    int64_t now = mono_now_ms(), last = now + drain_ms, moment = now + (drain_ms < arriving_ms ? drain_ms : arriving_ms);
     pthread_mutex_lock(&server->active_lock);
-    while (server->active > 0 && pthread_cond_timedwait(&server->none_active, &server->active_lock, &at) == 0)
-        ;
-    if (server->active > 0)
-        log_event(LOG_WARN, "http.drain_cut_short", log_int("requests", server->active));
+    for (;;) {
+        int64_t until = server->handled > 0 ? last : server->arriving > 0 ? moment : 0;
+        if (until <= mono_now_ms())
+            break;
+        struct timespec at = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+        pthread_cond_timedwait(&server->active_changed, &server->active_lock, &at);
+    }
+    if (server->handled > 0)
+        log_event(LOG_WARN, "http.drain_cut_short", log_int("requests", server->handled));
     pthread_mutex_unlock(&server->active_lock);
 }
 
@@ -246,18 +258,21 @@ void http_stop(HttpServer *server, int drain_ms)
         return;
     acceptor_free(server->acceptor);
     atomic_store(&server->is_stopping, true);
+    handshakes_end(server->handshakes);
     if (server->parks)
         park_end_all(server->parks);
-    wait_for_requests(server, drain_ms);
+    wait_for_requests(server, drain_ms, ARRIVING_MS);
     work_pool_stop(server->work);               /* from here no connection is suspended, as MHD_stop_daemon demands */
+    wait_for_requests(server, ANSWERING_MS, 0); /* the last answers are on their way */
     for (int i = 0; i < server->loop_count; i++)
         MHD_stop_daemon(server->loops[i].daemon);
     work_pool_free(server->work);
     park_table_free(server->parks);
+    handshakes_free(server->handshakes);
     tls_names_free(server->tls);
     route_table_free(server->table);
     free(server->loops);
-    pthread_cond_destroy(&server->none_active);
+    pthread_cond_destroy(&server->active_changed);
     pthread_mutex_destroy(&server->active_lock);
     free(server);
 }

@@ -17,6 +17,7 @@ typedef struct HttpConfig {
     size_t arena_limit_bytes;               /* per request; 0: 8 MiB */
     size_t header_limit_bytes;              /* 0: 32 KiB */
     int idle_timeout_s;                     /* 0: 75 */
+    int handshake_timeout_ms;               /* 0: 10,000 */
     int connections_max;                    /* 0: what the limit on open files leaves, at most 20,000; more wait in the listen queue */
     bool plain;                             /* no TLS: the node's metadata address */
     /* Make a leaf for a name that exists (http/ asks the planes first) or for "" (addresses, localhost, no SNI). Called under a lock;

@@ -12,6 +12,7 @@ typedef struct Request Request;
 typedef struct WorkPool WorkPool;       /* work.h */
 typedef struct ParkTable ParkTable;     /* park.h */
 typedef struct Acceptor Acceptor;       /* listen.h */
+typedef struct Handshakes Handshakes;   /* handshake.h */
 
 /* Where a request is. Only the thread that holds it moves it on: its event loop, or a worker while the connection is suspended. */
 typedef enum RequestStage {
@@ -31,6 +32,7 @@ struct Request {
     bool  is_failed;
     int   bare_status;                  /* with is_failed and no plane: the status when ERR codes have none for it (421) */
     bool  must_close;
+    bool  is_received;                  /* all of it is here: it counts as handled, no longer as arriving */
     HttpServer *server;
     struct MHD_Connection *connection;
     RequestStage stage;
@@ -62,6 +64,7 @@ struct HttpServer {
     HttpConfig config;                  /* base_domain points into the table */
     RouteTable *table;
     TlsNames  *tls;                     /* NULL: plain */
+    Handshakes *handshakes;             /* NULL: plain */
     IoLoop    *loops;
     int        loop_count;
     WorkPool  *work;
@@ -69,9 +72,9 @@ struct HttpServer {
     Acceptor  *acceptor;
     _Atomic bool is_stopping;
 
-    pthread_mutex_t active_lock;        /* over `active` */
-    pthread_cond_t  none_active;
-    int             active;             /* requests between first byte and last */
+    pthread_mutex_t active_lock;        /* over both counts; http_stop waits for them to fall */
+    pthread_cond_t  active_changed;
+    int             arriving, handled;  /* requests being received; received and not yet answered */
 
     _Atomic int64_t requests, refused_401, refused_403, failed_5xx;
 };

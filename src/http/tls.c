@@ -35,7 +35,7 @@ struct TlsNames {
     uint64_t uses;
 };
 
-struct TlsGrip { TlsNames *names; Leaf *leaf; };
+struct TlsGrip { TlsNames *names; Leaf *leaf; bool is_refused; };       /* GnuTLS asks once for each kind of key the client takes */
 
 static bool gnutls_err(Err *err, const char *what, int code)
 {
@@ -230,8 +230,9 @@ int tls_choose_leaf(gnutls_session_t session, const gnutls_datum_t *issuers, int
     TlsGrip *grip = gnutls_db_get_ptr(session);
     char text[256];
     Str name;
-    if (!grip)
+    if (!grip || grip->is_refused)
         return -1;
+    grip->is_refused = true;                    /* until a leaf was found */
     TlsNames *names = grip->names;
     if (!asked_name(session, text, sizeof text, &name) || !name_is_ours(names, &name)) {
         (void)gnutls_alert_send(session, GNUTLS_AL_FATAL, GNUTLS_A_UNRECOGNIZED_NAME);     /* the connection ends either way */
@@ -245,6 +246,7 @@ int tls_choose_leaf(gnutls_session_t session, const gnutls_datum_t *issuers, int
         (void)gnutls_alert_send(session, GNUTLS_AL_FATAL, GNUTLS_A_INTERNAL_ERROR);
         return -1;
     }
+    grip->is_refused = false;
     *chain = grip->leaf->chain;
     *chain_length = grip->leaf->chain_length;
     *key = grip->leaf->key;

@@ -29,9 +29,8 @@ static void *work_main(void *arg)
         }
         STAILQ_REMOVE_HEAD(&pool->queue, work_link);
         pool->queued--;
-        bool is_stopping = pool->is_stopping;
         pthread_mutex_unlock(&pool->lock);
-        (is_stopping ? pool->calls.refuse : pool->calls.run)(request);
+        pool->calls.run(request);
         pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -81,10 +80,17 @@ void work_pool_stop(WorkPool *pool)
 {
     if (!pool)
         return;
+    STAILQ_HEAD(, Request) left = STAILQ_HEAD_INITIALIZER(left);
     pthread_mutex_lock(&pool->lock);
     pool->is_stopping = true;
+    STAILQ_CONCAT(&left, &pool->queue);
+    pool->queued = 0;
     pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
+    for (Request *request = STAILQ_FIRST(&left), *after; request; request = after) {
+        after = STAILQ_NEXT(request, work_link);        /* once refused, the request may be gone */
+        pool->calls.refuse(request);
+    }
     for (; pool->thread_count > 0; pool->thread_count--)
         pthread_join(pool->threads[pool->thread_count - 1], NULL);
 }

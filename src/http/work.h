@@ -9,5 +9,5 @@ typedef struct WorkCalls { void (*run)(Request *request); void (*refuse)(Request
 
 bool work_pool_new(int threads, WorkCalls calls, WorkPool **out, Err *err) MUST_CHECK;     /* starts them */
 bool work_push(WorkPool *pool, Request *request, bool is_new);      /* false: stopped, or too many wait; the request is the caller's still */
-void work_pool_stop(WorkPool *pool);                                /* refuses what is queued, waits for what runs; NULL is fine */
+void work_pool_stop(WorkPool *pool);                                /* refuses what is queued at once, then waits for what runs; NULL is fine */
 void work_pool_free(WorkPool *pool);                                /* stops first */

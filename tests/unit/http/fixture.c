@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <gnutls/x509.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -426,6 +428,10 @@ int raw_connect(const Fixture *fixture)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
+    const int on = 1;
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    const struct timeval limit = { .tv_sec = 10 };
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     return fd;
 }
 
@@ -447,6 +453,7 @@ Str raw_read_all(Arena *arena, int fd)
     ssize_t got;
     while ((got = recv(fd, part, sizeof part, 0)) > 0)
         buf_put(&all, part, (size_t)got);
+    assert_false(got < 0 && errno == EAGAIN);
     close(fd);
     Str text = str_dup(arena, buf_str(&all));
     buf_done(&all);
@@ -478,10 +485,11 @@ Str raw_read_answer(Arena *arena, int fd)
     return text;
 }
 
-Str raw_exchange(const Fixture *fixture, Arena *arena, Str bytes)
+Str raw_ask(const Fixture *fixture, Arena *arena, Str bytes)
 {
     int fd = raw_connect(fixture);
     raw_send(fd, bytes);
-    shutdown(fd, SHUT_WR);
-    return raw_read_all(arena, fd);
+    Str answer = raw_read_answer(arena, fd);
+    close(fd);
+    return answer;
 }
