@@ -75,6 +75,7 @@ static void close_level(JsonWriter *w, bool array)
 
 void json_open(JsonWriter *w, const char *name) { open_level(w, str_from(name), false); }
 void json_open_named(JsonWriter *w, Str name) { open_level(w, name, false); }
+void json_open_array_named(JsonWriter *w, Str name) { open_level(w, name, true); }
 void json_open_array(JsonWriter *w, const char *name) { open_level(w, str_from(name), true); }
 void json_close(JsonWriter *w) { close_level(w, false); }
 void json_close_array(JsonWriter *w) { close_level(w, true); }

@@ -12,6 +12,7 @@ void json_close(JsonWriter *w);                                       /* } */
 void json_open_array(JsonWriter *w, const char *name);                /* [ */
 void json_close_array(JsonWriter *w);                                 /* ] */
 void json_open_named(JsonWriter *w, Str name);                        /* { under a name made at run time */
+void json_open_array_named(JsonWriter *w, Str name);                  /* [ likewise */
 void json_put_str(JsonWriter *w, const char *name, Str value);        /* an absent Str is left out (null inside an array) */
 void json_put_str_named(JsonWriter *w, Str name, Str value);
 void json_put_int(JsonWriter *w, const char *name, int64_t value);

@@ -1,0 +1,248 @@
+/* commands.c - every command of vy, one row each, in the words of az. */
+#include "cli/run.h"
+
+#define END { NULL, NULL, 0, NULL }
+
+const Option cli_global_options[] = {
+    { "--output -o",   "json|jsonc|table|tsv|none", 0, "How to print the result. A table on a terminal, JSON elsewhere." },
+    { "--subscription", "ID",                       0, "Work in this subscription instead of the default one." },
+    { "--help -h",      NULL,                       0, "Show this help." },
+    END
+};
+
+/* ---- options that several commands have ---- */
+
+#define OPT_GROUP_REQUIRED { "--resource-group -g", "GROUP", OPT_REQUIRED, "Name of the resource group." }
+#define OPT_GROUP          { "--resource-group -g", "GROUP", 0, "Name of the resource group." }
+#define OPT_LOCATION       { "--location -l", "LOCATION", 0, "Where it is; 'West US 2' and westus2 are the same. The site's own by default." }
+#define OPT_TAGS           { "--tags", "NAME=VALUE", OPT_LIST, "Tags; \"\" takes them away." }
+#define OPT_YES            { "--yes -y", NULL, 0, "Do not ask." }
+#define OPT_NO_WAIT        { "--no-wait", NULL, 0, "Do not wait for the end." }
+#define OPT_VAULT          { "--vault-name", "VAULT", 0, "Name of the vault." }
+#define OPT_VAULT_REQUIRED { "--vault-name", "VAULT", OPT_REQUIRED, "Name of the vault." }
+#define OPT_OBJECT         { "--name -n", "NAME", 0, "Name in the vault." }
+#define OPT_ID             { "--id", "URL", 0, "Its identifier, instead of vault and name." }
+#define OPT_VERSION        { "--version -v", "VERSION", 0, "The newest by default." }
+#define OPT_ACCOUNT        { "--account-name", "ACCOUNT", 0, "Name of the Batch account. Or set AZURE_BATCH_ACCOUNT." }
+#define OPT_ENDPOINT       { "--account-endpoint", "URL", 0, "Address of the Batch account. Or set AZURE_BATCH_ENDPOINT." }
+#define OPT_POOL           { "--pool-id", "POOL", OPT_REQUIRED, "Id of the pool." }
+#define OPT_NODE           { "--node-id", "NODE", OPT_REQUIRED, "Id of the node." }
+
+static const Option no_options[] = { END };
+
+/* ---- account ---- */
+
+static const Option login_options[] = {
+    { "--service-principal", NULL, 0, "Sign in as a service principal." },
+    { "--username -u", "APP", 0, "Its application (client) id." },
+    { "--password -p", "SECRET", 0, "Its secret; @FILE reads a file, - reads standard input." },
+    { "--tenant -t", "TENANT", 0, "The tenant's id." },
+    { "--authority", "URL", 0, "The site's login address, https://login.DOMAIN:PORT." },
+    { "--resource-manager", "URL", 0, "The site's management address, when it is not beside the login address." },
+    { "--ca-file", "FILE", 0, "The site's CA certificate." },
+    { "--admin-file", "FILE", 0, "Everything from the file that `vaultyard init` wrote." },
+    { "--allow-no-subscriptions", NULL, 0, "Sign in without a role in any subscription." },
+    END
+};
+static const Option token_options[] = { { "--resource", "AUDIENCE", 0, "Whom the token is for; Resource Manager by default." }, END };
+
+/* ---- groups, identities ---- */
+
+static const Option group_create_options[] = { { "--name -n --resource-group -g", "GROUP", OPT_REQUIRED, "Name of the group." }, OPT_LOCATION, OPT_TAGS, END };
+static const Option group_options[] = { { "--name -n --resource-group -g", "GROUP", OPT_REQUIRED, "Name of the group." }, END };
+static const Option group_delete_options[] = { { "--name -n --resource-group -g", "GROUP", OPT_REQUIRED, "Name of the group." }, OPT_YES, OPT_NO_WAIT, END };
+static const Option in_group_options[] = { OPT_GROUP, END };
+
+#define OPT_IDENTITY { "--name -n", "NAME", OPT_REQUIRED, "Name of the identity." }
+static const Option identity_create_options[] = { OPT_IDENTITY, OPT_GROUP_REQUIRED, OPT_LOCATION, OPT_TAGS, END };
+static const Option identity_options[] = { OPT_IDENTITY, OPT_GROUP_REQUIRED, END };
+
+/* ---- directory, roles ---- */
+
+static const Option sp_create_options[] = {
+    { "--name --display-name -n", "NAME", OPT_REQUIRED, "What to call it." },
+    { "--years", "N", 0, "How long its secret is valid; one year by default." },
+    { "--role", "ROLE", 0, "A role to give it." },
+    { "--scopes", "SCOPE", OPT_LIST, "Where it gets the role." },
+    END
+};
+static const Option sp_list_options[] = { { "--display-name", "START", 0, "Only those whose name begins so." }, { "--all", NULL, 0, "Accepted as in az; all are listed anyway." }, END };
+static const Option sp_options[] = { { "--id", "ID", OPT_REQUIRED, "Application id, object id or service principal name." }, END };
+
+#define OPT_ASSIGNEE { "--assignee", "WHO", 0, "Application id, object id or service principal name." }, \
+                     { "--assignee-object-id", "ID", 0, "Object id, taken as it is." }
+#define OPT_SCOPE    { "--scope", "SCOPE", 0, "A subscription, group or resource by its id; the subscription by default." }
+static const Option role_assign_options[] = { OPT_ASSIGNEE, { "--assignee-principal-type", "TYPE", 0, "Accepted as in az." }, { "--role", "ROLE", OPT_REQUIRED, "Role by name or id." }, OPT_SCOPE, OPT_GROUP, END };
+static const Option role_list_options[] = {
+    OPT_ASSIGNEE, { "--role", "ROLE", 0, "Only this role." }, OPT_SCOPE, OPT_GROUP,
+    { "--all", NULL, 0, "All of the subscription, not only at the scope itself." }, { "--include-inherited", NULL, 0, "Also those from above the scope." }, END
+};
+static const Option role_unassign_options[] = { OPT_ASSIGNEE, { "--role", "ROLE", 0, "Only this role." }, OPT_SCOPE, OPT_GROUP, { "--ids", "ID", OPT_LIST, "Ids of role assignments." }, OPT_YES, END };
+static const Option role_definition_options[] = { { "--name -n", "ROLE", 0, "Only the role of this name." }, OPT_SCOPE, OPT_GROUP, END };
+
+/* ---- vaults ---- */
+
+#define OPT_VAULT_SELF { "--name -n --vault-name", "VAULT", OPT_REQUIRED, "Name of the vault." }
+static const Option vault_create_options[] = {
+    OPT_VAULT_SELF, OPT_GROUP_REQUIRED, OPT_LOCATION, OPT_TAGS,
+    { "--sku", "standard|premium", 0, "Standard by default." },
+    { "--retention-days", "DAYS", 0, "How long deleted objects can be recovered, 7 to 90; 90 by default." },
+    { "--enable-purge-protection", "true|false", OPT_VALUE_OPTIONAL, "Nobody can purge before the retention ends." },
+    { "--enable-rbac-authorization", "true|false", OPT_VALUE_OPTIONAL, "Decide by roles instead of access policies." },
+    { "--no-self-perms", "true|false", OPT_VALUE_OPTIONAL, "Do not give yourself an access policy." },
+    END
+};
+static const Option vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, END };
+#define OPT_POLICY_OF { "--object-id", "ID", 0, "Object id of the principal." }, { "--spn", "NAME", 0, "Service principal name (application id) of the principal." }
+static const Option set_policy_options[] = {
+    OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF,
+    { "--secret-permissions", "PERMISSION", OPT_LIST, "all, get, list, set, delete, recover, backup, restore, purge." },
+    { "--certificate-permissions", "PERMISSION", OPT_LIST, "all, get, list, create, import, update, delete, recover, ..." },
+    { "--key-permissions", "PERMISSION", OPT_LIST, "all, get, list, create, wrapKey, unwrapKey, ..." },
+    { "--storage-permissions", "PERMISSION", OPT_LIST, "all, get, list, ..." },
+    END
+};
+static const Option delete_policy_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF, END };
+
+/* ---- objects of a vault ---- */
+
+#define OPT_VALIDITY { "--expires", "TIME", 0, "When it ends, like 2030-01-31T00:00:00Z." }, { "--not-before", "TIME", 0, "When it begins." }
+static const Option secret_set_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID,
+    { "--value", "TEXT", 0, "The value; - reads standard input, which others cannot see in the process list." },
+    { "--file -f", "FILE", 0, "Read the value from a file." },
+    { "--content-type --description", "TEXT", 0, "What the value is." },
+    OPT_VALIDITY, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be read yet." }, OPT_TAGS, END
+};
+static const Option object_show_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, END };
+static const Option object_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, END };
+static const Option object_list_options[] = { OPT_VAULT_REQUIRED, END };
+static const Option secret_attributes_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be read?" }, OPT_VALIDITY, { "--content-type", "TEXT", 0, "What the value is." }, OPT_TAGS, END
+};
+static const Option certificate_create_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--policy -p", "JSON", OPT_REQUIRED, "The policy, @FILE or - for standard input." },
+    { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
+};
+static const Option certificate_attributes_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, { "--policy -p", "JSON", 0, "What to change in the policy." }, OPT_TAGS, END
+};
+static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "Accepted as in az." }, END };
+
+/* ---- Batch ---- */
+
+#define OPT_ACCOUNT_SELF { "--name -n", "ACCOUNT", OPT_REQUIRED, "Name of the account." }
+static const Option account_create_options[] = {
+    OPT_ACCOUNT_SELF, OPT_GROUP_REQUIRED, OPT_LOCATION, { "--locations", "regionName=LOCATION", 0, "The same in the older spelling." },
+    { "--identity --identity-type", "SystemAssigned|None", 0, "The account's identity." }, { "--mi-system-assigned", "true|false", OPT_VALUE_OPTIONAL, "The same in az's spelling." },
+    OPT_TAGS, END
+};
+static const Option account_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, END };
+static const Option account_delete_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, OPT_YES, OPT_NO_WAIT, END };
+static const Option pool_create_options[] = {
+    OPT_ACCOUNT, OPT_ENDPOINT, { "--json-file", "FILE", OPT_REQUIRED, "The pool, as Resource Manager or as the Batch service has it; - for standard input." },
+    { "--id", "POOL", 0, "Its id, when the document names none." }, { "--api-version", "VERSION", 0, "Of Resource Manager, for a document that has \"properties\"." }, END
+};
+static const Option pool_list_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, END };
+static const Option pool_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, END };
+static const Option pool_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_YES, END };
+static const Option node_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, END };
+static const Option extension_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--extension-name", "NAME", OPT_REQUIRED, "Name of the extension." }, END };
+static const Option exec_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--timeout", "SECONDS", 0, "How long it may take; 60 by default." }, END };
+
+/* ---- others ---- */
+
+static const Option rest_options[] = {
+    { "--method -m", "METHOD", 0, "get by default." }, { "--url --uri -u", "URL", OPT_REQUIRED, "An address of this site, or a path of Resource Manager; {subscriptionId} is filled in." },
+    { "--body -b", "TEXT", 0, "The body, @FILE or - for standard input." }, { "--resource", "AUDIENCE", 0, "Whom the token is for, when the host does not say." }, END
+};
+
+const Group cli_groups[] = {
+    { "account", "Subscriptions and sign-in." }, { "group", "Resource groups." }, { "identity", "User-assigned managed identities." },
+    { "ad", "The directory." }, { "ad sp", "Service principals." },
+    { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
+    { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
+    { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." },
+    { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." }, { "batch pool", "Pools." }, { "batch node", "Compute nodes." },
+    { "batch node extension", "Extensions on a node." },
+    { "dev", "For development servers (serve --dev)." }, { "dev clock", "The clock of objects." },
+};
+const size_t cli_group_count = COUNT_OF(cli_groups);
+
+#define ACCOUNT_COLUMNS    "Name=name SubscriptionId=id State=state IsDefault=isDefault"
+#define RESOURCE_COLUMNS   "Name=name ResourceGroup=resourceGroup Location=location"
+#define IDENTITY_COLUMNS   RESOURCE_COLUMNS " ClientId=clientId PrincipalId=principalId"
+#define SP_COLUMNS         "DisplayName=displayName Id=id AppId=appId Type=servicePrincipalType"
+#define ASSIGNMENT_COLUMNS "PrincipalId=principalId Role=roleDefinitionName Scope=scope"
+#define SECRET_COLUMNS     "Name=name Id=id ContentType=contentType Enabled=attributes.enabled Expires=attributes.expires"
+#define CERT_COLUMNS       "Name=name Id=id Enabled=attributes.enabled Expires=attributes.expires Thumbprint=x509ThumbprintHex"
+#define ACCOUNT_B_COLUMNS  RESOURCE_COLUMNS " State=provisioningState Endpoint=accountEndpoint"
+#define POOL_COLUMNS       "Id=id State=state Allocation=allocationState VmSize=vmSize Nodes=currentDedicatedNodes Target=targetDedicatedNodes"
+#define NODE_COLUMNS       "Id=id State=state VmSize=vmSize Address=ipAddress Since=stateTransitionTime"
+
+const Command cli_commands[] = {
+    { "login",                       run_login,                      "Sign in.",                                             login_options, ACCOUNT_COLUMNS, NULL, false },
+    { "logout",                      run_logout,                     "Forget the sign-in and its tokens.",                   no_options, NULL, NULL, false },
+    { "account show",                run_account_show,               "The subscription that commands work in.",              no_options, ACCOUNT_COLUMNS, NULL, false },
+    { "account list",                run_account_list,               "Subscriptions you may see.",                           no_options, ACCOUNT_COLUMNS, NULL, false },
+    { "account set",                 run_account_set,                "Choose the default subscription (--subscription).",    no_options, NULL, NULL, false },
+    { "account get-access-token",    run_account_token,              "A token for other tools.",                             token_options, NULL, NULL, false },
+    { "group create",                run_group_create,               "Create or update a group.",                            group_create_options, "Name=name Location=location State=properties.provisioningState", NULL, false },
+    { "group show",                  run_group_show,                 "One group.",                                           group_options, "Name=name Location=location State=properties.provisioningState", NULL, false },
+    { "group list",                  run_group_list,                 "Groups of the subscription.",                          no_options, "Name=name Location=location State=properties.provisioningState", NULL, false },
+    { "group exists",                run_group_exists,               "Is there such a group?",                               group_options, NULL, NULL, false },
+    { "group delete",                run_group_delete,               "Delete a group with everything in it.",                group_delete_options, NULL, NULL, false },
+    { "identity create",             run_identity_create,            "Create or update an identity.",                        identity_create_options, IDENTITY_COLUMNS, NULL, false },
+    { "identity show",               run_identity_show,              "One identity.",                                        identity_options, IDENTITY_COLUMNS, NULL, false },
+    { "identity list",               run_identity_list,              "Identities of a group or of the subscription.",        in_group_options, IDENTITY_COLUMNS, NULL, false },
+    { "identity delete",             run_identity_delete,            "Delete an identity.",                                  identity_options, NULL, NULL, false },
+    { "ad sp create",                run_sp_create,                  "Create an application, its secret and its principal.", sp_create_options, "AppId=appId DisplayName=displayName Id=id Password=password Tenant=tenant", NULL, false },
+    { "ad sp create-for-rbac",       run_sp_create,                  "The same under az's name.",                            sp_create_options, "AppId=appId DisplayName=displayName Id=id Password=password Tenant=tenant", NULL, false },
+    { "ad sp list",                  run_sp_list,                    "Service principals of the tenant.",                    sp_list_options, SP_COLUMNS, NULL, false },
+    { "ad sp show",                  run_sp_show,                    "One service principal.",                               sp_options, SP_COLUMNS, NULL, false },
+    { "ad sp delete",                run_sp_delete,                  "Delete a service principal and its roles.",            sp_options, NULL, NULL, false },
+    { "role assignment create",      run_role_assign,                "Give a role.",                                         role_assign_options, ASSIGNMENT_COLUMNS, NULL, false },
+    { "role assignment list",        run_role_list,                  "Roles given at a scope.",                              role_list_options, ASSIGNMENT_COLUMNS, NULL, false },
+    { "role assignment delete",      run_role_unassign,              "Take a role away.",                                    role_unassign_options, NULL, NULL, false },
+    { "role definition list",        run_role_definitions,           "Roles there are.",                                     role_definition_options, "Name=roleName Type=roleType Id=name Description=description", NULL, false },
+    { "keyvault create",             run_vault_create,               "Create a vault; you may do everything in it.",         vault_create_options, RESOURCE_COLUMNS " Uri=properties.vaultUri", NULL, false },
+    { "keyvault show",               run_vault_show,                 "One vault.",                                           vault_options, RESOURCE_COLUMNS " Uri=properties.vaultUri", NULL, false },
+    { "keyvault list",               run_vault_list,                 "Vaults of a group or of the subscription.",            in_group_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault delete",             run_vault_delete,               "Delete a vault; it can be recovered.",                 vault_options, NULL, NULL, false },
+    { "keyvault set-policy",         run_vault_set_policy,           "Say what a principal may do in a vault.",              set_policy_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault delete-policy",      run_vault_delete_policy,        "Take a principal's access policy away.",               delete_policy_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault secret set",         run_secret_set,                 "Store a secret, or a new version of it.",              secret_set_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret show",        run_secret_show,                "A secret with its value.",                             object_show_options, "Name=name Value=value Id=id Expires=attributes.expires", NULL, false },
+    { "keyvault secret list",        run_secret_list,                "Secrets of a vault.",                                  object_list_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret list-versions", run_secret_versions,          "Versions of a secret.",                                object_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret set-attributes", run_secret_attributes,       "Change what belongs to a secret but its value.",       secret_attributes_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret delete",      run_secret_delete,              "Delete a secret; it can be recovered.",                object_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault certificate create", run_certificate_create,         "Make a certificate by a policy.",                      certificate_create_options, "Name=name Status=status Target=target", NULL, false },
+    { "keyvault certificate get-default-policy", run_certificate_default_policy, "A policy to start from.",                  default_policy_options, NULL, NULL, false },
+    { "keyvault certificate show",   run_certificate_show,           "A certificate with its policy.",                       object_show_options, CERT_COLUMNS " SecretId=sid", NULL, false },
+    { "keyvault certificate list",   run_certificate_list,           "Certificates of a vault.",                             object_list_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate list-versions", run_certificate_versions, "Versions of a certificate.",                          object_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate set-attributes", run_certificate_attributes, "Change a certificate's attributes or policy.",     certificate_attributes_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate delete", run_certificate_delete,         "Delete a certificate; it can be recovered.",           object_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate pending show", run_certificate_pending,  "How far the making of a certificate is.",              object_options, "Name=name Status=status Target=target", NULL, false },
+    { "keyvault key list",           run_key_list,                   "Keys of a vault.",                                     object_list_options, "Name=name Id=kid Enabled=attributes.enabled", NULL, false },
+    { "keyvault key show",           run_key_show,                   "The public part of a key.",                            object_show_options, "Name=name Type=key.kty Id=key.kid Enabled=attributes.enabled", NULL, false },
+    { "batch account create",        run_batch_account_create,       "Create an account.",                                   account_create_options, ACCOUNT_B_COLUMNS, NULL, false },
+    { "batch account show",          run_batch_account_show,         "One account.",                                         account_options, ACCOUNT_B_COLUMNS, NULL, false },
+    { "batch account list",          run_batch_account_list,         "Accounts of a group or of the subscription.",          in_group_options, ACCOUNT_B_COLUMNS, NULL, false },
+    { "batch account delete",        run_batch_account_delete,       "Delete an account with its pools.",                    account_delete_options, NULL, NULL, false },
+    { "batch pool create",           run_pool_create,                "Create a pool from a document.",                       pool_create_options, NULL, NULL, false },
+    { "batch pool show",             run_pool_show,                  "One pool.",                                            pool_options, POOL_COLUMNS, NULL, false },
+    { "batch pool list",             run_pool_list,                  "Pools of an account.",                                 pool_list_options, POOL_COLUMNS, NULL, false },
+    { "batch pool delete",           run_pool_delete,                "Delete a pool and its nodes.",                         pool_delete_options, NULL, NULL, false },
+    { "batch node list",             run_node_list,                  "Nodes of a pool.",                                     pool_options, NODE_COLUMNS, NULL, false },
+    { "batch node show",             run_node_show,                  "One node.",                                            node_options, NODE_COLUMNS, NULL, false },
+    { "batch node exec",             run_node_exec,                  "Run a command as root on a node; exits as it does.",   exec_options, NULL, NULL, true },
+    { "batch node extension list",   run_extension_list,             "Extensions of a node with their state.",               node_options, NULL, NULL, false },
+    { "batch node extension show",   run_extension_show,             "One extension with its instance view.",                extension_options, NULL, NULL, false },
+    { "dev clock show",              run_clock_show,                 "What time it is for objects.",                         no_options, NULL, NULL, false },
+    { "dev clock advance",           run_clock_advance,              "Move that time forward, for example by 300d.",         no_options, NULL, "DURATION", false },
+    { "rest",                        run_rest,                       "A call by hand, with the right token.",                rest_options, NULL, NULL, false },
+    { "version",                     run_version,                    "The version of vy.",                                   no_options, NULL, NULL, false },
+};
+const size_t cli_command_count = COUNT_OF(cli_commands);

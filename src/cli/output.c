@@ -1,0 +1,286 @@
+/* output.c - one result, five ways. Terminals get no control characters from the server. */
+#include "cli/output.h"
+#include <stdio.h>
+#include "json/write.h"
+
+enum { COLUMNS_MAX = 16, CELL_MAX = 256 };
+
+bool output_format_parse(Str name, OutputFormat *out)
+{
+    static const struct { Str name; OutputFormat format; } formats[] = {
+        { { "json", 4 }, OUTPUT_JSON }, { { "jsonc", 5 }, OUTPUT_JSONC }, { { "tsv", 3 }, OUTPUT_TSV }, { { "table", 5 }, OUTPUT_TABLE }, { { "none", 4 }, OUTPUT_NONE },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(formats); i++) {
+        if (str_eq_nocase(name, formats[i].name)) {
+            *out = formats[i].format;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- JSON, two spaces a level ---- */
+
+typedef struct Pretty { Buf *out; bool colour; } Pretty;
+
+static void coloured(const Pretty *p, const char *code, Str text)
+{
+    if (p->colour)
+        buf_printf(p->out, "\x1b[%sm", code);
+    buf_put_str(p->out, text);
+    if (p->colour)
+        buf_put_str(p->out, STR("\x1b[0m"));
+}
+
+static void indent(Buf *out, int depth)
+{
+    buf_put_char(out, '\n');
+    for (int i = 0; i < depth; i++)
+        buf_put_str(out, STR("  "));
+}
+
+/* As it stands inside a document: the writer escapes. */
+static void as_json(Buf *out, const JsonVal *v)
+{
+    JsonWriter w;
+
+    json_begin(&w, out);
+    json_put_value(&w, NULL, v);
+}
+
+static void scalar(const Pretty *p, const JsonVal *v)
+{
+    AUTO(buf_done_auto) Buf text;
+
+    buf_init(&text, SIZE_MAX);
+    as_json(&text, v);
+    coloured(p, json_kind(v) == JSON_STR ? "32" : "33", buf_str(&text));
+}
+
+static void quoted(const Pretty *p, Str name)
+{
+    AUTO(buf_done_auto) Buf text;
+    JsonWriter w;
+
+    buf_init(&text, SIZE_MAX);
+    json_begin(&w, &text);
+    json_put_str(&w, NULL, name);
+    coloured(p, "34", buf_str(&text));
+}
+
+static void pretty(const Pretty *p, const JsonVal *v, int depth)
+{
+    JsonKind kind = json_kind(v);
+    size_t count = json_count(v);
+
+    if (kind != JSON_OBJECT && kind != JSON_ARRAY) {
+        scalar(p, v);
+        return;
+    }
+    buf_put_char(p->out, kind == JSON_OBJECT ? '{' : '[');
+    for (size_t i = 0; i < count; i++) {
+        Str name;
+        const JsonVal *item = kind == JSON_OBJECT ? json_member(v, i, &name) : json_at(v, i);
+        indent(p->out, depth + 1);
+        if (kind == JSON_OBJECT) {
+            quoted(p, name);
+            buf_put_str(p->out, STR(": "));
+        }
+        pretty(p, item, depth + 1);
+        if (i + 1 < count)
+            buf_put_char(p->out, ',');
+    }
+    if (count > 0)
+        indent(p->out, depth);
+    buf_put_char(p->out, kind == JSON_OBJECT ? '}' : ']');
+}
+
+/* ---- cells ---- */
+
+static bool is_scalar(const JsonVal *v)
+{
+    JsonKind kind = json_kind(v);
+    return kind != JSON_OBJECT && kind != JSON_ARRAY;
+}
+
+static void cell_text(Buf *out, const JsonVal *v, Str null_text)
+{
+    switch (json_kind(v)) {
+    case JSON_STR:  buf_put_str(out, json_str(v)); break;
+    case JSON_BOOL: buf_put_str(out, json_bool(v, false) ? STR("true") : STR("false")); break;
+    case JSON_INT:  buf_printf(out, "%lld", (long long)json_int(v, 0)); break;
+    case JSON_REAL: as_json(out, v); break;
+    case JSON_NULL: buf_put_str(out, null_text); break;
+    default: break;
+    }
+}
+
+/* ---- tab-separated values: one line an item, its members in order; lists and objects inside stay empty ---- */
+
+static void tsv_line(Buf *out, const JsonVal *v)
+{
+    size_t count = json_count(v);
+    bool is_object = json_kind(v) == JSON_OBJECT;
+
+    if (is_scalar(v))
+        cell_text(out, v, STR("None"));
+    for (size_t i = 0; !is_scalar(v) && i < count; i++) {
+        Str name;
+        if (i > 0)
+            buf_put_char(out, '\t');
+        cell_text(out, is_object ? json_member(v, i, &name) : json_at(v, i), STR("None"));
+    }
+    buf_put_char(out, '\n');
+}
+
+/* ---- tables ---- */
+
+typedef struct Column { Str title; char path[96]; size_t width; } Column;
+
+static size_t columns_from_spec(const char *spec, Column *columns)
+{
+    Str rest = str_from(spec);
+    size_t count = 0;
+
+    while (rest.ptr && count < COLUMNS_MAX) {
+        Str part = str_cut(&rest, ' '), path = part;
+        if (str_empty(part))
+            continue;
+        columns[count].title = str_cut(&path, '=');
+        (void)snprintf(columns[count++].path, sizeof columns[0].path, STR_FMT, STR_ARG(path));
+    }
+    return count;
+}
+
+static size_t columns_from_item(const JsonVal *item, Column *columns)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < json_count(item) && count < 8 && json_kind(item) == JSON_OBJECT; i++) {
+        Str name;
+        const JsonVal *v = json_member(item, i, &name);
+        if (!is_scalar(v) || json_kind(v) == JSON_NULL || name.len >= sizeof columns[0].path || memchr(name.ptr, '.', name.len))
+            continue;
+        columns[count].title = name;
+        (void)snprintf(columns[count++].path, sizeof columns[0].path, STR_FMT, STR_ARG(name));
+    }
+    return count;
+}
+
+/* Text of a cell with control characters blanked, and its width in code points. */
+static size_t clean_cell(const JsonVal *item, const Column *column, char *out)
+{
+    AUTO(buf_done_auto) Buf text;
+    size_t width = 0, len;
+    const JsonVal *v = json_kind(item) == JSON_OBJECT ? json_path(item, column->path) : item;
+
+    buf_init(&text, 1 << 20);
+    cell_text(&text, v, STR(""));
+    len = text.len < CELL_MAX - 1 ? text.len : CELL_MAX - 1;
+    while (len > 0 && len < text.len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+        len--;                                             /* never half a character */
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        /* C0, DEL, and C1 as UTF-8 writes them (c2 80..9f) */
+        bool is_c1 = c == 0xc2 && i + 1 < len && (unsigned char)text.ptr[i + 1] < 0xa0;
+        if (is_c1) {
+            out[i++] = ' ';
+            out[i] = ' ';
+            width += 2;
+            continue;
+        }
+        out[i] = c < ' ' || c == 0x7f ? ' ' : (char)c;
+        width += (c & 0xc0) != 0x80;
+    }
+    out[len] = '\0';
+    return width;
+}
+
+static void pad(Buf *out, char c, size_t count)
+{
+    while (count-- > 0)
+        buf_put_char(out, c);
+}
+
+static void table_rows(Buf *out, const JsonVal *const *items, size_t item_count, Column *columns, size_t count)
+{
+    char cell[CELL_MAX];
+
+    for (size_t c = 0; c < count; c++) {
+        columns[c].width = columns[c].title.len;
+        for (size_t i = 0; i < item_count; i++) {
+            size_t width = clean_cell(items[i], &columns[c], cell);
+            if (width > columns[c].width)
+                columns[c].width = width;
+        }
+    }
+    for (size_t c = 0; c < count; c++) {
+        buf_put_char(out, columns[c].title.len && columns[c].title.ptr[0] >= 'a' && columns[c].title.ptr[0] <= 'z' ? (char)(columns[c].title.ptr[0] - 32) : columns[c].title.ptr[0]);
+        buf_put_str(out, str_slice(columns[c].title, 1, columns[c].title.len));
+        pad(out, ' ', c + 1 < count ? columns[c].width - columns[c].title.len + 2 : 0);
+    }
+    buf_put_char(out, '\n');
+    for (size_t c = 0; c < count; c++) {
+        pad(out, '-', columns[c].width);
+        buf_put_str(out, c + 1 < count ? STR("  ") : STR("\n"));
+    }
+    for (size_t i = 0; i < item_count; i++) {
+        for (size_t c = 0; c < count; c++) {
+            size_t width = clean_cell(items[i], &columns[c], cell);
+            buf_put_str(out, str_from(cell));
+            pad(out, ' ', c + 1 < count ? columns[c].width - width + 2 : 0);
+        }
+        buf_put_char(out, '\n');
+    }
+}
+
+static void table(Buf *out, const JsonVal *value, const char *spec)
+{
+    Column columns[COLUMNS_MAX] = { 0 };
+    bool is_list = json_kind(value) == JSON_ARRAY;
+    size_t item_count = is_list ? json_count(value) : 1, count = 0;
+
+    if (item_count == 0)
+        return;
+    const JsonVal *first = is_list ? json_at(value, 0) : value;
+    count = spec && json_kind(first) == JSON_OBJECT ? columns_from_spec(spec, columns) : columns_from_item(first, columns);
+    if (count == 0) {
+        columns[0].title = STR("Result");
+        count = 1;
+    }
+    AUTO(buf_done_auto) Buf items;                         /* of pointers: a list is walked once for each column */
+    buf_init(&items, SIZE_MAX);
+    for (size_t i = 0; i < item_count; i++) {
+        const JsonVal *item = is_list ? json_at(value, i) : value;
+        buf_put(&items, &item, sizeof item);
+    }
+    if (items.failed)
+        out->failed = true;
+    else
+        table_rows(out, (const JsonVal *const *)(const void *)items.ptr, item_count, columns, count);
+}
+
+void output_write(Buf *out, OutputFormat format, const JsonVal *value, const char *columns)
+{
+    Pretty p = { out, format == OUTPUT_JSONC };
+
+    switch (format) {
+    case OUTPUT_JSON:
+    case OUTPUT_JSONC:
+        pretty(&p, value, 0);
+        buf_put_char(out, '\n');
+        break;
+    case OUTPUT_TSV:
+        if (json_kind(value) != JSON_ARRAY)
+            tsv_line(out, value);
+        for (size_t i = 0; json_kind(value) == JSON_ARRAY && i < json_count(value); i++)
+            tsv_line(out, json_at(value, i));
+        break;
+    case OUTPUT_TABLE:
+        table(out, value, columns);
+        break;
+    case OUTPUT_NONE:
+        break;
+    }
+}

@@ -1,0 +1,31 @@
+/* run.h - the functions of the commands; commands.c says which words run which. */
+#pragma once
+#include "cli/command.h"
+
+/* cmd_account.c */
+CommandFn run_login, run_logout, run_account_show, run_account_list, run_account_set, run_account_token;
+/* cmd_group.c */
+CommandFn run_group_create, run_group_show, run_group_list, run_group_exists, run_group_delete;
+CommandFn run_identity_create, run_identity_show, run_identity_list, run_identity_delete;
+/* cmd_directory.c */
+CommandFn run_sp_create, run_sp_list, run_sp_show, run_sp_delete;
+/* cmd_role.c */
+CommandFn run_role_assign, run_role_list, run_role_unassign, run_role_definitions;
+/* cmd_keyvault.c */
+CommandFn run_vault_create, run_vault_show, run_vault_list, run_vault_delete, run_vault_set_policy, run_vault_delete_policy;
+/* cmd_object.c */
+CommandFn run_secret_set, run_secret_show, run_secret_list, run_secret_versions, run_secret_attributes, run_secret_delete;
+CommandFn run_certificate_create, run_certificate_default_policy, run_certificate_show, run_certificate_list, run_certificate_versions, run_certificate_attributes,
+          run_certificate_delete, run_certificate_pending;
+CommandFn run_key_list, run_key_show;
+/* cmd_batch.c */
+CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_delete;
+CommandFn run_pool_create, run_pool_show, run_pool_list, run_pool_delete;
+CommandFn run_node_list, run_node_show, run_node_exec, run_extension_list, run_extension_show;
+/* cmd_other.c */
+CommandFn run_clock_show, run_clock_advance, run_rest, run_version;
+
+/* The object id of a principal: an object id, an application id or a service principal name; from Graph. ERR_NOT_FOUND. */
+bool find_principal(Cli *cli, Str who, Str *object_id, Err *err) MUST_CHECK;
+/* Role by name, GUID or id; the assignment is written into w unless it is NULL. */
+bool assign_role(Cli *cli, Str object_id, Str role, Str scope, JsonWriter *w, Err *err) MUST_CHECK;

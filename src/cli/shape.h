@@ -1,0 +1,35 @@
+/* shape.h - results in the shapes that az prints, so that scripts written for it read ours; and bodies on their way out. */
+#pragma once
+#include "cli/call.h"
+
+/* A resource of Resource Manager with its group beside its id. `flat`: the members of properties stand at the top. */
+void shape_resource(Cli *cli, JsonWriter *w, const JsonVal *item);
+void shape_flat(Cli *cli, JsonWriter *w, const JsonVal *item);
+Str  shape_group_of_id(Cli *cli, Str id);                                /* absent if it names none */
+
+/* Objects of a vault: attributes with readable times, names beside ids. */
+void shape_secret(Cli *cli, JsonWriter *w, const JsonVal *item);
+void shape_certificate(Cli *cli, JsonWriter *w, const JsonVal *item);
+void shape_operation(Cli *cli, JsonWriter *w, const JsonVal *item);      /* a certificate's pending operation */
+void shape_key(Cli *cli, JsonWriter *w, const JsonVal *item);
+void shape_role_definition(Cli *cli, JsonWriter *w, const JsonVal *item);
+
+/* A certificate policy as az writes it or as the service does, to the service's names; members that are null are left out. */
+void policy_to_wire(JsonWriter *w, const char *name, const JsonVal *policy);
+void policy_from_wire(JsonWriter *w, const char *name, const JsonVal *policy);
+
+/* A body under construction: wiped when it goes, since secrets travel in some. */
+typedef struct Body { Buf buf; JsonWriter w; } Body;
+void body_begin(Body *body);
+void body_done(Body *body);
+DEFINE_AUTO_DONE(Body, body_done)
+bool body_end(Body *body, Str *text, Err *err) MUST_CHECK;                /* text lies in the body */
+
+/* --tags a=b c=d as member "tags"; nothing if not given. ERR_BAD_INPUT and cli->is_usage on one without '='. */
+bool put_tags(Cli *cli, JsonWriter *w, Err *err) MUST_CHECK;
+/* "2030-01-01T00:00:00Z" or "2030-01-01" to seconds. */
+bool time_arg(Cli *cli, const char *option, int64_t *seconds, Err *err) MUST_CHECK;
+bool bool_arg(Cli *cli, const char *option, bool *value, Err *err) MUST_CHECK;
+/* The value of an option, or with "@file" that file, or with "-" standard input. */
+bool text_arg(Cli *cli, const char *option, Str *text, Err *err) MUST_CHECK;
+bool read_input(Cli *cli, const char *path, Str *text, Err *err) MUST_CHECK;   /* a file, or "-" */
