@@ -155,35 +155,53 @@ static void connection_accept(Host *host)
     }
 }
 
-static bool host_serve(Host *host, Err *err)
+/* Nodes whose directory is gone are nobody's any more; a lock file without a name protects nothing. */
+static bool still_in_place(const Host *host)
+{
+    struct stat lock;
+    return fstat(host->lock_fd, &lock) < 0 || lock.st_nlink > 0;
+}
+
+static bool requests_accept(Host *host, Err *err)
 {
     struct pollfd polled[] = { { .fd = host->listen_fd, .events = POLLIN }, { .fd = host->signal_fd, .events = POLLIN } };
     int64_t tended_ms = mono_now_ms();
-    printf("ready %s/host.sock\n", host->setup.instance.host_dir);
-    (void)fflush(stdout);                               /* nobody may read it any more */
-    while (!polled[1].revents) {
+    for (;;) {
         int ready = poll(polled, COUNT_OF(polled), TEND_MS);
         if (ready < 0 && errno != EINTR)
             return err_errno(err, "cannot wait for requests");
-        if (ready < 0)
-            continue;
-        if (mono_now_ms() - tended_ms >= TEND_MS) {
-            nodes_tend(host->nodes);
-            tended_ms = mono_now_ms();
-        }
-        if (polled[0].revents)
+        if (ready > 0 && polled[1].revents)
+            return true;
+        if (ready > 0 && polled[0].revents)
             connection_accept(host);
+        if (mono_now_ms() - tended_ms < TEND_MS)
+            continue;
+        if (!still_in_place(host))
+            return err_set(err, ERR_CONFLICT, "%s was removed under this host, which ends", host->setup.instance.host_dir);
+        nodes_tend(host->nodes);
+        tended_ms = mono_now_ms();
     }
+}
 
-    /* Requests under way are finished, idle connections closed. */
+/* Requests under way are finished, idle connections closed. */
+static void connections_end(Host *host)
+{
     uint64_t one = 1;
     (void)!write(host->stop_fd, &one, sizeof one);      /* cannot fail: its counter is far from full */
     (void)pthread_mutex_lock(&host->lock);
     while (host->connections > 0)
         (void)pthread_cond_wait(&host->one_ended, &host->lock);
     (void)pthread_mutex_unlock(&host->lock);
+}
+
+static bool host_serve(Host *host, Err *err)
+{
+    printf("ready %s/host.sock\n", host->setup.instance.host_dir);
+    (void)fflush(stdout);                               /* nobody may read it any more */
+    bool served = requests_accept(host, err);
+    connections_end(host);
     log_event(LOG_INFO, "host.stopped");
-    return true;
+    return served;
 }
 
 /* What a process with these rights could do to the machine beyond making nodes, it gives up, for itself and the runtime. */
@@ -246,7 +264,7 @@ static bool programs_check(const char *bin_dir, const char *const *command, Err 
     if ((size_t)snprintf(path, sizeof path, "%s/vaultyard-node", bin_dir) >= sizeof path)
         return err_set(err, ERR_BAD_INPUT, "the path %.60s... is too long", bin_dir);
     if (stat(path, &st) < 0)
-        return err_set(err, ERR_BAD_INPUT, "the node agent %s is not there: build or install it, or say where it is with --bin-dir", path);
+        return err_set(err, ERR_BAD_INPUT, "the node agent %s is not there: it must be installed beside this program", path);
     if (command == default_command && (st.st_mode & 0555) != 0555)
         return err_set(err, ERR_BAD_INPUT, "everybody must be able to read and run %s: `chmod a+rx %s`", path, path);
     return true;
@@ -306,7 +324,7 @@ static bool host_open(Host *host, const HostConfig *config, Err *err)
         return false;
     if (chown(instance->host_dir, 0, 0) < 0 || chmod(instance->host_dir, 0711) < 0)
         return err_errno(err, "cannot set up %s", instance->host_dir);
-    if (!host_lock_take(instance->host_dir, instance->id, &host->lock_fd, err) || !confine(err) || !signals_open(host, err))
+    if (!host_lock_take(instance->host_dir, instance->id, &host->lock_fd, err) || !instance_announce(instance, err) || !confine(err) || !signals_open(host, err))
         return false;
     host->nodes = nodes_open(&host->setup, err);
     return host->nodes && socket_listen(instance->host_dir, "host.sock", 0, instance->gid, 0660, &host->listen_fd, err);

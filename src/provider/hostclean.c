@@ -140,7 +140,7 @@ bool host_clean(const char *data_dir, Err *err)
     HostLock lock = { 0 };
     bool is_held = false;
     int removed = 0;
-    Err no_instance = { 0 }, ignored;
+    Err ignored;                                        /* what one file does not tell, the next may */
     if (!arena)
         return err_too_big(err);
     if (geteuid() != 0)
@@ -148,14 +148,13 @@ bool host_clean(const char *data_dir, Err *err)
     if ((size_t)snprintf(host_dir, sizeof host_dir, "%s/host", data_dir) >= sizeof host_dir)
         return err_set(err, ERR_BAD_INPUT, "the path %.60s... is too long", data_dir);
 
+    /* Whichever still tells which instance this is: its own file, its lock file, or its note in /run. */
     bool has_lock = host_lock_read(arena, host_dir, &lock, &is_held, &ignored);
-    /* instance.json may be gone; the lock file names the instance as well. */
-    if (!instance_read(arena, data_dir, &instance, &no_instance) &&
-        !(has_lock && instance_named(arena, data_dir, lock.instance_id, &instance, &ignored))) {
-        *err = no_instance;
+    if (!instance_read(arena, data_dir, &instance, err) && !(has_lock && instance_named(arena, data_dir, lock.instance_id, &instance, &ignored)) &&
+        (err->code != ERR_NOT_FOUND || !instance_lookup(arena, data_dir, &instance, err)))
         return false;
-    }
-    if (!instance_check_owner(&instance, err) || (is_held && !host_stop(arena, instance.host_dir, &lock, &removed, err)))
+    bool has_dir = access(instance.data_dir, F_OK) == 0;
+    if ((has_dir && !instance_check_owner(&instance, err)) || (is_held && !host_stop(arena, instance.host_dir, &lock, &removed, err)))
         return false;
     if (access(instance.host_dir, F_OK) == 0 && !host_lock_seize(instance.host_dir, &lock_fd, err))
         return false;

@@ -1,12 +1,14 @@
 /* instance.c - where an installation lies and what it is called on this machine. */
 #include "provider/instance.h"
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/file.h"
-#include "json/read.h"
+#include "json/write.h"
 
 enum { INSTANCE_BYTES_MAX = 64 * 1024, ID_DIGITS = 32, SHORT_DIGITS = 8 };
 
@@ -18,6 +20,24 @@ static const JsonField instance_fields[] = {
     JSON_FIELD(InstanceIn, gid,     "gid",        JSON_REQUIRED),
 };
 
+/* Also of a directory that is gone: then by its name alone. */
+static bool path_absolute(const char *path, char out[PATH_MAX], Err *err)
+{
+    char cwd[PATH_MAX] = "";
+    if (realpath(path, out))
+        return true;
+    if (errno != ENOENT)
+        return err_set(err, ERR_BAD_INPUT, "the data directory %s cannot be reached: %s", path, strerror(errno));
+    if (path[0] != '/' && !getcwd(cwd, sizeof cwd))
+        return err_errno(err, "cannot find the working directory");
+    int len = snprintf(out, PATH_MAX, "%s%s%s", cwd, cwd[0] ? "/" : "", path);
+    if (len <= 0 || len >= PATH_MAX)
+        return err_set(err, ERR_BAD_INPUT, "the path %.60s... is too long", path);
+    while (len > 1 && out[len - 1] == '/')
+        out[--len] = '\0';
+    return true;
+}
+
 bool instance_named(Arena *arena, const char *data_dir, Str id, Instance *out, Err *err)
 {
     bool is_hex = id.len == ID_DIGITS;
@@ -27,8 +47,8 @@ bool instance_named(Arena *arena, const char *data_dir, Str id, Instance *out, E
         return err_field(err, "instanceId", "'instanceId' of %s must be %d lower-case hex digits", data_dir, ID_DIGITS);
 
     char absolute[PATH_MAX];
-    if (!realpath(data_dir, absolute))
-        return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_BAD_INPUT, "the data directory %s cannot be reached: %s", data_dir, strerror(errno));
+    if (!path_absolute(data_dir, absolute, err))
+        return false;
     Str group = str_printf(arena, "vaultyard-%.*s", SHORT_DIGITS, id.ptr);
     *out = (Instance){
         .data_dir  = str_printf(arena, "%s", absolute).ptr,
@@ -65,6 +85,56 @@ bool instance_read(Arena *arena, const char *data_dir, Instance *out, Err *err)
     out->uid = (uid_t)in.uid;
     out->gid = (gid_t)in.gid;
     return true;
+}
+
+bool instance_announce(const Instance *instance, Err *err)
+{
+    AUTO(buf_done_auto) Buf text;
+    JsonWriter w;
+    char path[PATH_MAX];
+    buf_init(&text, INSTANCE_BYTES_MAX);
+    json_begin(&w, &text);
+    json_open(&w, NULL);
+    json_put_str(&w, "instanceId", instance->id);
+    json_put_str(&w, "dataDir", str_from(instance->data_dir));
+    json_close(&w);
+    (void)snprintf(path, sizeof path, "%s/instance.json", instance->state_dir);
+    return json_end(&w, err) && dir_make(instance->state_dir, 0711, err) &&
+           file_replace(path, buf_bytes(&text), 0600, (uid_t)-1, (gid_t)-1, err);
+}
+
+typedef struct NoteIn { Str id, data_dir; } NoteIn;
+static const JsonField note_fields[] = {
+    JSON_FIELD(NoteIn, id,       "instanceId", JSON_REQUIRED),
+    JSON_FIELD(NoteIn, data_dir, "dataDir",    JSON_REQUIRED),
+};
+
+bool instance_lookup(Arena *arena, const char *data_dir, Instance *out, Err *err)
+{
+    char absolute[PATH_MAX];
+    if (!path_absolute(data_dir, absolute, err))
+        return false;
+    DIR *run = opendir("/run");
+    if (!run)
+        return err_errno(err, "cannot list /run");
+    Str id = STR_NONE;
+    for (struct dirent *entry; str_empty(id) && (entry = readdir(run));) {
+        char path[PATH_MAX];
+        Str text;
+        const JsonVal *root;
+        NoteIn in = { 0 };
+        Err ignored;                                    /* another's directory, or half a note */
+        if (!str_starts(str_from(entry->d_name), STR("vaultyard-")))
+            continue;
+        (void)snprintf(path, sizeof path, "/run/%s/instance.json", entry->d_name);
+        if (file_read(arena, path, INSTANCE_BYTES_MAX, &text, &ignored) && json_parse(arena, text, JSON_STRICT, &root, &ignored) &&
+            json_read(root, "", note_fields, COUNT_OF(note_fields), &in, &ignored) && str_eq(in.data_dir, str_from(absolute)))
+            id = in.id;
+    }
+    (void)closedir(run);
+    if (str_empty(id))
+        return err_set(err, ERR_NOT_FOUND, "neither %s nor anything on this machine tells of an installation there", absolute);
+    return instance_named(arena, data_dir, id, out, err);
 }
 
 bool instance_check_owner(const Instance *instance, Err *err)

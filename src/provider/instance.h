@@ -24,6 +24,11 @@ bool instance_read(Arena *arena, const char *data_dir, Instance *out, Err *err) 
 /* The names that follow from an id alone; for `clean`, when instance.json is gone. uid and gid are left 0. */
 bool instance_named(Arena *arena, const char *data_dir, Str id, Instance *out, Err *err) MUST_CHECK;
 
+/* For `clean` after somebody deleted the data directory under its nodes: the host leaves a note of itself in its state
+ * directory, and the lookup finds the note about data_dir. ERR_NOT_FOUND when no instance says so. */
+bool instance_announce(const Instance *instance, Err *err) MUST_CHECK;
+bool instance_lookup(Arena *arena, const char *data_dir, Instance *out, Err *err) MUST_CHECK;
+
 /* Root's, nobody else writes to it, and everybody may pass through its parents (a node's root user is nobody special
  * here, and its disk lies below). ERR_BAD_INPUT with the directory and what mends it. */
 bool instance_check_owner(const Instance *instance, Err *err) MUST_CHECK;

@@ -4,6 +4,7 @@ import contextlib
 import glob
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -15,10 +16,13 @@ import tempfile
 import time
 import unittest
 
-PROBE = os.environ["HOST_PROBE"]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROBE = str(pathlib.Path(os.environ.get("VAULTYARD_BUILD", ROOT / "build")) / "tests" / "system" / "host_probe")
 SERVICE_UID = 64999                     # no user of the machine: the service has rights by number only
 RUNTIME = shutil.which("runc", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") or shutil.which("crun")
 SIZE = "STANDARD_A0"                    # 1 core, 768 MiB
+if os.geteuid() != 0 or not RUNTIME:
+    sys.exit("this test makes containers: run it as root on a machine with runc or crun")
 NODE_COMMAND = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait; done"]
 
 
@@ -668,6 +672,17 @@ class Cleaning(NodesTest):
         os.rename(self.site.top + "/instance.json", self.site.dir + "/instance.json")
         self.assert_nothing_left(namespaces)
 
+    def test_after_the_data_directory_was_deleted(self):
+        namespaces = self.nodes_and_their_namespaces()
+        self.site.host_end(signal.SIGKILL)
+        shutil.rmtree(self.site.dir)
+        self.assertIn("killed", self.site.clean())
+        self.assert_nothing_left(namespaces)
+        done = self.site.ask("clean", self.site.dir, uid=0, gid=0)
+        self.assertEqual((done.returncode, done.stderr.split()[0]), (1, "4"))
+        os.mkdir(self.site.dir)
+        Site.write(self.site.dir + "/instance.json", json.dumps({"version": 1, "instanceId": self.site.instance, "uid": SERVICE_UID, "gid": SERVICE_UID}))
+
     def test_a_launched_host_goes_as_well(self):
         done = subprocess.run([PROBE, "launch", self.site.dir, self.site.bin] + NODE_COMMAND, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -692,6 +707,4 @@ class Cleaning(NodesTest):
 
 
 if __name__ == "__main__":
-    if os.geteuid() != 0 or not RUNTIME:
-        sys.exit("this test makes containers: run it as root on a machine with runc or crun")
     unittest.main(verbosity=2)
