@@ -69,7 +69,7 @@ const Route data_routes[] = {
     LATER(POST, "/certificates/restore",              "certificates/restore",                               "CertificateRestore"),
     DELETE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
     POST("/certificates/{name}/create",               "certificates/create",    CERT_BODY, certificate_create, "CertificateCreate"),
-    LATER(POST, "/certificates/{name}/import",        "certificates/import",                                "CertificateImport"),
+    POST("/certificates/{name}/import",               "certificates/import",    IMPORT_BODY, certificate_import, "CertificateImport"),
     LATER(POST, "/certificates/{name}/backup",        "certificates/backup",                                "CertificateBackup"),
     READ("/certificates/{name}/versions",             "certificates/list",      certificate_list_versions,  "CertificateListVersions"),
     READ("/certificates/{name}/policy",               "certificates/get",       certificate_policy_get,     "CertificatePolicyGet"),
@@ -77,7 +77,7 @@ const Route data_routes[] = {
     READ("/certificates/{name}/pending",              "certificates/get",       certificate_pending_get,    "CertificatePendingGet"),
     PATCH("/certificates/{name}/pending",             "certificates/update",    KEY_BODY, certificate_pending_update, "CertificatePendingUpdate"),
     DELETE("/certificates/{name}/pending",            "certificates/update",    certificate_pending_delete, "CertificatePendingDelete"),
-    LATER(POST, "/certificates/{name}/pending/merge", "certificates/create",                                "CertificatePendingMerge"),
+    POST("/certificates/{name}/pending/merge",        "certificates/create",    CERT_BODY, certificate_pending_merge, "CertificatePendingMerge"),
     READ("/certificates/{name}/{version?}",           "certificates/get",       certificate_get,            "CertificateGet"),
     PATCH("/certificates/{name}/{version?}",          "certificates/update",    CERT_BODY, certificate_update, "CertificateUpdate"),
 
