@@ -1,0 +1,55 @@
+/* fixture.h - vaults on a real store, a real identity and a real server without TLS, in a directory and on a port of their own.
+ *
+ * The background runner is not started: tests run its jobs themselves, at the object time they choose. */
+#pragma once
+#include "../cm.h"
+#include "http/client.h"
+#include "keyvault/keyvault.h"
+
+#define GROUP      "rg1"
+#define VAULTS     "/resourceGroups/" GROUP "/providers/Microsoft.KeyVault/vaults/"
+#define API        "?api-version=7.4"
+#define ARM_API    "?api-version=2022-07-01"
+
+typedef struct Person { Principal principal; Str arm_token, vault_token; } Person;
+
+typedef struct Fixture {
+    char        dir[64];
+    Site        site;
+    Identity   *identity;
+    Access     *access;
+    Arm        *arm;
+    KeyVault   *kv;
+    HttpClient *client;
+    Arena      *arena;
+    Str         subscription;
+    Person      owner, nobody;          /* owner of the subscription; no role and no policy */
+} Fixture;
+
+extern Fixture fix;
+
+int  fixture_set_up(void **state);      /* group set-up: everything open, group rg1 there, vault "vlt" with all permissions for owner */
+int  fixture_tear_down(void **state);
+void fixture_reopen(void);              /* as after a kill: everything closed and opened again over the same files */
+
+typedef struct Answer { int status; Str body, raw_headers; const JsonVal *json; } Answer;
+
+Answer call(const char *method, const char *host_labels, const char *path, Str token, const char *body);   /* body NULL: none */
+Answer vault_call(const char *method, const char *path, const char *body);         /* vault vlt, as owner; adds api-version */
+Answer arm_call(const char *method, const char *path, const char *body);           /* path after /subscriptions/S, as owner; adds api-version */
+Answer make_vault(const char *name, const char *more_properties);                  /* PUT in rg1 with all permissions for owner */
+Str    header(const Answer *answer, const char *name);
+Str    text_at(const Answer *answer, const char *dotted);
+int64_t int_at(const Answer *answer, const char *dotted);
+
+/* The answer has this status, error code and innererror code (NULL: none), and its message holds `word`. */
+void   expect_error(const Answer *answer, int status, const char *code, const char *inner, const char *word);
+void   expect_status(const Answer *answer, int status);
+
+int64_t object_now(void);
+void    set_object_time(int64_t ms);
+int64_t count_of(const char *sql);                                                 /* a literal; first column of its first row */
+Str     vault_id_of(const char *name);
+/* Runs what is due of one kind, as the runner would; answers how many jobs ran. */
+size_t  run_due(const char *kind);
+void    run_job(const char *kind, Str key, int64_t now_ms);                        /* one run, and what it asks for is scheduled */
