@@ -46,7 +46,8 @@ struct Runner {
     size_t kind_count;
 
     pthread_mutex_t mutex;
-    pthread_cond_t poked, given_some, stopped;
+    pthread_cond_t poked, given_some, stopped, rested;
+    int64_t rests;                    /* passes of the finder that found nothing to do and nothing being done */
     bool poke, stop_finding, stop_running;
     int64_t waits_until_ms;           /* real time; what is due earlier pokes */
     Run *active;                      /* from the lease until the outcome is noted */
@@ -91,6 +92,29 @@ void runner_wake(Runner *runner)
     (void)pthread_mutex_lock(&runner->mutex);
     poke_locked(runner);
     (void)pthread_mutex_unlock(&runner->mutex);
+}
+
+static struct timespec monotonic_in(int64_t wait_ms)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + wait_ms % 1000 * 1000000;
+    until.tv_sec += wait_ms / 1000 + ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
+    return until;
+}
+
+bool runner_settle(Runner *runner, int64_t wait_ms)
+{
+    struct timespec until = monotonic_in(wait_ms);
+    (void)pthread_mutex_lock(&runner->mutex);
+    int64_t before = runner->rests;
+    poke_locked(runner);              /* a pass that has begun already does not count: it sees the poke at its end */
+    while (runner->rests == before && !runner->stop_finding && pthread_cond_timedwait(&runner->rested, &runner->mutex, &until) == 0)
+        continue;
+    bool settled = runner->rests != before;
+    (void)pthread_mutex_unlock(&runner->mutex);
+    return settled;
 }
 
 static void due_at_real(Runner *runner, int64_t real_ms)
@@ -296,11 +320,7 @@ static bool find_and_give(Runner *runner, int idle, int64_t *next_real_ms, bool 
 
 static void wait_poked(Runner *runner, int64_t wait_ms)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + wait_ms % 1000 * 1000000;
-    until.tv_sec += wait_ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
+    struct timespec until = monotonic_in(wait_ms);
     while (!runner->poke && !runner->stop_finding && pthread_cond_timedwait(&runner->poked, &runner->mutex, &until) == 0)
         continue;
 }
@@ -326,6 +346,10 @@ static void *find_loop(void *arg)
         (void)pthread_mutex_lock(&runner->mutex);
         if (gave && runner->idle > 0)
             continue;                                  /* more may be due than we had looked at */
+        if (idle > 0 && !gave && !runner->active && !runner->poke) {
+            runner->rests++;
+            (void)pthread_cond_broadcast(&runner->rested);
+        }
         runner->waits_until_ms = next_ms;
         int64_t wait_ms = idle > 0 ? next_ms - runner->real_now_ms(runner->real_now_ctx) : LOOK_AGAIN_MS;
         wait_poked(runner, wait_ms < 0 ? 0 : wait_ms < LOOK_AGAIN_MS ? wait_ms : LOOK_AGAIN_MS);
@@ -353,9 +377,7 @@ static void note_outcome_surely(Outcome *outcome)
     Err err;
     while (!store_write(runner->store, note_outcome, outcome, &err)) {
         log_event(LOG_ERROR, "runner.queue_failed", log_str("kind", outcome->run->item.kind), log_str("key", outcome->run->item.key), log_cstr("error", err.text));
-        struct timespec until;
-        (void)clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += STORE_RETRY_MS / 1000;
+        struct timespec until = monotonic_in(STORE_RETRY_MS);
         (void)pthread_mutex_lock(&runner->mutex);
         while (!runner->stop_running && pthread_cond_timedwait(&runner->stopped, &runner->mutex, &until) == 0)
             continue;
@@ -441,6 +463,7 @@ bool runner_new(Store *store, Clock *clock, Runner **out, Err *err)
     (void)pthread_cond_init(&runner->poked, &monotonic);
     (void)pthread_cond_init(&runner->given_some, &monotonic);
     (void)pthread_cond_init(&runner->stopped, &monotonic);
+    (void)pthread_cond_init(&runner->rested, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     *out = runner;
     return true;
@@ -520,6 +543,7 @@ void runner_stop(Runner *runner)
     (void)pthread_cond_destroy(&runner->poked);
     (void)pthread_cond_destroy(&runner->given_some);
     (void)pthread_cond_destroy(&runner->stopped);
+    (void)pthread_cond_destroy(&runner->rested);
     (void)pthread_mutex_destroy(&runner->mutex);
     free(runner->kinds);
     free(runner);

@@ -277,6 +277,28 @@ static void test_clock_shift_moves_object_time_alone(void **state)
     site_done(&site);
 }
 
+/* What a shifted clock makes due has been done when settle answers; without work it answers at once, and it gives up in time. */
+static void test_settle_answers_when_nothing_is_due_or_running(void **state)
+{
+    (void)state;
+    Site site;
+    site_make(&site);
+    must(runner_start(site.runner, 1, E));
+    assert_true(runner_settle(site.runner, 10000));
+    schedule(&site, "plain", "later", START_MS + 1000);
+    clock_set_offset(site.clock, 1000);
+    assert_true(runner_settle(site.runner, 10000));
+    assert_int_equal(site.run_count, 1);
+
+    schedule(&site, "held", "a", START_MS);
+    wait_for(&site.ran);
+    wait_for(&site.ran);
+    assert_false(runner_settle(site.runner, 20));
+    (void)sem_post(&site.hold);
+    assert_true(runner_settle(site.runner, 10000));
+    site_done(&site);
+}
+
 static void test_most_overdue_runs_first(void **state)
 {
     (void)state;
@@ -684,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_due_work_runs_at_its_commit_and_is_removed),
         cmocka_unit_test(test_future_work_waits_for_its_time),
         cmocka_unit_test(test_clock_shift_moves_object_time_alone),
+        cmocka_unit_test(test_settle_answers_when_nothing_is_due_or_running),
         cmocka_unit_test(test_most_overdue_runs_first),
         cmocka_unit_test(test_rolled_back_schedule_does_not_run),
         cmocka_unit_test(test_schedule_replaces_and_cancel_removes),
