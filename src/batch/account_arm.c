@@ -171,8 +171,7 @@ static bool settle_identity(Write *w, Txn *txn, Err *err)
             return false;
         has = principal.object_id;
     }
-    if (!w->identity.system && had.ptr &&
-        (!access_drop_principal(w->batch->access, txn, had, err) || !principal_delete(w->batch->identity, txn, had, err)))
+    if (!w->identity.system && had.ptr && !principal_delete(w->batch->identity, txn, had, err))
         return false;
     w->account.identity = identity_json(arena, &w->identity, has);
     return arena_ok(arena) || err_too_big(err);
@@ -358,7 +357,7 @@ static bool remove_account(Remove *r, Txn *txn, Err *err)
         return false;
     Str principal = json_str(json_get(identity, "principalId"));
     r->gone = true;
-    return (!principal.ptr || (access_drop_principal(r->batch->access, txn, principal, err) && principal_delete(r->batch->identity, txn, principal, err))) &&
+    return (!principal.ptr || principal_delete(r->batch->identity, txn, principal, err)) &&
            txn_exec(txn, NULL, err, "DELETE FROM batch_account WHERE id = ?1", db_text(r->account_id)) &&
            seal_scope_destroy(r->batch->site->seal, txn, account_scope(r->arena, r->account_id), err) &&
            arm_unregister(r->batch->arm, txn, r->account.arm_id, err) &&

@@ -513,11 +513,11 @@ static bool choose_txn(Txn *txn, void *ctx, Err *err)
     return true;
 }
 
-static bool refuse_token(Reply *reply, const char *why, Err *err)
+static bool refuse_token(Reply *reply, Str error, const char *why, Err *err)
 {
     reply->status = 400;
     json_open(&reply->json, NULL);
-    json_put_str(&reply->json, "error", STR("invalid_request"));
+    json_put_str(&reply->json, "error", error);
     json_put_str(&reply->json, "error_description", str_from(why));
     json_close(&reply->json);
     return json_end(&reply->json, err);
@@ -539,13 +539,13 @@ static bool node_token(Req *req, Reply *reply, Err *err)
         !note_first_use(give.batch, give.caller, err))
         return false;
     if (str_empty(give.ask.resource))
-        return refuse_token(reply, "Required audience parameter not specified", err);
+        return refuse_token(reply, STR("invalid_request"), "Required audience parameter not specified", err);
     if (!store_read(give.batch->site->store, choose_txn, &give, err))
         return false;
     if (!give.chosen)
-        return refuse_token(reply, give.why, err);
+        return refuse_token(reply, STR("invalid_request"), give.why, err);
     if (!token_issue(give.batch->identity, req->arena, &give.principal, give.ask.resource, &token, &expires_ms, err))
-        return err->code == ERR_BAD_INPUT ? refuse_token(reply, err->text, err) : false;
+        return err->code == ERR_BAD_INPUT && refuse_token(reply, STR("invalid_resource"), err->text, err);
     /* The metadata address gives numbers as strings. */
     json_open(w, NULL);
     json_put_str(w, "access_token", token);
