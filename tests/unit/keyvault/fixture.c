@@ -8,12 +8,25 @@
 #include "keyvault/vault_arm.h"
 
 Fixture fix;
-static Err last;
-#define must(call) do { last = (Err){ 0 }; if (!(call)) fail_msg("%s: %s", #call, last.text); } while (0)
+Err fix_err;
+
+char *text(const char *fmt, ...)
+{
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, fmt, args);
+    char *out = arena_alloc(fix.arena, (size_t)len + 1);
+    assert_non_null(out);
+    (void)vsnprintf(out, (size_t)len + 1, fmt, again);
+    va_end(again);
+    va_end(args);
+    return out;
+}
 
 static const char *path_of(const char *name)
 {
-    return str_to_cstr(fix.arena, str_printf(fix.arena, "%s/%s", fix.dir, name), &last);
+    return text("%s/%s", fix.dir, name);
 }
 
 static bool bootstrap_txn(Txn *txn, void *ctx, Err *err)
@@ -30,21 +43,21 @@ static void open_all(bool is_first)
 {
     Bootstrap bootstrap;
     HttpConfig config = { .base_domain = STR("vaultyard.localhost"), .clock = fix.site.clock, .io_threads = 1, .worker_threads = 2, .plain = true };
-    must(store_open(path_of("store.db"), &fix.site.store, &last));
-    must(seal_open(fix.site.store, path_of("root.key"), &fix.site.seal, &last));
+    must(store_open(path_of("store.db"), &fix.site.store, &fix_err));
+    must(seal_open(fix.site.store, path_of("root.key"), &fix.site.seal, &fix_err));
     if (is_first)
-        must(store_write(fix.site.store, bootstrap_txn, &bootstrap, &last));
-    must(audit_open(fix.site.store, fix.site.seal, fix.dir, &fix.site.audit, &last));
-    must(runner_new(fix.site.store, fix.site.clock, &fix.site.runner, &last));
-    must(http_new(&config, &fix.site.http, &last));
-    must(identity_open(&fix.site, &fix.identity, &last));
-    must(access_open(&fix.site, fix.identity, &fix.access, &last));
-    must(arm_open(&fix.site, fix.identity, fix.access, &fix.arm, &last));
-    must(keyvault_open(&fix.site, fix.identity, fix.access, fix.arm, &fix.kv, &last));
-    must(arm_mount(fix.arm, fix.site.http, &last));
-    must(keyvault_mount(fix.kv, fix.site.http, &last));
-    must(http_listen_loopback(fix.site.http, 0, &fix.site.names.port, &last));
-    must(http_start(fix.site.http, &last));
+        must(store_write(fix.site.store, bootstrap_txn, &bootstrap, &fix_err));
+    must(audit_open(fix.site.store, fix.site.seal, fix.dir, &fix.site.audit, &fix_err));
+    must(runner_new(fix.site.store, fix.site.clock, &fix.site.runner, &fix_err));
+    must(http_new(&config, &fix.site.http, &fix_err));
+    must(identity_open(&fix.site, &fix.identity, &fix_err));
+    must(access_open(&fix.site, fix.identity, &fix.access, &fix_err));
+    must(arm_open(&fix.site, fix.identity, fix.access, &fix.arm, &fix_err));
+    must(keyvault_open(&fix.site, fix.identity, fix.access, fix.arm, &fix.kv, &fix_err));
+    must(arm_mount(fix.arm, fix.site.http, &fix_err));
+    must(keyvault_mount(fix.kv, fix.site.http, &fix_err));
+    must(http_listen_loopback(fix.site.http, 0, &fix.site.names.port, &fix_err));
+    must(http_start(fix.site.http, &fix_err));
     if (is_first)
         fix.owner.principal.object_id = bootstrap.admin_object_id;
 }
@@ -75,8 +88,8 @@ static bool people_txn(Txn *txn, void *ctx, Err *err)
 static void get_tokens(Person *person)
 {
     int64_t expires;
-    must(token_issue(fix.identity, fix.arena, &person->principal, site_vault_resource(&fix.site, fix.arena), &person->vault_token, &expires, &last));
-    must(token_issue(fix.identity, fix.arena, &person->principal, site_url(&fix.site, fix.arena, STR("management")), &person->arm_token, &expires, &last));
+    must(token_issue(fix.identity, fix.arena, &person->principal, site_vault_resource(&fix.site, fix.arena), &person->vault_token, &expires, &fix_err));
+    must(token_issue(fix.identity, fix.arena, &person->principal, site_url(&fix.site, fix.arena, STR("management")), &person->arm_token, &expires, &fix_err));
 }
 
 int fixture_set_up(void **state)
@@ -88,12 +101,12 @@ int fixture_set_up(void **state)
     fix.site.clock = clock_new(0);
     fix.site.names = (Names){ .domain = STR("vaultyard.localhost"), .location = STR("local") };
     fix.site.instance_id = STR("0123456789abcdef");
-    must(seal_make_root_file(path_of("root.key"), &last));
+    must(seal_make_root_file(path_of("root.key"), &fix_err));
     open_all(true);
-    must(store_write(fix.site.store, people_txn, NULL, &last));
+    must(store_write(fix.site.store, people_txn, NULL, &fix_err));
     get_tokens(&fix.owner);
     get_tokens(&fix.nobody);
-    must(http_client_new(&client, &fix.client, &last));
+    must(http_client_new(&client, &fix.client, &fix_err));
     Answer group = arm_call("PUT", "/resourcegroups/" GROUP, "{\"location\":\"westus2\"}");
     assert_in_range(group.status, 200, 201);
     Answer vault = make_vault("vlt", "");
@@ -107,7 +120,7 @@ int fixture_tear_down(void **state)
     http_client_free(fix.client);
     close_all();
     clock_free(fix.site.clock);
-    must(dir_remove_tree(fix.dir, &last));
+    must(dir_remove_tree(fix.dir, &fix_err));
     arena_free(fix.arena);
     return 0;
 }
@@ -131,9 +144,9 @@ Answer call(const char *method, const char *host_labels, const char *path, Str t
                          .url = str_printf(fix.arena, "http://%s.vaultyard.localhost:%d%s", host_labels, fix.site.names.port, path),
                          .body = body ? str_from(body) : sends ? STR("") : STR_NONE };
     HttpAnswer http;
-    must(http_call(fix.client, fix.arena, &request, &http, &last));
+    must(http_call(fix.client, fix.arena, &request, &http, &fix_err));
     Answer answer = { .status = http.status, .body = http.body, .raw_headers = http.raw_headers };
-    if (!str_empty(answer.body) && !json_parse(fix.arena, answer.body, JSON_STRICT, &answer.json, &last))
+    if (!str_empty(answer.body) && !json_parse(fix.arena, answer.body, JSON_STRICT, &answer.json, &fix_err))
         fail_msg("%s %s: no JSON: " STR_FMT, method, path, STR_ARG(answer.body));
     return answer;
 }
@@ -141,7 +154,7 @@ Answer call(const char *method, const char *host_labels, const char *path, Str t
 static const char *with_version(const char *path, const char *version)
 {
     bool has_query = strchr(path, '?') != NULL;
-    return str_to_cstr(fix.arena, str_printf(fix.arena, "%s%c%s", path, has_query ? '&' : '?', version + 1), &last);
+    return str_to_cstr(fix.arena, str_printf(fix.arena, "%s%c%s", path, has_query ? '&' : '?', version + 1), &fix_err);
 }
 
 Answer vault_call(const char *method, const char *path, const char *body)
@@ -151,7 +164,7 @@ Answer vault_call(const char *method, const char *path, const char *body)
 
 Answer arm_call(const char *method, const char *path, const char *body)
 {
-    const char *whole = str_to_cstr(fix.arena, str_printf(fix.arena, "/subscriptions/" STR_FMT "%s", STR_ARG(fix.subscription), path), &last);
+    const char *whole = str_to_cstr(fix.arena, str_printf(fix.arena, "/subscriptions/" STR_FMT "%s", STR_ARG(fix.subscription), path), &fix_err);
     return call(method, "management", with_version(whole, ARM_API), fix.owner.arm_token, body);
 }
 
@@ -162,7 +175,7 @@ Answer make_vault(const char *name, const char *more_properties)
         "{\"location\":\"westus2\",\"properties\":{\"tenantId\":\"" STR_FMT "\",\"sku\":{\"family\":\"A\",\"name\":\"standard\"},\"accessPolicies\":[{\"tenantId\":\""
         STR_FMT "\",\"objectId\":\"" STR_FMT "\",\"permissions\":{\"keys\":[\"all\"],\"secrets\":[\"all\"],\"certificates\":[\"all\"]}}]%s}}",
         STR_ARG(fix.site.tenant_id), STR_ARG(fix.site.tenant_id), STR_ARG(fix.owner.principal.object_id), more_properties);
-    return arm_call("PUT", str_to_cstr(fix.arena, path, &last), str_to_cstr(fix.arena, body, &last));
+    return arm_call("PUT", str_to_cstr(fix.arena, path, &fix_err), str_to_cstr(fix.arena, body, &fix_err));
 }
 
 Str header(const Answer *answer, const char *name)
@@ -213,7 +226,7 @@ static bool count_txn(Txn *txn, void *ctx, Err *err)
 int64_t count_of(const char *sql)
 {
     Count count = { sql, -1 };
-    must(store_read(fix.site.store, count_txn, &count, &last));
+    must(store_read(fix.site.store, count_txn, &count, &fix_err));
     return count.value;
 }
 
@@ -233,7 +246,7 @@ static bool vault_id_txn(Txn *txn, void *ctx, Err *err)
 Str vault_id_of(const char *name)
 {
     VaultId wanted = { name, STR_NONE };
-    must(store_read(fix.site.store, vault_id_txn, &wanted, &last));
+    must(store_read(fix.site.store, vault_id_txn, &wanted, &fix_err));
     return wanted.id;
 }
 
@@ -274,10 +287,10 @@ void run_job(const char *kind, Str key, int64_t now_ms)
     AUTO(arena_free_auto) Arena *arena = arena_new(16 << 20);
     RunnerJob job = { .kind = str_from(kind), .key = key, .due_ms = now_ms, .attempt = 1 };
     int64_t again = 0;
-    must(fn(fix.kv, arena, &job, now_ms, &again, &last));
+    must(fn(fix.kv, arena, &job, now_ms, &again, &fix_err));
     if (again) {
         Take take = { kind, again, key, false };
-        must(store_write(fix.site.store, again_txn, &take, &last));
+        must(store_write(fix.site.store, again_txn, &take, &fix_err));
     }
 }
 
@@ -285,7 +298,7 @@ size_t run_due(const char *kind)
 {
     for (size_t count = 0;; count++) {
         Take take = { .kind = kind, .now_ms = object_now() };
-        must(store_write(fix.site.store, take_txn, &take, &last));
+        must(store_write(fix.site.store, take_txn, &take, &fix_err));
         if (!take.found)
             return count;
         run_job(kind, take.key, take.now_ms);

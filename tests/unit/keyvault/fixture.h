@@ -28,6 +28,11 @@ typedef struct Fixture {
 
 extern Fixture fix;
 
+/* What must be so for the test to go on; fails with the error's own words. */
+extern Err fix_err;
+#define must(call) do { fix_err = (Err){ 0 }; if (!(call)) fail_msg("%s: %s", #call, fix_err.text); } while (0)
+char *text(const char *fmt, ...) FORMAT(1, 2);      /* in the fixture's arena */
+
 int  fixture_set_up(void **state);      /* group set-up: everything open, group rg1 there, vault "vlt" with all permissions for owner */
 int  fixture_tear_down(void **state);
 void fixture_reopen(void);              /* as after a kill: everything closed and opened again over the same files */

@@ -1,5 +1,4 @@
 /* test_certificates.c - certificates: creation, the backing key and secret, operations, policies, merge, import, deletion. */
-#include <stdio.h>
 #include "base/encode.h"
 #include "crypto/bundle.h"
 #include "fixture.h"
@@ -8,22 +7,6 @@
 #define EC "\"key_props\":{\"kty\":\"EC\",\"crv\":\"P-256\"}"
 #define SELF "\"issuer\":{\"name\":\"Self\"}"
 #define POLICY(more) "{\"policy\":{" EC "," SELF ",\"x509_props\":{\"subject\":\"CN=a.example\",\"sans\":{\"dns_names\":[\"a.example\"]}}" more "}}"
-
-static Err err;
-#define must(c) do { err = (Err){ 0 }; if (!(c)) fail_msg("%s: %s", #c, err.text); } while (0)
-
-static char *text(const char *fmt, ...) FORMAT(1, 2);
-static char *text(const char *fmt, ...)
-{
-    static char out[8][512];
-    static int turn;
-    va_list args;
-    va_start(args, fmt);
-    turn = (turn + 1) % 8;
-    (void)vsnprintf(out[turn], sizeof out[turn], fmt, args);
-    va_end(args);
-    return out[turn];
-}
 
 static Answer create(const char *name, const char *body)
 {
@@ -46,7 +29,7 @@ static Str version_of(Str id) { return str_slice(id, id.len - 32, id.len); }
 static Bytes der_of(const Answer *bundle)
 {
     Bytes der;
-    must(base64_decode(fix.arena, text_at(bundle, "cer"), &der, &err));
+    must(base64_decode(fix.arena, text_at(bundle, "cer"), &der, &fix_err));
     return der;
 }
 
@@ -57,9 +40,9 @@ static KeyRef *csr_key(Str csr_base64)
     Bytes csr;
     size_t at;
     KeyRef *key = NULL;
-    must(base64_decode(fix.arena, csr_base64, &csr, &err));
+    must(base64_decode(fix.arena, csr_base64, &csr, &fix_err));
     assert_true(str_find(str_of(csr), (Str){ (const char *)head, sizeof head }, &at));
-    must(key_from_spki((Bytes){ csr.ptr + at, 91 }, &key, &err));
+    must(key_from_spki((Bytes){ csr.ptr + at, 91 }, &key, &fix_err));
     return key;
 }
 
@@ -113,7 +96,7 @@ static void test_version_has_certificate_key_and_secret_of_one_name(void **state
     assert_str(text_at(&bundle, "contentType"), "application/x-pem-file");
 
     CertInfo info;
-    must(cert_read(fix.arena, der_of(&bundle), &info, &err));
+    must(cert_read(fix.arena, der_of(&bundle), &info, &fix_err));
     assert_true(str_eq(text_at(&bundle, "x5t"), base64url_encode(fix.arena, (Bytes){ info.sha1, 20 })));
     assert_int_equal(info.not_before_ms / 1000, int_at(&bundle, "attributes.nbf"));
     assert_int_equal(info.not_after_ms / 1000, int_at(&bundle, "attributes.exp"));
@@ -124,7 +107,7 @@ static void test_version_has_certificate_key_and_secret_of_one_name(void **state
     assert_true(str_eq(text_at(&secret, "kid"), text_at(&bundle, "kid")));
     assert_true(str_eq(text_at(&secret, "id"), text_at(&bundle, "sid")));
     AUTO(bundle_done_auto) Bundle pem = { 0 };
-    must(bundle_read_pem(fix.arena, text_at(&secret, "value"), &pem, &err));
+    must(bundle_read_pem(fix.arena, text_at(&secret, "value"), &pem, &fix_err));
     assert_int_equal(pem.count, 1);
     assert_true(str_eq(str_of(pem.certs[0]), str_of(der_of(&bundle))));
     assert_true(str_starts(text_at(&secret, "value"), STR("-----BEGIN PRIVATE KEY-----")));
@@ -134,7 +117,7 @@ static void test_version_has_certificate_key_and_secret_of_one_name(void **state
     assert_str(text_at(&key, "key.kty"), "EC");
     assert_true(json_bool(json_get(key.json, "managed"), false));
     KeyPublic parts;
-    must(key_public(fix.arena, pem.key, &parts, &err));
+    must(key_public(fix.arena, pem.key, &parts, &fix_err));
     assert_true(str_eq(text_at(&key, "key.x"), base64url_encode(fix.arena, parts.x)));
     assert_true(str_eq(text_at(&key, "key.y"), base64url_encode(fix.arena, parts.y)));
     assert_null(json_path(key.json, "key.d"));
@@ -149,9 +132,9 @@ static void test_pfx_secret_opens_without_password(void **state)
     Answer secret = vault_call("GET", "/secrets/pfx", NULL);
     assert_str(text_at(&secret, "contentType"), "application/x-pkcs12");
     Bytes pfx;
-    must(base64_decode(fix.arena, text_at(&secret, "value"), &pfx, &err));
+    must(base64_decode(fix.arena, text_at(&secret, "value"), &pfx, &fix_err));
     AUTO(bundle_done_auto) Bundle content = { 0 };
-    must(bundle_read_pfx(fix.arena, pfx, STR(""), &content, &err));
+    must(bundle_read_pfx(fix.arena, pfx, STR(""), &content, &fix_err));
     assert_non_null(content.key);
     assert_true(str_eq(str_of(content.certs[0]), str_of(der_of(&bundle))));
     Answer key = vault_call("GET", "/keys/pfx", NULL);
@@ -311,13 +294,13 @@ static void test_unknown_issuer_waits_for_a_merge(void **state)
 
     AUTO(key_free_auto) KeyRef *ca_key = NULL;
     AUTO(key_free_auto) KeyRef *other = NULL;
-    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &ca_key, &err));
-    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &other, &err));
+    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &ca_key, &fix_err));
+    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &other, &fix_err));
     CertSpec ca_spec = { .subject = STR("CN=ca"), .is_ca = true, .path_length = -1, .not_before_ms = object_now() - 1000, .not_after_ms = object_now() + 86400000LL * 90 };
     CertSpec leaf_spec = { .subject = STR("CN=m.example"), .path_length = -1, .not_before_ms = object_now() - 1000, .not_after_ms = object_now() + 86400000LL * 30 };
     Bytes ca, foreign;
-    must(cert_self_sign(fix.arena, ca_key, &ca_spec, &ca, &err));
-    must(cert_issue(fix.arena, ca_key, ca, other, &leaf_spec, &foreign, &err));
+    must(cert_self_sign(fix.arena, ca_key, &ca_spec, &ca, &fix_err));
+    must(cert_issue(fix.arena, ca_key, ca, other, &leaf_spec, &foreign, &fix_err));
     Str body = str_printf(fix.arena, "{\"x5c\":[\"" STR_FMT "\"]}%c", STR_ARG(base64_encode(fix.arena, foreign)), '\0');
     Answer refused = vault_call("POST", "/certificates/merged/pending/merge", body.ptr);
     expect_error(&refused, 400, "BadParameter", NULL, "does not match the private key");
@@ -330,7 +313,7 @@ static void test_unknown_issuer_waits_for_a_merge(void **state)
 
     AUTO(key_free_auto) KeyRef *asked = csr_key(text_at(&operation, "csr"));
     Bytes leaf;
-    must(cert_issue(fix.arena, ca_key, ca, asked, &leaf_spec, &leaf, &err));
+    must(cert_issue(fix.arena, ca_key, ca, asked, &leaf_spec, &leaf, &fix_err));
     body = str_printf(fix.arena, "{\"x5c\":[\"" STR_FMT "\",\"" STR_FMT "\"]}%c", STR_ARG(base64_encode(fix.arena, leaf)), STR_ARG(base64_encode(fix.arena, ca)), '\0');
     Answer merged = vault_call("POST", "/certificates/merged/pending/merge", body.ptr);
     expect_status(&merged, 201);
@@ -340,7 +323,7 @@ static void test_unknown_issuer_waits_for_a_merge(void **state)
     assert_str(text_at(&done, "status"), "completed");
     Answer secret = vault_call("GET", "/secrets/merged", NULL);
     AUTO(bundle_done_auto) Bundle pem = { 0 };
-    must(bundle_read_pem(fix.arena, text_at(&secret, "value"), &pem, &err));
+    must(bundle_read_pem(fix.arena, text_at(&secret, "value"), &pem, &fix_err));
     assert_int_equal(pem.count, 2);
     assert_true(key_same_public(pem.key, asked));
     refused = vault_call("POST", "/certificates/merged/pending/merge", body.ptr);
@@ -403,15 +386,15 @@ static void test_import_takes_pem_base64_pem_and_pfx(void **state)
 {
     (void)state;
     AUTO(key_free_auto) KeyRef *key = NULL;
-    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, &err));
+    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, &fix_err));
     CertSpec spec = { .subject = STR("CN=i.example"), .path_length = -1, .not_before_ms = object_now() - 1000, .not_after_ms = object_now() + 86400000LL * 90 };
     Bytes der;
-    must(cert_self_sign(fix.arena, key, &spec, &der, &err));
+    must(cert_self_sign(fix.arena, key, &spec, &der, &fix_err));
     AUTO(bundle_done_auto) Bundle bundle = { .key = key_share(key), .certs = { der }, .count = 1 };
     AUTO(secret_free_auto) Secret *pem = NULL;
     AUTO(secret_free_auto) Secret *pfx = NULL;
-    must(bundle_write_pem(&bundle, true, &pem, &err));
-    must(bundle_write_pfx(&bundle, STR("pw"), &pfx, &err));
+    must(bundle_write_pem(&bundle, true, &pem, &fix_err));
+    must(bundle_write_pfx(&bundle, STR("pw"), &pfx, &fix_err));
     Str pem_text = str_of(secret_bytes(pem)), base64_pem = base64_encode(fix.arena, secret_bytes(pem)), base64_pfx = base64_encode(fix.arena, secret_bytes(pfx));
     Buf body;
     buf_init(&body, 1 << 20);
@@ -426,8 +409,8 @@ static void test_import_takes_pem_base64_pem_and_pfx(void **state)
         json_put_str(&w, "value", cases[i].value);
         json_put_str(&w, "pwd", cases[i].pwd);
         json_close(&w);
-        must(json_end(&w, &err));
-        Answer imported = vault_call("POST", text("/certificates/%s/import", cases[i].name), str_to_cstr(fix.arena, buf_str(&body), &err));
+        must(json_end(&w, &fix_err));
+        Answer imported = vault_call("POST", text("/certificates/%s/import", cases[i].name), str_to_cstr(fix.arena, buf_str(&body), &fix_err));
         expect_status(&imported, 200);
         assert_true(str_eq(str_of(der_of(&imported)), str_of(der)));
         assert_str(text_at(&imported, "contentType"), cases[i].type);
@@ -443,8 +426,8 @@ static void test_import_takes_pem_base64_pem_and_pfx(void **state)
     json_put_str(&w, "value", base64_pfx);
     json_put_str(&w, "pwd", STR("wrong"));
     json_close(&w);
-    must(json_end(&w, &err));
-    Answer refused = vault_call("POST", "/certificates/imp-no/import", str_to_cstr(fix.arena, buf_str(&body), &err));
+    must(json_end(&w, &fix_err));
+    Answer refused = vault_call("POST", "/certificates/imp-no/import", str_to_cstr(fix.arena, buf_str(&body), &fix_err));
     expect_error(&refused, 400, "BadParameter", NULL, "value cannot be imported");
     buf_done(&body);
     refused = vault_call("POST", "/certificates/imp-no/import", "{\"value\":\"AAAA\"}");
@@ -461,13 +444,13 @@ static void test_expired_certificate_is_not_imported(void **state)
 {
     (void)state;
     AUTO(key_free_auto) KeyRef *key = NULL;
-    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, &err));
+    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, &fix_err));
     CertSpec spec = { .subject = STR("CN=i.example"), .path_length = -1, .not_before_ms = object_now() - 86400000LL, .not_after_ms = object_now() - 1000 };
     Bytes der;
-    must(cert_self_sign(fix.arena, key, &spec, &der, &err));
+    must(cert_self_sign(fix.arena, key, &spec, &der, &fix_err));
     AUTO(bundle_done_auto) Bundle bundle = { .key = key_share(key), .certs = { der }, .count = 1 };
     AUTO(secret_free_auto) Secret *pem = NULL;
-    must(bundle_write_pem(&bundle, true, &pem, &err));
+    must(bundle_write_pem(&bundle, true, &pem, &fix_err));
     Str body = str_printf(fix.arena, "{\"value\":\"" STR_FMT "\"}%c", STR_ARG(base64_encode(fix.arena, secret_bytes(pem))), '\0');
     Answer refused = vault_call("POST", "/certificates/imp-old/import", body.ptr);
     expect_error(&refused, 400, "CertificateExpired", NULL, "expired");

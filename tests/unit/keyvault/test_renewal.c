@@ -1,5 +1,4 @@
 /* test_renewal.c - renewal on the wall clock, with the clock in the test's hand. */
-#include <stdio.h>
 #include "base/encode.h"
 #include "crypto/cert.h"
 #include "fixture.h"
@@ -7,22 +6,6 @@
 
 #define DAY INT64_C(86400000)
 #define ACTION(trigger) ",\"lifetime_actions\":[{\"trigger\":{" trigger "},\"action\":{\"action_type\":\"AutoRenew\"}}]"
-
-static Err err;
-#define must(c) do { err = (Err){ 0 }; if (!(c)) fail_msg("%s: %s", #c, err.text); } while (0)
-
-static char *text(const char *fmt, ...) FORMAT(1, 2);
-static char *text(const char *fmt, ...)
-{
-    static char out[8][1024];
-    static int turn;
-    va_list args;
-    va_start(args, fmt);
-    turn = (turn + 1) % 8;
-    (void)vsnprintf(out[turn], sizeof out[turn], fmt, args);
-    va_end(args);
-    return out[turn];
-}
 
 static Answer get(const char *name)
 {
@@ -75,14 +58,14 @@ static void test_version_is_renewed_when_its_share_of_life_is_over(void **state)
     Str old = text_at(&first, "sid");
     size_t at;
     assert_true(str_find(old, STR("/secrets/"), &at));
-    Answer secret = vault_call("GET", str_to_cstr(fix.arena, str_slice(old, at, old.len), &err), NULL);
+    Answer secret = vault_call("GET", str_to_cstr(fix.arena, str_slice(old, at, old.len), &fix_err), NULL);
     expect_status(&secret, 200);
     Answer now = vault_call("GET", "/secrets/share", NULL);
     assert_true(str_eq(text_at(&now, "id"), text_at(&second, "sid")));
     Answer pending = vault_call("GET", "/certificates/share/pending", NULL);
     assert_str(text_at(&pending, "status"), "completed");
     /* a new key */
-    Answer key_a = vault_call("GET", str_to_cstr(fix.arena, str_printf(fix.arena, "/keys/share/" STR_FMT, STR_ARG(str_slice(text_at(&first, "id"), text_at(&first, "id").len - 32, text_at(&first, "id").len))), &err), NULL);
+    Answer key_a = vault_call("GET", str_to_cstr(fix.arena, str_printf(fix.arena, "/keys/share/" STR_FMT, STR_ARG(str_slice(text_at(&first, "id"), text_at(&first, "id").len - 32, text_at(&first, "id").len))), &fix_err), NULL);
     Answer key_b = vault_call("GET", "/keys/share", NULL);
     assert_false(str_eq(text_at(&key_a, "key.x"), text_at(&key_b, "key.x")));
 }
@@ -178,8 +161,8 @@ static void test_new_version_follows_the_policy_of_its_time(void **state)
     Answer now = get("shape");
     Bytes der;
     CertInfo info;
-    must(base64_decode(fix.arena, text_at(&now, "cer"), &der, &err));
-    must(cert_read(fix.arena, der, &info, &err));
+    must(base64_decode(fix.arena, text_at(&now, "cer"), &der, &fix_err));
+    must(cert_read(fix.arena, der, &info, &fix_err));
     assert_str(info.subject, "CN=other");
     assert_in_range(info.not_after_ms - object_now(), 180 * DAY, 185 * DAY);
     Answer key = vault_call("GET", "/keys/shape", NULL);

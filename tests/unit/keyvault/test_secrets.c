@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "fixture.h"
+#include "keyvault/data_routes.h"
 
 /* ---- who may ask ---- */
 
@@ -79,6 +80,39 @@ static void test_unknown_paths_and_methods(void **state)
     expect_error(&answer, 405, "MethodNotAllowed", NULL, "");
     answer = vault_call("POST", "/secrets/x/backup", "{}");
     expect_error(&answer, 501, "NotImplemented", NULL, "SecretBackup");
+}
+
+/* "/keys/{name}/{version?}/sign" as a path that its route takes. */
+static const char *path_of_route(const Route *route)
+{
+    AUTO(buf_done_auto) Buf path;
+    buf_init(&path, 256);
+    bool inside = false;
+    for (const char *c = route->path; *c; c++) {
+        if (*c == '{')
+            buf_put_char(&path, 'x');
+        inside = *c == '{' || (inside && *c != '}');
+        if (!inside && *c != '}')
+            buf_put_char(&path, *c);
+    }
+    return text(STR_FMT API, STR_ARG(buf_str(&path)));
+}
+
+static void test_each_route_refuses_who_may_not(void **state)
+{
+    (void)state;
+    static const char *const methods[] = { [METHOD_GET] = "GET", [METHOD_POST] = "POST", [METHOD_PUT] = "PUT", [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE" };
+    for (size_t i = 0; i < data_route_count; i++) {
+        const Route *route = &data_routes[i];
+        const char *path = path_of_route(route), *method = methods[route->method];
+        Str words = str_from(text("does not have %s permission", route->permission));
+        *(char *)strchr(words.ptr, '/') = ' ';
+        Answer none = call(method, "vlt.vault", path, STR_NONE, NULL), foreign = call(method, "vlt.vault", path, fix.owner.arm_token, NULL);
+        Answer denied = call(method, "vlt.vault", path, fix.nobody.vault_token, NULL);
+        if (none.status != 401 || foreign.status != 401)
+            fail_msg("%s %s: %d without a token, %d with one for Resource Manager", method, path, none.status, foreign.status);
+        expect_error(&denied, 403, "Forbidden", "AccessDenied", words.ptr);
+    }
 }
 
 /* ---- secrets ---- */
@@ -367,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_api_version_is_needed),
         cmocka_unit_test(test_every_answer_carries_the_services_headers),
         cmocka_unit_test(test_unknown_paths_and_methods),
+        cmocka_unit_test(test_each_route_refuses_who_may_not),
         cmocka_unit_test(test_set_secret_reads_back_with_all_it_was_given),
         cmocka_unit_test(test_versions_keep_their_values),
         cmocka_unit_test(test_lists_come_in_pages_without_values),

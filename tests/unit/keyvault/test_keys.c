@@ -1,0 +1,202 @@
+/* test_keys.c - keys: creation, attributes, and each operation with what it refuses. */
+#include "base/encode.h"
+#include "crypto/hash.h"
+#include "crypto/key.h"
+#include "fixture.h"
+
+static Answer create(const char *name, const char *body)
+{
+    return vault_call("POST", text("/keys/%s/create", name), body);
+}
+
+static Answer op(const char *name, const char *what, const char *alg, Str value)
+{
+    return vault_call("POST", text("/keys/%s//%s", name, what), text("{\"alg\":\"%s\",\"value\":\"" STR_FMT "\"}", alg, STR_ARG(value)));
+}
+
+static void test_created_key_shows_its_public_part(void **state)
+{
+    (void)state;
+    Answer rsa = create("rsa", "{\"kty\":\"RSA\",\"key_size\":2048,\"attributes\":{\"enabled\":true},\"tags\":{\"a\":\"b\"}}");
+    expect_status(&rsa, 200);
+    assert_str(text_at(&rsa, "key.kty"), "RSA");
+    assert_str(text_at(&rsa, "key.e"), "AQAB");
+    assert_int_equal(text_at(&rsa, "key.n").len, 342);      /* 256 bytes in base64url */
+    assert_int_equal(json_count(json_path(rsa.json, "key.key_ops")), 6);
+    assert_str(text_at(&rsa, "tags.a"), "b");
+    static const char *const secret_parts[] = { "d", "p", "q", "dp", "dq", "qi", "k" };
+    for (size_t i = 0; i < COUNT_OF(secret_parts); i++)
+        assert_null(json_get(json_get(rsa.json, "key"), secret_parts[i]));
+    Answer got = vault_call("GET", "/keys/rsa/", NULL);
+    assert_true(str_eq(got.body, rsa.body));
+    Answer ec = create("ec", "{\"kty\":\"EC\",\"crv\":\"P-384\"}");
+    expect_status(&ec, 200);
+    assert_str(text_at(&ec, "key.crv"), "P-384");
+    assert_int_equal(text_at(&ec, "key.x").len, 64);
+    assert_int_equal(json_count(json_path(ec.json, "key.key_ops")), 2);
+}
+
+static void test_new_version_leaves_the_old_one_usable(void **state)
+{
+    (void)state;
+    Answer first = create("rolled", "{\"kty\":\"RSA\",\"key_ops\":[\"wrapKey\",\"unwrapKey\"]}"), wrapped = op("rolled", "wrapkey", "RSA-OAEP-256", STR("AQID"));
+    expect_status(&wrapped, 200);
+    assert_true(str_eq(text_at(&wrapped, "kid"), text_at(&first, "key.kid")));
+    Answer second = create("rolled", "{\"kty\":\"RSA\"}");
+    assert_false(str_eq(text_at(&first, "key.kid"), text_at(&second, "key.kid")));
+    Str kid = text_at(&first, "key.kid");
+    Answer plain = vault_call("POST", text("/keys/rolled/" STR_FMT "/unwrapkey", STR_ARG(str_slice(kid, kid.len - 32, kid.len))),
+                              text("{\"alg\":\"RSA-OAEP-256\",\"value\":\"" STR_FMT "\"}", STR_ARG(text_at(&wrapped, "value"))));
+    expect_status(&plain, 200);
+    assert_str(text_at(&plain, "value"), "AQID");
+    Answer wrong = op("rolled", "unwrapkey", "RSA-OAEP-256", text_at(&wrapped, "value"));
+    expect_error(&wrong, 400, "BadParameter", NULL, "");
+    Answer list = vault_call("GET", "/keys/rolled/versions", NULL);
+    assert_int_equal(json_count(json_get(list.json, "value")), 2);
+}
+
+static void test_each_wrap_algorithm_comes_back(void **state)
+{
+    (void)state;
+    static const char *const algs[] = { "RSA-OAEP-256", "RSA-OAEP", "RSA1_5" };
+    for (size_t i = 0; i < COUNT_OF(algs); i++) {
+        Answer wrapped = op("rsa", "wrapkey", algs[i], STR("AQIDBA")), encrypted = op("rsa", "encrypt", algs[i], STR("AQIDBA"));
+        expect_status(&wrapped, 200);
+        expect_status(&encrypted, 200);
+        Answer plain = op("rsa", "unwrapkey", algs[i], text_at(&wrapped, "value"));
+        assert_str(text_at(&plain, "value"), "AQIDBA");
+        plain = op("rsa", "decrypt", algs[i], text_at(&encrypted, "value"));
+        assert_str(text_at(&plain, "value"), "AQIDBA");
+    }
+}
+
+static void test_signatures_hold_for_their_digest_only(void **state)
+{
+    (void)state;
+    static const struct { const char *key, *alg; size_t digest; } rows[] = {
+        { "rsa", "RS256", 32 }, { "rsa", "PS384", 48 }, { "rsa", "RS512", 64 }, { "ec", "ES384", 48 },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t bytes[64] = { 1, 2, 3 };
+        Str digest = base64url_encode(fix.arena, (Bytes){ bytes, rows[i].digest });
+        bytes[0] ^= 1;
+        Str other = base64url_encode(fix.arena, (Bytes){ bytes, rows[i].digest });
+        Answer signature = op(rows[i].key, "sign", rows[i].alg, digest);
+        expect_status(&signature, 200);
+        Str value = text_at(&signature, "value");
+        Answer good = vault_call("POST", text("/keys/%s//verify", rows[i].key), text("{\"alg\":\"%s\",\"digest\":\"" STR_FMT "\",\"value\":\"" STR_FMT "\"}", rows[i].alg, STR_ARG(digest), STR_ARG(value)));
+        expect_status(&good, 200);
+        assert_true(json_bool(json_get(good.json, "value"), false));
+        Answer bad = vault_call("POST", text("/keys/%s//verify", rows[i].key), text("{\"alg\":\"%s\",\"digest\":\"" STR_FMT "\",\"value\":\"" STR_FMT "\"}", rows[i].alg, STR_ARG(other), STR_ARG(value)));
+        expect_status(&bad, 200);
+        assert_false(json_bool(json_get(bad.json, "value"), true));
+    }
+}
+
+static void test_bad_operations_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct { const char *path, *body, *word; } cases[] = {
+        { "/keys/rsa//sign",     "{\"alg\":\"RS256\",\"value\":\"AQID\"}",                                          "32 bytes" },
+        { "/keys/rsa//sign",     "{\"alg\":\"HS256\",\"value\":\"AQID\"}",                                          "alg" },
+        { "/keys/rsa//sign",     "{\"value\":\"AQID\"}",                                                            "alg" },
+        { "/keys/rsa//sign",     "{\"alg\":\"RS256\"}",                                                             "value" },
+        { "/keys/rsa//sign",     "{\"alg\":\"RS256\",\"value\":\"!\"}",                                             "value" },
+        { "/keys/rsa//verify",   "{\"alg\":\"RS256\",\"value\":\"AQID\"}",                                          "digest" },
+        { "/keys/rsa//wrapkey",  "{\"alg\":\"A256KW\",\"value\":\"AQID\"}",                                         "alg" },
+        { "/keys/rsa//unwrapkey", "{\"alg\":\"RSA-OAEP\",\"value\":\"AQID\"}",                                      "" },
+        { "/keys/ec//sign",      "{\"alg\":\"RS256\",\"value\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",   "" },
+        { "/keys/ec//sign",      "{\"alg\":\"ES256\",\"value\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",   "" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        Answer answer = vault_call("POST", cases[i].path, cases[i].body);
+        expect_error(&answer, 400, "BadParameter", NULL, cases[i].word);
+    }
+    Answer denied = op("ec", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 403, "Forbidden", NULL, "not permitted on this key");
+    Answer missing = op("none-such", "sign", "RS256", STR("AQID"));
+    expect_error(&missing, 404, "KeyNotFound", NULL, "A key with (name/id) none-such was not found");
+}
+
+static void test_key_ops_and_attributes_bind(void **state)
+{
+    (void)state;
+    Answer made = create("bound", "{\"kty\":\"RSA\",\"key_ops\":[\"wrapkey\"]}");
+    expect_status(&made, 200);
+    Answer wrapped = op("bound", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_status(&wrapped, 200);
+    Answer denied = op("bound", "unwrapkey", "RSA-OAEP", text_at(&wrapped, "value"));
+    expect_error(&denied, 403, "Forbidden", NULL, "unwrapKey is not permitted");
+    Answer changed = vault_call("PATCH", "/keys/bound/", "{\"key_ops\":[\"wrapKey\",\"unwrapKey\"],\"attributes\":{\"exp\":1000000000},\"tags\":{\"x\":\"y\"}}");
+    expect_status(&changed, 200);
+    assert_str(text_at(&changed, "tags.x"), "y");
+    Answer plain = op("bound", "unwrapkey", "RSA-OAEP", text_at(&wrapped, "value"));
+    expect_status(&plain, 200);                             /* expired keys still open old data */
+    denied = op("bound", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 403, "Forbidden", "KeyExpired", "expired");
+    changed = vault_call("PATCH", "/keys/bound/", "{\"attributes\":{\"nbf\":4000000000,\"exp\":4000000001}}");
+    expect_status(&changed, 200);
+    denied = op("bound", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 403, "Forbidden", "KeyNotYetValid", "not yet valid");
+    changed = vault_call("PATCH", "/keys/bound/", "{\"attributes\":{\"enabled\":false}}");
+    expect_status(&changed, 200);
+    denied = op("bound", "unwrapkey", "RSA-OAEP", text_at(&wrapped, "value"));
+    expect_error(&denied, 403, "Forbidden", "KeyDisabled", "disabled key");
+}
+
+static void test_bad_keys_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct { const char *body, *word; } cases[] = {
+        { "{}", "kty" },                                     { "{\"kty\":\"DSA\"}", "kty" },
+        { "{\"kty\":\"RSA\",\"key_size\":1024}", "key_size" }, { "{\"kty\":\"EC\",\"crv\":\"P-1\"}", "crv" },
+        { "{\"kty\":\"RSA\",\"key_ops\":[\"fly\"]}", "key_ops" }, { "{\"kty\":\"RSA\",\"key_ops\":[\"sign\",\"SIGN\"]}", "key_ops" },
+        { "{\"kty\":\"EC\",\"key_ops\":[\"wrapKey\"]}", "EC key" }, { "{\"kty\":\"RSA\",\"public_exponent\":3}", "public_exponent" },
+        { "{\"kty\":\"RSA\",\"tags\":[]}", "tags" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        Answer answer = create("bad", cases[i].body);
+        expect_error(&answer, 400, "BadParameter", NULL, cases[i].word);
+    }
+    static const char *const later[] = { "{\"kty\":\"RSA-HSM\"}", "{\"kty\":\"oct\"}", "{\"kty\":\"EC-HSM\"}", "{\"kty\":\"RSA\",\"release_policy\":{}}" };
+    for (size_t i = 0; i < COUNT_OF(later); i++) {
+        Answer answer = create("bad", later[i]);
+        expect_error(&answer, 501, "NotImplemented", NULL, "");
+    }
+    Answer none = vault_call("GET", "/keys/bad", NULL);
+    expect_error(&none, 404, "KeyNotFound", NULL, "bad");
+}
+
+static void test_deleted_key_comes_back_with_its_versions(void **state)
+{
+    (void)state;
+    Answer made = create("lost", "{\"kty\":\"RSA\"}"), wrapped = op("lost", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_status(&wrapped, 200);
+    Answer deleted = vault_call("DELETE", "/keys/lost", NULL);
+    expect_status(&deleted, 200);
+    assert_true(str_eq(text_at(&deleted, "key.kid"), text_at(&made, "key.kid")));
+    Answer gone = op("lost", "unwrapkey", "RSA-OAEP", text_at(&wrapped, "value"));
+    expect_error(&gone, 404, "KeyNotFound", NULL, "lost");
+    Answer refused = create("lost", "{\"kty\":\"RSA\"}");
+    expect_error(&refused, 409, "Conflict", "ObjectIsDeletedButRecoverable", "Key lost is currently in a deleted but recoverable state");
+    Answer back = vault_call("POST", "/deletedkeys/lost/recover", NULL);
+    expect_status(&back, 200);
+    Answer plain = op("lost", "unwrapkey", "RSA-OAEP", text_at(&wrapped, "value"));
+    expect_status(&plain, 200);
+    assert_str(text_at(&plain, "value"), "AQID");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_created_key_shows_its_public_part),
+        cmocka_unit_test(test_new_version_leaves_the_old_one_usable),
+        cmocka_unit_test(test_each_wrap_algorithm_comes_back),
+        cmocka_unit_test(test_signatures_hold_for_their_digest_only),
+        cmocka_unit_test(test_bad_operations_are_refused_by_name),
+        cmocka_unit_test(test_key_ops_and_attributes_bind),
+        cmocka_unit_test(test_bad_keys_are_refused_by_name),
+        cmocka_unit_test(test_deleted_key_comes_back_with_its_versions),
+    };
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
+}
