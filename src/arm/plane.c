@@ -2,6 +2,8 @@
 #include "arm/parts.h"
 #include "base/id.h"
 
+#define MISSING_VERSION "MissingApiVersionParameter"
+
 /* ---- 401 ---- */
 
 static const struct { const char *cause, *name, *words; } refused_tokens[] = {
@@ -122,6 +124,8 @@ static void plane_write_error(void *ctx, const Req *req, Reply *reply, const Err
 
     if (err->code == ERR_NOT_FOUND && !req->route)
         (void)arm_explain_unmatched(ctx, req, &words);
+    if (err->name && strcmp(err->name, MISSING_VERSION) == 0)
+        (void)err_named(&words, ERR_BAD_INPUT, MISSING_VERSION, NULL, "The api-version query parameter (?api-version=) is required for all requests.");
     json_open(w, NULL);
     json_open(w, "error");
     json_put_str(w, "code", str_from(words.name ? words.name : default_name(words.code)));
@@ -190,7 +194,8 @@ void arm_plane_init(Arm *arm)
         .host_pattern = "management",
         .default_content_type = "application/json; charset=utf-8",
         .needs_api_version = true,
-        .missing_api_version = "MissingApiVersionParameter",
+        .missing_api_version = MISSING_VERSION,
+        .invalid_api_version = "InvalidApiVersionParameter",
         .ctx = arm,
         .authenticate = plane_authenticate,
         .authorize = plane_authorize,

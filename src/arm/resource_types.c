@@ -20,7 +20,7 @@ static bool is_param(Str segment)
     return segment.len > 2 && segment.ptr[0] == '{';
 }
 
-/* Splits a template into namespace and type; false if it names none. */
+/* Splits a template into namespace and type; false if it names no type. */
 static bool type_of_template(Arena *arena, Str path, ServedType *out)
 {
     Str rest = path, word, name, type = STR_NONE;
@@ -42,7 +42,7 @@ static bool type_of_template(Arena *arena, Str path, ServedType *out)
         type = type.ptr ? str_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(type), STR_ARG(word)) : word;
     }
     out->type = type;
-    return true;
+    return type.ptr != NULL;
 }
 
 typedef struct Walk { Arm *arm; Arena *arena; ServedType *types; size_t count; } Walk;
@@ -165,7 +165,7 @@ static void write_provider(Arm *arm, JsonWriter *w, const Req *req, const Served
     json_put_str(w, "registrationState", STR("Registered"));
     json_open_array(w, "resourceTypes");
     for (size_t i = 0; i < count; i++) {
-        if (str_eq_nocase(types[i].provider, provider) && !str_empty(types[i].type))
+        if (str_eq_nocase(types[i].provider, provider))
             write_type(arm, w, &types[i]);
     }
     json_close_array(w);

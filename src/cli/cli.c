@@ -135,6 +135,8 @@ static const char *hint_for(const Cli *cli, const Err *err)
         if (strcmp(cli->service_code, hints[i].code) == 0)
             return hints[i].hint;
     }
+    if (strstr(err->text, "is not trusted"))
+        return "The site's own CA certificate lies in its data directory as ca.pem: name it with --ca-file, or sign in with --admin-file";
     if (err->code == ERR_UNAVAILABLE && !cli->service_code[0])
         return "Is the server running (vaultyard serve), and is this its address? VY_ADMIN or `vy login` says where it is";
     return NULL;

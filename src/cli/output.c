@@ -239,6 +239,10 @@ static void table(Buf *out, const JsonVal *value, const char *spec)
 {
     Column columns[COLUMNS_MAX] = { 0 };
     bool is_list = json_kind(value) == JSON_ARRAY;
+    if (!is_list && !spec && json_kind(json_get(value, "value")) == JSON_ARRAY) {
+        value = json_get(value, "value");                  /* a page as the services write it */
+        is_list = true;
+    }
     size_t item_count = is_list ? json_count(value) : 1, count = 0;
 
     if (item_count == 0)
