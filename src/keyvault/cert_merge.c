@@ -163,6 +163,9 @@ static bool read_bundle(Arrival *arrival, const ImportIn *in, Str *content_type,
         is_pem = str_find(pem, STR("-----BEGIN "), &at);
     }
     bool read = is_pem ? bundle_read_pem(arena, pem, &bundle, err) : bundle_read_pfx(arena, bytes, in->pwd, &bundle, err);
+    secret_wipe((void *)(uintptr_t)pem.ptr, pem.len);                 /* the arena's copies of a private key and its password */
+    secret_wipe((void *)(uintptr_t)in->value.ptr, in->value.len);
+    secret_wipe((void *)(uintptr_t)in->pwd.ptr, in->pwd.len);
     if (!read) {
         Str why = str_dup(arena, str_from(err->text));
         return err->code == ERR_BAD_INPUT ? err_field(err, "value", "value cannot be imported: " STR_FMT, STR_ARG(why)) : false;
@@ -233,7 +236,7 @@ static bool import_txn(Txn *txn, void *ctx, Err *err)
 bool certificate_import(Req *req, Reply *reply, Err *err)
 {
     AUTO(arrival_done_auto) Arrival arrival = { .req = req, .attributes = { .enabled = true } };
-    ImportIn in = { .pwd = STR("") };
+    ImportIn in = { 0 };
     Str content_type = STR_NONE;
     if (!object_name_check(req->params[0], err) || !req_object(req, &arrival.body, err) ||
         !json_read(arrival.body, "", import_fields, COUNT_OF(import_fields), &in, err) || !attributes_read(arrival.body, &arrival.attributes, err) ||

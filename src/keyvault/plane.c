@@ -125,6 +125,8 @@ static bool plane_audit(void *ctx, const Req *req, const Reply *reply, const Err
     AuditRecord record = site_audit_record(kv->site, req, vault ? vault->resource_id : STR_NONE, status, description);
     if (err && err->code == ERR_UNAUTHENTICATED)
         record.operation = STR("Authentication");
+    else if (vault)
+        record.object_id = str_printf(req->arena, STR_FMT STR_FMT, STR_ARG(site_vault_url(kv->site, req->arena, vault->name_key)), STR_ARG(req->path));
     return audit_read(kv->site->audit, &record, audit_err);
 }
 

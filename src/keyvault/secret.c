@@ -89,7 +89,9 @@ bool secret_set(Req *req, Reply *reply, Err *err)
         !plane_write(req, url, 200, secret_set_txn, &set, err))
         return false;
     ObjectRow object = { .name = set.version.name };
-    return reply_secret(req, reply, &object, &row, &in.value, err);
+    bool replied = reply_secret(req, reply, &object, &row, &in.value, err);
+    secret_wipe((void *)(uintptr_t)in.value.ptr, in.value.len);       /* the arena's copy; the server wipes body and reply */
+    return replied;
 }
 
 typedef struct SecretGet { Req *req; ObjectRow object; VersionRow row; Secret *value; } SecretGet;

@@ -1,5 +1,6 @@
 /* test_vaults.c - vaults as resources of Resource Manager: life, refusals, access policies, deletion and the way back. */
 #include "fixture.h"
+#include "keyvault/vault_arm.h"
 
 static void test_created_vault_is_shown_with_uri_and_port(void **state)
 {
@@ -212,6 +213,28 @@ static void test_purge_protection_and_retention_decide_the_purge(void **state)
     set_object_time(real_now_ms());
 }
 
+static void test_group_that_goes_takes_its_vaults_softly(void **state)
+{
+    (void)state;
+    Answer made = make_vault("grouped", "");
+    expect_status(&made, 201);
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    Str id = str_upper(arena, text_at(&made, "id"));
+    for (int i = 0; i < 2; i++)                             /* the job may run again */
+        must(vault_delete_resource(fix.kv, arena, id, &fix_err));
+    must(vault_delete_resource(fix.kv, arena, STR("/subscriptions/x/resourceGroups/y/providers/Microsoft.KeyVault/vaults/never"), &fix_err));
+    Answer got = arm_call("GET", VAULTS "grouped", NULL);
+    expect_status(&got, 404);
+    Answer one = arm_call("GET", "/providers/Microsoft.KeyVault/locations/westus2/deletedVaults/grouped", NULL);
+    expect_status(&one, 200);
+    Answer back = make_vault("grouped", ",\"createMode\":\"recover\"");
+    expect_status(&back, 200);
+    Answer listed = arm_call("GET", "/resources?$filter=resourceType%20eq%20'Microsoft.KeyVault/vaults'", NULL);
+    expect_status(&listed, 200);
+    size_t at;
+    assert_true(str_find(listed.body, STR("/vaults/grouped\""), &at));
+}
+
 static void test_managed_hsms_are_none(void **state)
 {
     (void)state;
@@ -250,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_who_has_no_role_makes_no_vault),
         cmocka_unit_test(test_deleted_vault_keeps_its_name_until_purged),
         cmocka_unit_test(test_purge_protection_and_retention_decide_the_purge),
+        cmocka_unit_test(test_group_that_goes_takes_its_vaults_softly),
         cmocka_unit_test(test_managed_hsms_are_none),
         cmocka_unit_test(test_vaults_survive_a_restart),
     };
