@@ -68,6 +68,7 @@ static bool list_routes(Arena *arena, const char *dir, bool markdown, Err *err)
     if (!datadir_read(arena, dir, &data, err) || !datadir_drop_privileges(&data, err))
         return false;
     config.base_domain = data.domain;
+    config.plain = true;                                      /* it never listens */
     bool listed = http_new(&config, &http, err) && wiring_open(arena, &data, 8443, true, http, &wiring, err);
     if (listed)
         http_each_route(http, print_route, &markdown);
