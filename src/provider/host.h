@@ -24,6 +24,9 @@ bool host_run(const HostConfig *config, Err *err) MUST_CHECK;
  * True at once if a host serves data_dir already. Its output goes to DIR/host/host.log. Root only. */
 bool host_launch(const char *data_dir, const char *const *argv, Err *err) MUST_CHECK;
 
+/* Runs argv ("vaultyard host --data-dir DIR ...") and runs it again whenever a signal killed it; its exit code once it ends by itself. */
+int host_keep(const char *const *argv);
+
 /* Removes every trace on this machine: the host process, containers, processes, mounts, control groups, node disks,
  * sockets. Needs no running host, works after a crash, may be repeated; prints a line for each thing removed. */
 bool host_clean(const char *data_dir, Err *err) MUST_CHECK;

@@ -37,7 +37,7 @@ static bool start_host(const Serve *serve, Err *err)
     if (len <= 0 || !dir)
         return err_errno(err, "cannot find this program");
     program[len] = '\0';
-    const char *const host_argv[] = { program, "host", "--data-dir", dir, NULL };
+    const char *const host_argv[] = { program, "host", "--data-dir", dir, "--keep", NULL };
     return host_launch(dir, host_argv, err);
 }
 

@@ -90,7 +90,7 @@ class Faults(unittest.TestCase):
                 kinds.setdefault("node", []).append(pid)
             elif program == "vaultyard-certs":
                 kinds.setdefault("certificate agent", []).append(pid)
-            elif program == "vaultyard" and "host" in rest:
+            elif program == "vaultyard" and "host" in rest and "--keep" not in rest:
                 kinds.setdefault("host", []).append(pid)
         return kinds
 
