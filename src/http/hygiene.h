@@ -28,6 +28,7 @@ typedef struct HeadFacts {
 bool head_check(const Head *head, HeadFacts *out, Err *err) MUST_CHECK;
 
 /* Where libmicrohttpd 0.9.75 left the parsed head: it parses in place, turning separators into NULs, so the strings it hands out say
- * what the bytes were. Every line must end in exactly CR LF and follow the one before: a bare LF, a NUL, a folded or skipped line leaves a gap. */
+ * what the bytes were. Every line must end in exactly CR LF and follow the one before: a bare LF, a NUL, a folded or skipped line leaves a gap.
+ * What cannot be seen is a NUL in the place of one of the two bytes that end a line; it hides nothing. */
 typedef struct HeadPlace { const char *method, *url, *version; size_t size_bytes; } HeadPlace;
 bool head_is_contiguous(const Head *head, const HeadPlace *place);

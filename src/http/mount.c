@@ -88,7 +88,8 @@ static bool segment_compile(Str text, Segment *out)
         return false;
     bool is_whole = opened == 1 && text.ptr[0] == '{' && text.ptr[text.len - 1] == '}';
     bool is_optional = str_ends(text, STR("?}")), is_rest = str_ends(text, STR("...}"));
-    if (!is_whole && (is_optional || is_rest))
+    size_t at;
+    if (!is_whole && opened > 0 && (str_find(text, STR("?}"), &at) || str_find(text, STR("...}"), &at)))
         return false;
     SegmentKind kind = opened == 0 ? SEGMENT_LITERAL : SEGMENT_MIXED;
     if (is_whole)
