@@ -4,15 +4,14 @@ import json
 import os
 import pathlib
 import random
-import re
 import signal
 import subprocess
 import time
 import unittest
 
-from vaultyard import BUILD, Site, wait_for
+from pools import STORE, PoolMaker
+from vaultyard import Site, wait_for
 
-STORE = "/var/lib/waagent/Microsoft.Azure.KeyVault"
 ROUNDS = 12 if os.environ.get("VAULTYARD_LONG") else 4
 SEED = int(os.environ.get("VAULTYARD_SEED", random.SystemRandom().randrange(1 << 32)))
 
@@ -38,41 +37,18 @@ class Faults(unittest.TestCase):
     def setUpClass(cls):
         cls.site = Site(nodes=True).start()
         cls.site.instance = json.loads((cls.site.dir / "instance.json").read_text())["instanceId"]
-        vy = cls.site.vy
-        vy("group", "create", "-n", "g", "-l", "local")
-        identity = vy("identity", "create", "-g", "g", "-n", "pool-id")
-        vy("keyvault", "create", "-n", "kv-faults", "-g", "g", "-l", "local")
-        vy("keyvault", "set-policy", "-n", "kv-faults", "--object-id", identity["principalId"], "--secret-permissions", "get", "list")
-        policy = {"issuerParameters": {"name": "Self"}, "x509CertificateProperties": {"subject": "CN=f.example", "validityInMonths": 12},
-                  "keyProperties": {"keyType": "EC", "curve": "P-256", "exportable": True}, "secretProperties": {"contentType": "application/x-pem-file"},
-                  "lifetimeActions": [{"trigger": {"daysBeforeExpiry": 30}, "action": {"actionType": "AutoRenew"}}]}
-        vy("keyvault", "certificate", "create", "--vault-name", "kv-faults", "-n", "web", "--policy", json.dumps(policy))
-        vy("batch", "account", "create", "-n", "faults", "-g", "g", "-l", "local")
-        body = json.loads(re.sub(r",(\s*[}\]])", r"\1", (pathlib.Path(__file__).parents[1] / "scenarios" / "data" / "1-pool.json").read_text()))
-        body["identity"]["userAssignedIdentities"] = {identity["id"]: {}}
-        body["properties"]["scaleSettings"]["fixedScale"]["targetDedicatedNodes"] = 2
-        settings = body["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]["extensions"][0]["settings"]
-        settings["secretsManagementSettings"]["observedCertificates"] = [vy("keyvault", "certificate", "show", "--vault-name", "kv-faults", "-n", "web")["sid"]]
-        settings["authenticationSettings"]["msiClientId"] = identity["clientId"]
-        path = f"{cls.site.subscription}/resourceGroups/g/providers/Microsoft.Batch/batchAccounts/faults/pools/p"
-        answer = cls.site.arm("PUT", path, body, api="2021-01-01")
-        assert answer.status == 200, answer
-        cls.node_ids = [node["id"] for node in wait_for("two idle nodes", cls.idle_nodes)]
+        cls.pools = PoolMaker(cls.site, "kv-faults", "faults")
+        assert cls.pools.put("p", [cls.pools.certificate("web")], nodes=2).status == 200
+        cls.node_ids = [node["id"] for node in cls.pools.wait_state("p", "idle", 2)]
 
     @classmethod
     def tearDownClass(cls):
         print(f"  seed {SEED}")
         cls.site.close()
 
-    @classmethod
-    def idle_nodes(cls):
-        nodes = [node for node in cls.site.vy("batch", "node", "list", "--account-name", "faults", "--pool-id", "p") if node["state"] == "idle"]
-        return nodes if len(nodes) == 2 else None
-
     def serial_on(self, node):
-        done = subprocess.run([BUILD / "vy", "batch", "node", "exec", "--account-name", "faults", "--pool-id", "p", "--node-id", node, "--", "sh", "-c",
-                               f'f={STORE}/kv-faults.web; test "$(openssl x509 -in $f -noout -pubkey)" = "$(openssl pkey -in $f -pubout)" && openssl x509 -in $f -noout -serial'],
-                              env=self.site.vy_env(), capture_output=True, text=True)
+        done = self.pools.run("p", node, "sh", "-c", f'f={STORE}/kv-faults.web; test "$(openssl x509 -in $f -noout -pubkey)" = "$(openssl pkey -in $f -pubout)" && '
+                                                     'openssl x509 -in $f -noout -serial')
         return done.stdout.strip() if done.returncode == 0 else None
 
     def newest_serial(self):
@@ -113,7 +89,7 @@ class Faults(unittest.TestCase):
             newest = self.newest_serial()
             for node in self.node_ids:
                 wait_for(f"round {number}: node {node} has the newest version", lambda: self.serial_on(node) == newest, timeout=90)
-        self.assertEqual(sorted(node["id"] for node in wait_for("both nodes idle", self.idle_nodes)), sorted(self.node_ids))
+        self.assertEqual(sorted(node["id"] for node in self.pools.wait_state("p", "idle", 2)), sorted(self.node_ids))
         wait_for("a host is there again", lambda: self.victims().get("host"))
 
 
