@@ -1,5 +1,6 @@
 /* cert_policy.c - reading, checking and writing certificate policies. */
 #include "keyvault/cert_policy.h"
+#include "keyvault/attributes.h"
 
 enum { POLICY_NAMES_MAX = 500 };        /* of one list: a certificate has no use for more, and the arena is bounded */
 
@@ -286,7 +287,7 @@ static bool check(Arena *arena, CertPolicy *policy, const char *where, Err *err)
     size_t sans = policy->emails.count + policy->dns_names.count + policy->upns.count + policy->uris.count + policy->ips.count;
     if (str_empty(policy->subject) && sans == 0)
         return err_field(err, place_of(arena, where, "x509_props.subject"), "a policy needs x509_props.subject or a name in x509_props.sans");
-    if (policy->subject.len > SUBJECT_MAX_CHARS * 4)
+    if (utf8_chars(policy->subject) > SUBJECT_MAX_CHARS)
         return err_field(err, place_of(arena, where, "x509_props.subject"), "x509_props.subject may have at most %d characters", SUBJECT_MAX_CHARS);
     CertSpec spec = cert_policy_spec(policy, 0);
     return check_key(policy, place_of(arena, where, "key_props"), err) &&

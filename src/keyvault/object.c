@@ -79,9 +79,9 @@ bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvK
                    db_text(vault->id), db_int(kind), db_text(name_key), db_text(version)))
         return false;
     *err = (Err){ 0 };
-    if (!rows_next(rows, err) && err->code != ERR_NONE)
-        return false;
     *out = NULL;
+    if (!rows_next(rows, err))
+        return err->code == ERR_NONE;
     if (row_is_null(rows, 0))
         return true;
     return seal_get(kv->site->seal, txn, version_place(arena, vault, kind, name_key, version, "value"), row_blob(rows, 0), out, err);

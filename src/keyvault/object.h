@@ -8,7 +8,7 @@
 
 typedef struct ObjectRow {
     Str     name, name_key;
-    Str     current;                    /* version; empty: none yet */
+    Str     current;                    /* version; of a new certificate the pending one */
     int64_t version_count;
     bool    is_managed;                 /* belongs to the certificate of the same name */
     int64_t deleted_ms, purge_ms;       /* 0, 0: live */
@@ -39,7 +39,7 @@ bool version_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKi
 bool version_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name_key, Rows *rows, int first,
                     VersionRow *out, Err *err) MUST_CHECK;
 bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
-                   Secret **out, Err *err) MUST_CHECK;                        /* *out NULL: the version has none */
+                   Secret **out, Err *err) MUST_CHECK;                        /* *out NULL: no such version, or it has none */
 
 typedef struct VersionNew {
     KvKind     kind;

@@ -2,6 +2,7 @@
 #include "keyvault/vault_arm.h"
 #include "access/policy.h"
 #include "base/id.h"
+#include "keyvault/feed.h"
 #include "keyvault/vault_in.h"
 
 static const int64_t DAY_MS = 86400 * 1000LL;
@@ -328,6 +329,7 @@ static bool soft_delete(KeyVault *kv, Txn *txn, Arena *arena, Vault *vault, int6
 static void forget_name(KeyVault *kv, Arena *arena, const Vault *vault)
 {
     vault_name_drop(kv, vault->name_key);
+    feed_wake(kv, vault);               /* who waits for changes learns that there is nothing to wait for */
     if (kv->site->http)
         http_drop_leaf(kv->site->http, str_printf(arena, STR_FMT ".vault." STR_FMT, STR_ARG(vault->name_key), STR_ARG(kv->site->names.domain)));
 }

@@ -25,7 +25,7 @@ const char *const schema_keyvault_1[] = {
     "  kind           INTEGER NOT NULL,"
     "  name_key       TEXT    NOT NULL,"
     "  name           TEXT    NOT NULL,"               /* as first spelled */
-    "  current        TEXT    NOT NULL,"               /* version; empty: a certificate that never had one */
+    "  current        TEXT    NOT NULL,"               /* version */
     "  version_count  INTEGER NOT NULL,"               /* ordinal of the newest version */
     "  managed        INTEGER NOT NULL,"               /* 1: key or secret of the certificate of this name */
     "  deleted_ms     INTEGER NOT NULL,"

@@ -147,6 +147,7 @@ static void test_bad_values_are_refused_by_name(void **state)
     (void)state;
 #define GOOD_X509 "\"x509_props\":{\"subject\":\"CN=a\"},\"issuer\":{\"name\":\"Self\"}"
 #define ACTIONS(trigger, action) "{" GOOD_X509 ",\"lifetime_actions\":[{\"trigger\":{" trigger "},\"action\":{" action "}}]}"
+#define C50 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define RENEW "\"action_type\":\"AutoRenew\""
     static const struct { const char *text; ErrCode code; const char *field; } cases[] = {
         { "{\"issuer\":{\"name\":\"Self\"}}",                                                          ERR_BAD_INPUT, "subject" },
@@ -180,6 +181,7 @@ static void test_bad_values_are_refused_by_name(void **state)
         { "{\"x509_props\":{\"subject\":\"CN=a\"},\"lifetime_actions\":[{\"trigger\":{\"days_before_expiry\":9},\"action\":{" RENEW "}}]}", ERR_BAD_INPUT, "Unknown" },
         { "{" GOOD_X509 ",\"lifetime_actions\":[{\"trigger\":{\"days_before_expiry\":9},\"action\":{" RENEW "}},{\"trigger\":{\"days_before_expiry\":8},\"action\":{" RENEW "}}]}",
           ERR_BAD_INPUT, "once" },
+        { "{\"x509_props\":{\"subject\":\"CN=" C50 C50 C50 C50 "\"}}",                                   ERR_BAD_INPUT, "200" },
         { "[]",                                                                                        ERR_BAD_INPUT, "policy" },
         { "null",                                                                                      ERR_BAD_INPUT, "policy" },
     };

@@ -272,8 +272,8 @@ static void test_cancelled_operation_makes_no_version(void **state)
     expect_status(&deleted, 200);
     deleted = vault_call("DELETE", "/certificates/cancel/pending", NULL);
     expect_error(&deleted, 404, "PendingCertificateNotFound", NULL, "cancel");
-    /* the name can be used after all */
-    operation = create("cancel", POLICY(""));
+    /* the name can be used after all, and there is no key yet to reuse */
+    operation = create("cancel", "{\"policy\":{\"key_props\":{\"kty\":\"EC\",\"reuse_key\":true}," SELF ",\"x509_props\":{\"subject\":\"CN=a\"}}}");
     expect_status(&operation, 202);
     assert_int_equal(run_due(WORK_ISSUE), 1);
     Answer bundle = vault_call("GET", "/certificates/cancel/", NULL);
