@@ -46,6 +46,16 @@ Str to_batch(Cli *cli)
     return str_printf(cli->arena, "https://" STR_FMT, STR_ARG(cli->profile.batch_suffix));
 }
 
+bool host_is_below(Str host, Str suffix)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':'))
+            return false;
+    }
+    return host.len > suffix.len + 1 && str_ends_nocase(host, suffix) && host.ptr[host.len - suffix.len - 1] == '.';
+}
+
 /* ---- refusals ---- */
 
 static ErrCode code_of(int status)

@@ -30,4 +30,6 @@ Str arm_url(Cli *cli, Str path, const char *api_version);
 Str arm_subscription_url(Cli *cli, Str path, const char *api_version);
 Str arm_group_url(Cli *cli, Str group, Str path, const char *api_version);
 bool find_resource(Cli *cli, const char *type, Str name, Str *id, Err *err) MUST_CHECK;       /* by name in the subscription; ERR_NOT_FOUND */
+/* "host[:port]" that lies below `suffix` ("batch.x:8443"): names of this site, to which its tokens may go. Nothing that a URL parser could read in two ways. */
+bool host_is_below(Str host, Str suffix);
 void sleep_ms(int64_t ms);

@@ -129,22 +129,17 @@ static Str account_name_arg(Cli *cli)
     return name.ptr ? name : str_from(getenv("AZURE_BATCH_ACCOUNT"));
 }
 
-static bool no_account(Cli *cli, Err *err)
-{
-    return cli_usage(cli, err, "which Batch account? Give --account-name (or --account-endpoint), or set AZURE_BATCH_ACCOUNT");
-}
-
 /* Tokens for Batch go to this site's accounts only. */
 static bool endpoint_check(Cli *cli, Str endpoint, Str *base, Err *err)
 {
-    Str host = endpoint, suffix = str_printf(cli->arena, "." STR_FMT, STR_ARG(cli->profile.batch_suffix));
+    Str host = endpoint, suffix = cli->profile.batch_suffix;
 
     if (str_starts_nocase(host, STR("https://")))
         host = str_slice(host, strlen("https://"), host.len);
     while (host.len > 0 && host.ptr[host.len - 1] == '/')
         host.len--;
-    if (!str_ends_nocase(host, suffix) || memchr(host.ptr, '/', host.len))
-        return cli_usage(cli, err, "--account-endpoint: '" STR_FMT "' is no Batch account of this site (names end in " STR_FMT ")", STR_ARG(endpoint), STR_ARG(suffix));
+    if (!host_is_below(host, suffix))
+        return cli_usage(cli, err, "--account-endpoint: '" STR_FMT "' is no Batch account of this site (names end in ." STR_FMT ")", STR_ARG(endpoint), STR_ARG(suffix));
     *base = str_printf(cli->arena, "https://" STR_FMT, STR_ARG(host));
     return true;
 }
@@ -154,14 +149,14 @@ static bool account_base(Cli *cli, Str *base, Err *err)
     Str endpoint = arg(cli, "--account-endpoint"), name = account_name_arg(cli), id;
     Answer answer;
 
-    if (!cli_profile(cli, err))
-        return false;
     if (!endpoint.ptr && !arg(cli, "--account-name").ptr)
         endpoint = str_from(getenv("AZURE_BATCH_ENDPOINT"));
+    if (str_empty(endpoint) && str_empty(name))
+        return cli_usage(cli, err, "which Batch account? Give --account-name (or --account-endpoint), or set AZURE_BATCH_ACCOUNT");
+    if (!cli_profile(cli, err))
+        return false;
     if (!str_empty(endpoint))
         return endpoint_check(cli, endpoint, base, err);
-    if (str_empty(name))
-        return no_account(cli, err);
     if (!find_resource(cli, "Microsoft.Batch/batchAccounts", name, &id, err) ||
         !call_service(cli, "GET", to_arm(cli), arm_url(cli, id, ACCOUNT_VERSION), STR_NONE, &answer, err))
         return false;

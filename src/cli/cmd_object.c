@@ -30,13 +30,13 @@ static bool vault_name_check(Cli *cli, Str vault, Err *err)
 /* Tokens of this vault go to this site's vaults only, whatever an id says. */
 static bool id_check(Cli *cli, Str id, const char *collection, Err *err)
 {
-    Str rest = id, host = str_printf(cli->arena, "." STR_FMT, STR_ARG(cli->profile.vault_suffix));
+    Str rest = id, suffix = cli->profile.vault_suffix;
     size_t at;
 
     if (!str_starts_nocase(rest, STR("https://")) || !str_find(str_slice(rest, 8, rest.len), STR("/"), &at))
         return cli_usage(cli, err, "--id: '" STR_FMT "' is not of the form https://VAULT/%s/NAME[/VERSION]", STR_ARG(id), collection);
-    if (!str_ends_nocase(str_slice(rest, 8, 8 + at), host))
-        return cli_usage(cli, err, "--id: '" STR_FMT "' is not in a vault of this site (names end in " STR_FMT ")", STR_ARG(id), STR_ARG(host));
+    if (!host_is_below(str_slice(rest, 8, 8 + at), suffix))
+        return cli_usage(cli, err, "--id: '" STR_FMT "' is not in a vault of this site (names end in ." STR_FMT ")", STR_ARG(id), STR_ARG(suffix));
     rest = str_slice(rest, 8 + at + 1, rest.len);
     if (!str_eq_nocase(str_cut(&rest, '/'), str_from(collection)) || str_empty(rest))
         return cli_usage(cli, err, "--id: '" STR_FMT "' names nothing in '%s'", STR_ARG(id), collection);

@@ -51,11 +51,6 @@ static Str host_of(Str url)
     return rest;
 }
 
-static bool is_below(Cli *cli, Str host, Str suffix)
-{
-    return str_ends_nocase(host, str_printf(cli->arena, "." STR_FMT, STR_ARG(suffix)));
-}
-
 /* Whose token an address wants: by its host, unless --resource says. */
 static bool rest_resource(Cli *cli, Str url, Str *resource, Err *err)
 {
@@ -68,9 +63,9 @@ static bool rest_resource(Cli *cli, Str url, Str *resource, Err *err)
         *resource = to_arm(cli);
     else if (str_eq_nocase(host, host_of(cli->profile.graph)))
         *resource = to_graph(cli);
-    else if (is_below(cli, host, cli->profile.vault_suffix))
+    else if (host_is_below(host, cli->profile.vault_suffix))
         *resource = to_vault(cli);
-    else if (is_below(cli, host, cli->profile.batch_suffix))
+    else if (host_is_below(host, cli->profile.batch_suffix))
         *resource = to_batch(cli);
     else
         return cli_usage(cli, err, "--url: '" STR_FMT "' is no address of this site; give --resource AUDIENCE to send it a token all the same", STR_ARG(host));

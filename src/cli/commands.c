@@ -181,7 +181,7 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 #define NODE_COLUMNS       "Id=id State=state VmSize=vmSize Address=ipAddress Since=stateTransitionTime"
 
 const Command cli_commands[] = {
-    { "login",                       run_login,                      "Sign in.",                                             login_options, ACCOUNT_COLUMNS, NULL, false },
+    { "login",                       run_login,                      "Sign in to a site.",                                   login_options, ACCOUNT_COLUMNS, NULL, false },
     { "logout",                      run_logout,                     "Forget the sign-in and its tokens.",                   no_options, NULL, NULL, false },
     { "account show",                run_account_show,               "The subscription that commands work in.",              no_options, ACCOUNT_COLUMNS, NULL, false },
     { "account list",                run_account_list,               "Subscriptions you may see.",                           no_options, ACCOUNT_COLUMNS, NULL, false },

@@ -18,30 +18,48 @@ Str shape_group_of_id(Cli *cli, Str id)
     return STR_NONE;
 }
 
-static void put_members(JsonWriter *w, const JsonVal *object, const char *except)
+static bool has_member(const JsonVal *object, Str name)
 {
-    for (size_t i = 0; i < json_count(object); i++) {
+    for (size_t i = 0; i < json_count(object) && json_kind(object) == JSON_OBJECT; i++) {
+        Str other;
+        (void)json_member(object, i, &other);
+        if (str_eq(name, other))
+            return true;
+    }
+    return false;
+}
+
+/* Members but `except`, and but those that `above` has: no name is written twice. */
+static void put_members(JsonWriter *w, const JsonVal *object, const char *except, const JsonVal *above)
+{
+    for (size_t i = 0; i < json_count(object) && json_kind(object) == JSON_OBJECT; i++) {
         Str name;
         const JsonVal *value = json_member(object, i, &name);
-        if (!except || !str_eq(name, str_from(except)))
+        if (!(except && str_eq(name, str_from(except))) && !has_member(above, name))
             json_put_value_named(w, name, value);
     }
+}
+
+static void put_group(Cli *cli, JsonWriter *w, const JsonVal *item, const JsonVal *properties)
+{
+    if (!has_member(item, STR("resourceGroup")) && !has_member(properties, STR("resourceGroup")))
+        json_put_str(w, "resourceGroup", shape_group_of_id(cli, json_str(json_get(item, "id"))));
 }
 
 void shape_resource(Cli *cli, JsonWriter *w, const JsonVal *item)
 {
     json_open(w, NULL);
-    put_members(w, item, NULL);
-    json_put_str(w, "resourceGroup", shape_group_of_id(cli, json_str(json_get(item, "id"))));
+    put_members(w, item, NULL, NULL);
+    put_group(cli, w, item, NULL);
     json_close(w);
 }
 
 void shape_flat(Cli *cli, JsonWriter *w, const JsonVal *item)
 {
     json_open(w, NULL);
-    put_members(w, item, "properties");
-    put_members(w, json_get(item, "properties"), NULL);
-    json_put_str(w, "resourceGroup", shape_group_of_id(cli, json_str(json_get(item, "id"))));
+    put_members(w, item, "properties", NULL);
+    put_members(w, json_get(item, "properties"), NULL, item);
+    put_group(cli, w, item, json_get(item, "properties"));
     json_close(w);
 }
 
