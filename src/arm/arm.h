@@ -34,7 +34,6 @@ bool arm_resource_find(Arm *arm, Txn *txn, Arena *arena, Str id, ArmResource *ou
 bool arm_resources_of_type(Arm *arm, Txn *txn, Arena *arena, Str type, Str subscription, Str group, Str after, int64_t limit, ArmResource **out, size_t *count, Err *err) MUST_CHECK;
 
 /* The handler of operations that the service has and we do not yet: 501, naming the route's operation. Their types are not listed as served. */
-bool arm_not_built(Req *req, Reply *reply, Err *err);
 
 /* The tags member of a body: an object of strings, at most 50 (ERR_BAD_INPUT names the tag). *tags_json is "{}" when it is absent or null. */
 bool arm_tags_check(Arena *arena, const JsonVal *tags, Str *tags_json, Err *err) MUST_CHECK;

@@ -1,18 +1,12 @@
 /* not_built.c - operations that the service has and we do not yet: known, authorised, and refused with 501. */
 #include "arm/parts.h"
 
-bool arm_not_built(Req *req, Reply *reply, Err *err)
-{
-    (void)reply;
-    return err_set(err, ERR_NOT_BUILT, "This server does not have the operation %s yet. docs/COMPATIBILITY.md lists what it has.", req->route->operation);
-}
-
 #define SUB "/subscriptions/{subscriptionId}"
 #define GROUP SUB "/resourceGroups/{resourceGroupName}"
 #define ROW(method, path, permission, operation) \
-    { METHOD_##method, path, NULL, NULL, "Microsoft.Resources/" permission, WHERE_INLINE, BODY_NONE, 0, arm_not_built, operation }
+    { METHOD_##method, path, NULL, NULL, "Microsoft.Resources/" permission, WHERE_INLINE, BODY_NONE, 0, route_not_built, operation }
 #define LOCK_ROW(method, path, permission, operation) \
-    { METHOD_##method, path, NULL, NULL, "Microsoft.Authorization/locks/" permission, WHERE_INLINE, BODY_NONE, 0, arm_not_built, operation }
+    { METHOD_##method, path, NULL, NULL, "Microsoft.Authorization/locks/" permission, WHERE_INLINE, BODY_NONE, 0, route_not_built, operation }
 
 const Route arm_not_built_routes[] = {
     ROW(GET,    SUB "/tagNames",                                   "subscriptions/tagNames/read",                "TagsList"),

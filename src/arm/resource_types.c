@@ -52,7 +52,7 @@ static bool walk_route(void *ctx, const Plane *plane, const Route *route)
     Walk *w = ctx;
     ServedType found;
 
-    if (plane != &w->arm->plane || w->count == TYPES_MAX || route->handler == arm_not_built || !type_of_template(w->arena, str_from(route->path), &found))
+    if (plane != &w->arm->plane || w->count == TYPES_MAX || route->handler == route_not_built || !type_of_template(w->arena, str_from(route->path), &found))
         return true;
     for (size_t i = 0; i < w->count; i++) {
         if (str_eq_nocase(w->types[i].provider, found.provider) && str_eq_nocase(w->types[i].type, found.type))

@@ -105,7 +105,7 @@ static bool counts_get(Req *req, Reply *reply, Err *err)
 
 /* -- the table: what is there, and what the service has and we do not yet -- */
 
-#define NOT_BUILT(method, path, action, operation) { method, path, NULL, NULL, BATCH action, WHERE_INLINE, BODY_NONE, 0, data_not_built, operation }
+#define NOT_BUILT(method, path, action, operation) { method, path, NULL, NULL, BATCH action, WHERE_INLINE, BODY_NONE, 0, route_not_built, operation }
 #define CERTIFICATE "/certificates(thumbprintAlgorithm={thumbprintAlgorithm},thumbprint={thumbprint})"
 #define TASK "/jobs/{jobId}/tasks/{taskId}"
 

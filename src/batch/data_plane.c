@@ -253,12 +253,6 @@ static void write_error(void *ctx, const Req *req, Reply *reply, const Err *err)
     json_close(w);
 }
 
-bool data_not_built(Req *req, Reply *reply, Err *err)
-{
-    (void)reply;
-    return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "The operation %s is part of the service and is not available here yet.", req->route->operation);
-}
-
 /* -- audit, headers -- */
 
 bool data_audit(const Batch *batch, Txn *txn, const Req *req, int http_status, Err *err)

@@ -13,7 +13,6 @@ void data_headers(const Batch *batch, Req *req, Reply *reply, int64_t etag, int6
 bool data_conditions(Req *req, Reply *reply, int64_t etag, int64_t changed_ms, bool *unchanged, Err *err) MUST_CHECK;
 /* The audit record of a write in its transaction; set req->audited after the commit. */
 bool data_audit(const Batch *batch, Txn *txn, const Req *req, int http_status, Err *err) MUST_CHECK;
-bool data_not_built(Req *req, Reply *reply, Err *err);                              /* a Handler: 501 NotImplemented, naming the operation */
 
 /* -- answers with $select, lists with $filter, maxresults and pages -- */
 

@@ -280,9 +280,9 @@ const Route data_pool_routes[] = {
     { METHOD_POST,   "/pools/{poolId}/resize",            NULL, NULL, POOLS_WRITE,  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, pool_resize_post,  "PoolResize" },
     { METHOD_POST,   "/pools/{poolId}/stopresize",        NULL, NULL, POOLS_WRITE,  WHERE_WORKER, BODY_NONE,         0,        pool_stop_post,    "PoolStopResize" },
     { METHOD_POST,   "/pools/{poolId}/removenodes",       NULL, NULL, POOLS_WRITE,  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, pool_remove_nodes, "PoolRemoveNodes" },
-    { METHOD_POST,   "/pools/{poolId}/updateproperties",  NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        data_not_built,    "PoolUpdateProperties" },
-    { METHOD_POST,   "/pools/{poolId}/enableautoscale",   NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        data_not_built,    "PoolEnableAutoScale" },
-    { METHOD_POST,   "/pools/{poolId}/disableautoscale",  NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        data_not_built,    "PoolDisableAutoScale" },
-    { METHOD_POST,   "/pools/{poolId}/evaluateautoscale", NULL, NULL, POOLS_READ,   WHERE_INLINE, BODY_NONE,         0,        data_not_built,    "PoolEvaluateAutoScale" },
+    { METHOD_POST,   "/pools/{poolId}/updateproperties",  NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolUpdateProperties" },
+    { METHOD_POST,   "/pools/{poolId}/enableautoscale",   NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolEnableAutoScale" },
+    { METHOD_POST,   "/pools/{poolId}/disableautoscale",  NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolDisableAutoScale" },
+    { METHOD_POST,   "/pools/{poolId}/evaluateautoscale", NULL, NULL, POOLS_READ,   WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolEvaluateAutoScale" },
 };
 const size_t data_pool_route_count = COUNT_OF(data_pool_routes);

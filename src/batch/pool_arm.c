@@ -347,6 +347,6 @@ const Route pool_arm_routes[] = {
     { METHOD_PATCH,  POOL,                     NULL, NULL, TYPE "/write",  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, pool_patch,    "PoolUpdate" },
     { METHOD_DELETE, POOL,                     NULL, NULL, TYPE "/delete", WHERE_WORKER, BODY_NONE,         0,        pool_delete,   "PoolDelete" },
     { METHOD_POST,   POOL "/stopResize",       NULL, NULL, TYPE "/stopResize/action",       WHERE_WORKER, BODY_NONE, 0, pool_stop,     "PoolStopResize" },
-    { METHOD_POST,   POOL "/disableAutoScale", NULL, NULL, TYPE "/disableAutoScale/action", WHERE_INLINE, BODY_NONE, 0, arm_not_built, "PoolDisableAutoScale" },
+    { METHOD_POST,   POOL "/disableAutoScale", NULL, NULL, TYPE "/disableAutoScale/action", WHERE_INLINE, BODY_NONE, 0, route_not_built, "PoolDisableAutoScale" },
 };
 const size_t pool_arm_route_count = COUNT_OF(pool_arm_routes);

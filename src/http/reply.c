@@ -235,3 +235,10 @@ enum MHD_Result reply_send(Request *request)
     MHD_destroy_response(response);
     return sent;
 }
+
+bool route_not_built(Req *req, Reply *reply, Err *err)
+{
+    (void)reply;
+    return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "The operation %s is part of the service and is not available here yet; docs/COMPATIBILITY.md lists what is.",
+                     req->route->operation);
+}

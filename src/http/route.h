@@ -91,6 +91,9 @@ void reply_park_cancel(Req *req, Reply *reply);
 
 typedef bool Handler(Req *req, Reply *reply, Err *err);
 
+/* For operations that the service has and we do not yet: known, authorised, and refused with 501 in the plane's words. */
+bool route_not_built(Req *req, Reply *reply, Err *err);
+
 typedef enum RouteWhere { WHERE_UNDECLARED = 0, WHERE_INLINE, WHERE_WORKER, WHERE_PARKED } RouteWhere;
 typedef enum RouteBody { BODY_NONE = 0, BODY_JSON, BODY_JSON_LENIENT, BODY_RAW } RouteBody;   /* LENIENT: trailing commas */
 

@@ -201,7 +201,7 @@ static bool signing_keys(Req *req, Reply *reply, Err *err)
 
 /* ---- what is not there yet ---- */
 
-static bool flow_not_built(Req *req, Reply *reply, Err *err)
+static bool user_sign_in(Req *req, Reply *reply, Err *err)
 {
     (void)req, (void)reply;
     return sts_refuse(err, ERR_NOT_BUILT, "unsupported_grant_type", "70003", "Signing in as a user is not available yet. Sign in as a service principal "
@@ -290,10 +290,10 @@ static const Route login_routes[] = {
     { METHOD_GET,  "/{tenant}/discovery/v2.0/keys",                     NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              signing_keys,       "SigningKeys" },
     { METHOD_POST, "/{tenant}/oauth2/token",                            NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_RAW,  TOKEN_BODY_MAX, sign_in,            "TokenIssue" },
     { METHOD_POST, "/{tenant}/oauth2/v2.0/token",                       NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_RAW,  TOKEN_BODY_MAX, sign_in,            "TokenIssue" },
-    { METHOD_GET,  "/{tenant}/oauth2/authorize",                        NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              flow_not_built,     "Authorize" },
-    { METHOD_GET,  "/{tenant}/oauth2/v2.0/authorize",                   NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              flow_not_built,     "Authorize" },
-    { METHOD_POST, "/{tenant}/oauth2/devicecode",                       NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              flow_not_built,     "DeviceCode" },
-    { METHOD_POST, "/{tenant}/oauth2/v2.0/devicecode",                  NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              flow_not_built,     "DeviceCode" },
+    { METHOD_GET,  "/{tenant}/oauth2/authorize",                        NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              user_sign_in,       "Authorize" },
+    { METHOD_GET,  "/{tenant}/oauth2/v2.0/authorize",                   NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              user_sign_in,       "Authorize" },
+    { METHOD_POST, "/{tenant}/oauth2/devicecode",                       NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              user_sign_in,       "DeviceCode" },
+    { METHOD_POST, "/{tenant}/oauth2/v2.0/devicecode",                  NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,              user_sign_in,       "DeviceCode" },
 };
 
 bool login_mount(Identity *identity, HttpServer *server, Err *err)

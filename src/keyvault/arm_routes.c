@@ -20,12 +20,6 @@ static bool no_managed_hsms(Req *req, Reply *reply, Err *err)
     return true;
 }
 
-static bool not_built(Req *req, Reply *reply, Err *err)
-{
-    (void)reply;
-    return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "%s is not implemented by this version of Vaultyard.", req->route->operation);
-}
-
 const Route vault_arm_routes[] = {
     { METHOD_POST,   SUB "/checkNameAvailability",                                  NULL, NULL, MAY("checkNameAvailability/read"),           WHERE_INLINE, BODY_JSON_LENIENT, 16 << 10,       vault_check_name,           "VaultCheckNameAvailability" },
     { METHOD_GET,    SUB "/deletedVaults",                                          NULL, NULL, MAY("deletedVaults/read"),                   WHERE_INLINE, BODY_NONE,         0,              vault_list_deleted,         "VaultListDeleted" },
@@ -35,23 +29,23 @@ const Route vault_arm_routes[] = {
     { METHOD_GET,    SUB "/managedHSMs",                                            NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              no_managed_hsms,            "ManagedHsmList" },
     { METHOD_GET,    SUB "/vaults",                                                 NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_list_in_subscription, "VaultList" },
     { METHOD_GET,    RG "/managedHSMs",                                             NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              no_managed_hsms,            "ManagedHsmList" },
-    { METHOD_PUT,    RG "/managedHSMs/{name}",                                      NULL, NULL, MAY("managedHSMs/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      not_built,                  "ManagedHsmPut" },
+    { METHOD_PUT,    RG "/managedHSMs/{name}",                                      NULL, NULL, MAY("managedHSMs/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "ManagedHsmPut" },
     { METHOD_GET,    RG "/vaults",                                                  NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_list_in_group,        "VaultList" },
     { METHOD_GET,    VAULT,                                                         NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_get,                  "VaultGet" },
     { METHOD_PUT,    VAULT,                                                         NULL, NULL, MAY("vaults/write"),                         WHERE_WORKER, BODY_JSON_LENIENT, VAULT_BODY_MAX, vault_put,                  "VaultPut" },
     { METHOD_PATCH,  VAULT,                                                         NULL, NULL, MAY("vaults/write"),                         WHERE_WORKER, BODY_JSON_LENIENT, VAULT_BODY_MAX, vault_patch,                "VaultPatch" },
     { METHOD_DELETE, VAULT,                                                         NULL, NULL, MAY("vaults/delete"),                        WHERE_WORKER, BODY_NONE,         0,              vault_delete,               "VaultDelete" },
     { METHOD_PUT,    VAULT "/accessPolicies/{operationKind}",                       NULL, NULL, MAY("vaults/accessPolicies/write"),          WHERE_WORKER, BODY_JSON_LENIENT, VAULT_BODY_MAX, vault_edit_policies,        "VaultAccessPolicyUpdate" },
-    { METHOD_GET,    VAULT "/secrets",                                              NULL, NULL, MAY("vaults/secrets/read"),                  WHERE_INLINE, BODY_NONE,         0,              not_built,                  "SecretListByResourceManager" },
-    { METHOD_GET,    VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/read"),                  WHERE_INLINE, BODY_NONE,         0,              not_built,                  "SecretGetByResourceManager" },
-    { METHOD_PUT,    VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/write"),                 WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      not_built,                  "SecretPutByResourceManager" },
-    { METHOD_PATCH,  VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/write"),                 WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      not_built,                  "SecretPatchByResourceManager" },
-    { METHOD_GET,    VAULT "/keys",                                                 NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              not_built,                  "KeyListByResourceManager" },
-    { METHOD_GET,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              not_built,                  "KeyGetByResourceManager" },
-    { METHOD_PUT,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      not_built,                  "KeyPutByResourceManager" },
-    { METHOD_GET,    VAULT "/keys/{keyName}/versions",                              NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              not_built,                  "KeyListVersionsByResourceManager" },
-    { METHOD_GET,    VAULT "/keys/{keyName}/versions/{keyVersion}",                 NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              not_built,                  "KeyGetVersionByResourceManager" },
-    { METHOD_GET,    VAULT "/privateEndpointConnections",                           NULL, NULL, MAY("vaults/privateEndpointConnections/read"), WHERE_INLINE, BODY_NONE,       0,              not_built,                  "PrivateEndpointConnectionList" },
-    { METHOD_GET,    VAULT "/privateLinkResources",                                 NULL, NULL, MAY("vaults/privateLinkResources/read"),     WHERE_INLINE, BODY_NONE,         0,              not_built,                  "PrivateLinkResourceList" },
+    { METHOD_GET,    VAULT "/secrets",                                              NULL, NULL, MAY("vaults/secrets/read"),                  WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "SecretListByResourceManager" },
+    { METHOD_GET,    VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/read"),                  WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "SecretGetByResourceManager" },
+    { METHOD_PUT,    VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/write"),                 WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "SecretPutByResourceManager" },
+    { METHOD_PATCH,  VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/write"),                 WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "SecretPatchByResourceManager" },
+    { METHOD_GET,    VAULT "/keys",                                                 NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyListByResourceManager" },
+    { METHOD_GET,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyGetByResourceManager" },
+    { METHOD_PUT,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "KeyPutByResourceManager" },
+    { METHOD_GET,    VAULT "/keys/{keyName}/versions",                              NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyListVersionsByResourceManager" },
+    { METHOD_GET,    VAULT "/keys/{keyName}/versions/{keyVersion}",                 NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyGetVersionByResourceManager" },
+    { METHOD_GET,    VAULT "/privateEndpointConnections",                           NULL, NULL, MAY("vaults/privateEndpointConnections/read"), WHERE_INLINE, BODY_NONE,       0,              route_not_built,                  "PrivateEndpointConnectionList" },
+    { METHOD_GET,    VAULT "/privateLinkResources",                                 NULL, NULL, MAY("vaults/privateLinkResources/read"),     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "PrivateLinkResourceList" },
 };
 const size_t vault_arm_route_count = COUNT_OF(vault_arm_routes);

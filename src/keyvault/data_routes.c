@@ -15,7 +15,7 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 #define POST(path, may, max, handler, operation)        { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
-#define LATER(method, path, may, operation)             { METHOD_##method, path, NULL, NULL, may, WHERE_INLINE, BODY_RAW, 1 << 20, plane_not_built, operation }
+#define LATER(method, path, may, operation)             { METHOD_##method, path, NULL, NULL, may, WHERE_INLINE, BODY_RAW, 1 << 20, route_not_built, operation }
 
 const Route data_routes[] = {
     READ("/secrets",                                  "secrets/list",           secret_list,                "SecretList"),

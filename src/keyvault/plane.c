@@ -198,8 +198,3 @@ bool plane_write(Req *req, Str object_url, int status, StoreFn *fn, void *ctx, E
     return true;
 }
 
-bool plane_not_built(Req *req, Reply *reply, Err *err)
-{
-    (void)reply;
-    return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "%s is not implemented by this version of Vaultyard.", req->route->operation);
-}

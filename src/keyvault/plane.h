@@ -12,4 +12,3 @@ const Vault *req_vault(const Req *req);
 bool plane_write(Req *req, Str object_url, int status, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;
 
 /* A request for something the real service has and this one does not, yet: 501 NotImplemented. */
-bool plane_not_built(Req *req, Reply *reply, Err *err);

@@ -367,11 +367,11 @@ static const Route routes[] = {
     { METHOD_PATCH,  GROUP "/{resourceName}",             NULL, NULL, TYPE "/write",  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, identity_patch,  "UserAssignedIdentitiesUpdate" },
     { METHOD_DELETE, GROUP "/{resourceName}",             NULL, NULL, TYPE "/delete", WHERE_WORKER, BODY_NONE,         0,        identity_delete, "UserAssignedIdentitiesDelete" },
     { METHOD_GET,    "/{scope...}/providers/Microsoft.ManagedIdentity/identities/default", NULL, NULL, "Microsoft.ManagedIdentity/identities/read", WHERE_INLINE, BODY_NONE, 0, system_assigned_get, "SystemAssignedIdentitiesGetByScope" },
-    { METHOD_POST,   GROUP "/{resourceName}/listAssociatedResources", NULL, NULL, TYPE "/listAssociatedResources/action", WHERE_INLINE, BODY_NONE, 0, arm_not_built, "UserAssignedIdentitiesListAssociatedResources" },
-    { METHOD_GET,    FEDERATED,                           NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsList" },
-    { METHOD_GET,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsGet" },
-    { METHOD_PUT,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/write",  WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsCreateOrUpdate" },
-    { METHOD_DELETE, FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/delete", WHERE_INLINE, BODY_NONE, 0, arm_not_built, "FederatedIdentityCredentialsDelete" },
+    { METHOD_POST,   GROUP "/{resourceName}/listAssociatedResources", NULL, NULL, TYPE "/listAssociatedResources/action", WHERE_INLINE, BODY_NONE, 0, route_not_built, "UserAssignedIdentitiesListAssociatedResources" },
+    { METHOD_GET,    FEDERATED,                           NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsList" },
+    { METHOD_GET,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsGet" },
+    { METHOD_PUT,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/write",  WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsCreateOrUpdate" },
+    { METHOD_DELETE, FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/delete", WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsDelete" },
 };
 
 bool managedidentity_open(Site *site, Identity *identity, Arm *arm, ManagedIdentities **out, Err *err)

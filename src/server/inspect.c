@@ -52,14 +52,15 @@ int command_audit_verify(int argc, char **argv)
 static bool print_route(void *ctx, const Plane *plane, const Route *route)
 {
     static const char *const methods[] = { "?", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS" };
-    const bool *markdown = ctx;
-    (void)printf(*markdown ? "| %s | %s | `%s` | %s | %s |\n" : "%-12s %-6s %-90s %-60s %s\n", plane->name, methods[route->method], route->path,
-                 route->operation, route->permission);
+    const bool *tabs = ctx;
+    const char *answers = route->handler == route_not_built ? "501" : "yes";
+    (void)printf(*tabs ? "%s\t%s\t%s\t%s\t%s\t%s\n" : "%-10s %-6s %-90s %-55s %-3s %s\n", plane->name, methods[route->method], route->path,
+                 route->operation, answers, route->permission);
     return true;
 }
 
 /* The table is what is mounted, so it is asked of a real server over a throwaway data directory. */
-static bool list_routes(Arena *arena, const char *dir, bool markdown, Err *err)
+static bool list_routes(Arena *arena, const char *dir, bool tabs, Err *err)
 {
     static Wiring wiring;
     HttpServer *http = NULL;
@@ -71,7 +72,7 @@ static bool list_routes(Arena *arena, const char *dir, bool markdown, Err *err)
     config.plain = true;                                      /* it never listens */
     bool listed = http_new(&config, &http, err) && wiring_open(arena, &data, 8443, true, http, &wiring, err);
     if (listed)
-        http_each_route(http, print_route, &markdown);
+        http_each_route(http, print_route, &tabs);
     if (http)
         http_stop(http, 0);
     wiring_close(&wiring);
@@ -81,8 +82,8 @@ static bool list_routes(Arena *arena, const char *dir, bool markdown, Err *err)
 int command_routes(int argc, char **argv)
 {
     const char *dir = NULL, *flag = NULL;
-    int dirs = 0, markdown = 0;
-    const Option options[] = { { "--data-dir", false, &dir, &dirs, 1 }, { "--markdown", true, &flag, &markdown, 1 } };
+    int dirs = 0, tabs = 0;
+    const Option options[] = { { "--data-dir", false, &dir, &dirs, 1 }, { "--tabs", true, &flag, &tabs, 1 } };
     if (!options_read("routes", argc, argv, options, COUNT_OF(options)))
         return EXIT_USAGE;
     AUTO(arena_free_auto) Arena *arena = arena_new(INSPECT_ARENA_BYTES);
@@ -92,5 +93,5 @@ int command_routes(int argc, char **argv)
         return EXIT_USAGE;
     }
     log_setup(LOG_WARN, LOG_KEY_VALUE, "vaultyard");
-    return list_routes(arena, dir, markdown, &err) ? 0 : command_fail("routes", err.text);
+    return list_routes(arena, dir, tabs, &err) ? 0 : command_fail("routes", err.text);
 }

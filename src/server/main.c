@@ -9,7 +9,7 @@ static const Command commands[] = {
     { "host", "--data-dir DIR [--runtime runc|crun] [--image DIR] [--keep]", "run the privileged part that makes local nodes (root)", command_host },
     { "clean", "--data-dir DIR", "remove every trace of local nodes from this machine (root)", command_clean },
     { "audit verify", "--data-dir DIR", "check the audit records' hash chain", command_audit_verify },
-    { "routes", "--data-dir DIR [--markdown]", "list every route with its permission", command_routes },
+    { "routes", "--data-dir DIR [--tabs]", "list every route, its permission, and whether it is built", command_routes },
 };
 
 static int print_help(FILE *to)

@@ -15,8 +15,8 @@ class Refusals(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.site = Site()
-        listed = cls.site.run([BUILD / "vaultyard", "routes", "--data-dir", cls.site.dir]).stdout
-        cls.routes = [line.split(None, 3)[:3] + [line.split()[-1]] for line in listed.splitlines()]
+        listed = cls.site.run([BUILD / "vaultyard", "routes", "--data-dir", cls.site.dir, "--tabs"]).stdout
+        cls.routes = [[field[0], field[1], field[2], field[5]] for field in (line.split("\t") for line in listed.splitlines())]
         cls.site.start()
         cls.site.vy("group", "create", "-n", "refuse", "-l", "local")
         cls.site.vy("keyvault", "create", "-n", "refuse-me", "-g", "refuse", "-l", "local")
