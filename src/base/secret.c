@@ -74,5 +74,9 @@ void process_harden(void)
 {
     struct rlimit none = { 0, 0 };
     (void)setrlimit(RLIMIT_CORE, &none);
+#if defined(__SANITIZE_ADDRESS__)
+    (void)prctl(PR_SET_DUMPABLE, 1);        /* the leak checker traces its own process at the end */
+#else
     (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
 }

@@ -115,11 +115,14 @@ class Site:
         self.close()
 
     def close(self):
-        self.stop()
+        code = self.stop()
         if self.nodes:
             self.run([BUILD / "vaultyard", "clean", "--data-dir", self.dir])
+        tail = self.log_tail(16000) if code else ""
         self.log.close()
         shutil.rmtree(self.base)
+        if code:                                     # a leak or a crash at the end is a failure as well
+            raise AssertionError(f"serve ended with {code}\n{tail}")
 
     # -- vy
 
