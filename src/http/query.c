@@ -64,6 +64,14 @@ Str req_param(const Req *req, const char *name)
     return STR_NONE;
 }
 
+Str req_header(const Req *req, const char *name)
+{
+    for (size_t i = 0; i < req->field_count; i++)
+        if (str_eq_nocase(req->fields[i].name, str_from(name)))
+            return req->fields[i].value;
+    return STR_NONE;
+}
+
 bool req_object(const Req *req, const JsonVal **out, Err *err)
 {
     if (!req->json)

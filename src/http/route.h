@@ -132,14 +132,14 @@ struct Plane {
     void *ctx;
     /* Does this host name exist (TLS names and dispatch)? NULL: always. Labels as captured. Called on any thread; must be quick. */
     bool (*host_exists)(void *ctx, const Str labels[HOST_LABELS_MAX]);
-    /* Before routes that are not public, ahead of body and existence checks: sets req->caller, or 401 with its challenge header. */
+    /* Before routes that are not public, ahead of body and existence checks: sets req->caller, or 401 with its challenge header.
+     * Here and in the calls below req->route is NULL when no row took the request. */
     bool (*authenticate)(void *ctx, Req *req, Reply *reply, Err *err);
     bool (*authorize)(void *ctx, Req *req, const Route *route, Err *err);
     /* Writes the plane's error body; err->code is never ERR_NONE. The text of ERR_INTERNAL is already replaced by one for clients;
      * reply->status is set and may be changed. */
     void (*write_error)(void *ctx, const Req *req, Reply *reply, const Err *err);
-    /* Before every answer unless req->audited; err is NULL on success. false: the client gets 500 and not the answer. NULL: not audited.
-     * req->route is NULL when no row took the request. */
+    /* Before every answer unless req->audited; err is NULL on success. false: the client gets 500 and not the answer. NULL: not audited. */
     bool (*audit)(void *ctx, const Req *req, const Reply *reply, const Err *err, Err *audit_err);
     /* Headers every answer of the plane carries (request ids). May be NULL. */
     void (*finish)(void *ctx, const Req *req, Reply *reply);
