@@ -107,6 +107,8 @@ static void write_failure(Request *request)
         req->plane->write_error(req->plane->ctx, req, &request->reply, &request->err);
     else
         write_bare_error(request);
+    if (request->reply.body.failed || request->reply.json.bad)
+        body_empty(&request->reply);            /* the status alone is an answer, half a body is none */
 }
 
 /* An answer is whole or it is not given. */

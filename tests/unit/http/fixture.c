@@ -323,6 +323,11 @@ static Plane management_plane = {
     .write_error = put_error, .finish = finish,
 };
 
+void fixture_point_planes_at(Fixture *fixture)
+{
+    vault_plane.ctx = management_plane.ctx = fixture;
+}
+
 void fixture_start(Fixture *fixture, const HttpConfig *config, bool is_plain)
 {
     Err err = { 0 };
@@ -342,7 +347,7 @@ void fixture_start(Fixture *fixture, const HttpConfig *config, bool is_plain)
     full.plain = is_plain;
     full.tls_leaf = leaf_make;
     full.tls_ctx = fixture;
-    vault_plane.ctx = management_plane.ctx = fixture;
+    fixture_point_planes_at(fixture);
     assert_true(http_new(&full, &fixture->server, &err));
     if (!http_mount(fixture->server, &vault_plane, vault_routes, COUNT_OF(vault_routes), fixture, &err) ||
         !http_mount(fixture->server, &management_plane, management_routes, COUNT_OF(management_routes), fixture, &err) ||

@@ -30,6 +30,7 @@ typedef struct Fixture {
 
 /* Tokens "good", "reader" (no permission but items/get). Names: management, *.vault where v1, v2 and x-... exist. */
 void fixture_start(Fixture *fixture, const HttpConfig *config, bool is_plain);
+void fixture_point_planes_at(Fixture *fixture);         /* there is one set of planes: after a second fixture, back to the first */
 void fixture_stop(Fixture *fixture);                    /* also the server, when it still runs */
 void fixture_wait_at_gate(Fixture *fixture, int count); /* until that many handlers wait */
 void fixture_open_gate(Fixture *fixture);

@@ -253,6 +253,31 @@ static void test_answers_are_whole_or_not_given(void **state)
     assert_int_equal(call("GET", "management", "/broken/none", STR_NONE).status, 200);
 }
 
+static void test_any_arena_limit_gives_a_whole_answer(void **state)
+{
+    (void)state;
+    for (size_t limit = 16; limit <= 16 * 1024; limit += limit < 2048 ? 48 : 1024) {
+        static Fixture small;
+        HttpConfig config = { .arena_limit_bytes = limit };
+        fixture_start(&small, &config, false);
+        HttpClient *own = fixture_client(&small, false);
+        HttpAnswer a = fixture_call(&small, own, arena, "PUT", "v1.vault", "/items/s%201?api-version=7.4", STR("{\"value\":\"x\"}"));
+        if (a.status == 201) {
+            assert_true(str_eq(a.body, STR("{\"value\":\"x\"}")));
+        } else {
+            const JsonVal *body;
+            Err err = { 0 };
+            if (a.status != 413 && a.status != 500)
+                fail_msg("limit %zu: %d " STR_FMT, limit, a.status, STR_ARG(a.body));
+            assert_true(a.body.len == 0 || json_parse(arena, a.body, JSON_STRICT, &body, &err));
+        }
+        assert_true(limit < 8192 || a.status == 201);
+        http_client_free(own);
+        fixture_stop(&small);
+    }
+    fixture_point_planes_at(&fixture);
+}
+
 static void test_file_body_is_sent_from_its_offset(void **state)
 {
     (void)state;
@@ -339,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_internal_error_text_stays_in_the_log_and_headers_are_dropped),
         cmocka_unit_test(test_failed_audit_turns_the_answer_into_500),
         cmocka_unit_test(test_answers_are_whole_or_not_given),
+        cmocka_unit_test(test_any_arena_limit_gives_a_whole_answer),
         cmocka_unit_test(test_file_body_is_sent_from_its_offset),
         cmocka_unit_test(test_unix_socket_peers_speak_tls_with_the_same_names),
         cmocka_unit_test(test_slow_workers_do_not_hold_up_inline_rows),
