@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "base/secret.h"
 #include "cli/command.h"
+#include "cli/jmespath.h"
 #include "cli/output.h"
 
 enum { ARENA_MAX = 512 * 1024 * 1024, OUT_MAX = 256 * 1024 * 1024 };
@@ -95,7 +96,8 @@ bool cli_confirm(Cli *cli, const char *what, Err *err)
 
 /* ---- the end of a command ---- */
 
-static bool print_result(Cli *cli, Err *err)
+/* `query` NULL: all of the result. Nothing is printed of a query that finds null, as with az. */
+static bool print_result(Cli *cli, const Jmespath *query, Err *err)
 {
     AUTO(buf_done_auto) Buf text = { 0 };
     OutputFormat format = isatty(STDOUT_FILENO) ? OUTPUT_TABLE : OUTPUT_JSON;
@@ -109,8 +111,12 @@ static bool print_result(Cli *cli, Err *err)
         return true;
     if (!json_end(&cli->w, err) || !json_parse(cli->arena, buf_str(&cli->out), JSON_STRICT, &value, err))
         return false;
+    if (query && !jmespath_search(cli->arena, query, value, &value, err))
+        return false;
+    if (query && json_kind(value) == JSON_NULL)
+        return true;
     buf_init(&text, OUT_MAX);
-    output_write(&text, format, value, cli->args.command->columns);
+    output_write(&text, format, value, query ? "" : cli->args.command->columns);
     written = !text.failed && fwrite(text.ptr ? text.ptr : "", 1, text.len, stdout) == text.len && fflush(stdout) == 0;
     if (text.ptr)
         secret_wipe(text.ptr, text.len);
@@ -166,6 +172,16 @@ static bool check_output(Cli *cli, Err *err)
     return cli_usage(cli, err, "--output: '" STR_FMT "' is none of json, jsonc, table, tsv, none", STR_ARG(wanted));
 }
 
+/* Before the command runs, so that one with a bad query does nothing. */
+static bool check_query(Cli *cli, const Jmespath **query, Err *err)
+{
+    Str wanted = arg(cli, "--query");
+    Err inner = { 0 };
+
+    *query = NULL;
+    return !wanted.ptr || jmespath_compile(cli->arena, wanted, query, &inner) || cli_usage(cli, err, "--query: %s", inner.text);
+}
+
 static int print_help(const char *words)
 {
     AUTO(buf_done_auto) Buf text = { 0 };
@@ -178,6 +194,7 @@ static int print_help(const char *words)
 static int run(Cli *cli, int argc, char **argv)
 {
     Err err = { 0 };
+    const Jmespath *query;
 
     if (!args_parse(cli->arena, argc, argv, &cli->args, &err)) {
         cli->is_usage = true;
@@ -185,9 +202,9 @@ static int run(Cli *cli, int argc, char **argv)
     }
     if (cli->args.wants_help)
         return print_help(cli->args.help_words);
-    if (!check_output(cli, &err) || !cli->args.command->run(cli, &err))
+    if (!check_output(cli, &err) || !check_query(cli, &query, &err) || !cli->args.command->run(cli, &err))
         return report(cli, &err);
-    if (!print_result(cli, &err))
+    if (!print_result(cli, query, &err))
         return report(cli, &err);
     return cli->exit_code;
 }

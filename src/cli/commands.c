@@ -5,6 +5,7 @@
 
 const Option cli_global_options[] = {
     { "--output -o",   "json|jsonc|table|tsv|none", 0, "How to print the result. A table on a terminal, JSON elsewhere." },
+    { "--query",       "JMESPATH",                  0, "Print only what this picks from the result, for example \"[].name\". See https://jmespath.org." },
     { "--subscription", "ID",                       0, "Work in this subscription instead of the default one." },
     { "--help -h",      NULL,                       0, "Show this help." },
     END

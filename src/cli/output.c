@@ -136,7 +136,16 @@ static void tsv_line(Buf *out, const JsonVal *v)
 
 /* ---- tables ---- */
 
-typedef struct Column { Str title; char path[96]; size_t width; } Column;
+enum { BY_PATH = 1, BY_NAME, BY_POSITION };                /* how a column finds its cell in an item */
+typedef struct Column {
+    Str    title;
+    int    by;
+    char   path[96];                                       /* BY_PATH: "a.b"; BY_POSITION: room for the title */
+    const char *name;
+    size_t position;
+    bool   is_nested;                                      /* holds a list or an object somewhere: not shown */
+    size_t width;
+} Column;
 
 static size_t columns_from_spec(const char *spec, Column *columns)
 {
@@ -147,6 +156,7 @@ static size_t columns_from_spec(const char *spec, Column *columns)
         Str part = str_cut(&rest, ' '), path = part;
         if (str_empty(part))
             continue;
+        columns[count].by = BY_PATH;
         columns[count].title = str_cut(&path, '=');
         (void)snprintf(columns[count++].path, sizeof columns[0].path, STR_FMT, STR_ARG(path));
     }
@@ -155,29 +165,67 @@ static size_t columns_from_spec(const char *spec, Column *columns)
 
 static size_t columns_from_item(const JsonVal *item, Column *columns)
 {
+    JsonWalk walk = { .object = item };
+    const JsonVal *v;
     size_t count = 0;
+    Str name;
 
-    for (size_t i = 0; i < json_count(item) && count < 8 && json_kind(item) == JSON_OBJECT; i++) {
-        Str name;
-        const JsonVal *v = json_member(item, i, &name);
-        if (!is_scalar(v) || json_kind(v) == JSON_NULL || name.len >= sizeof columns[0].path || memchr(name.ptr, '.', name.len))
-            continue;
-        columns[count].title = name;
-        (void)snprintf(columns[count++].path, sizeof columns[0].path, STR_FMT, STR_ARG(name));
+    while (count < 8 && json_walk(&walk, &name, &v)) {
+        if (is_scalar(v) && json_kind(v) != JSON_NULL)
+            columns[count++] = (Column){ .title = name, .by = BY_NAME, .name = name.ptr };
     }
     return count;
 }
 
-/* Text of a cell with control characters blanked, and its width in code points. */
-static size_t clean_cell(const JsonVal *item, const Column *column, char *out)
+static Column *column_named(Column *columns, size_t count, const char *name)
 {
-    AUTO(buf_done_auto) Buf text;
-    size_t width = 0, len;
-    const JsonVal *v = json_kind(item) == JSON_OBJECT ? json_path(item, column->path) : item;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(columns[i].name, name) == 0)
+            return &columns[i];
+    }
+    return NULL;
+}
 
-    buf_init(&text, 1 << 20);
-    cell_text(&text, v, STR(""));
-    len = text.len < CELL_MAX - 1 ? text.len : CELL_MAX - 1;
+/* What a query made: members that are nowhere a list or an object, in the order in which they first appear; lists by position. */
+static size_t columns_from_items(const JsonVal *const *items, size_t item_count, Column *columns)
+{
+    Column all[4 * COLUMNS_MAX] = { 0 };
+    size_t all_count = 0, longest = 0, count = 0;
+    const JsonVal *v;
+    Str name;
+
+    for (size_t i = 0; i < item_count; i++) {
+        JsonWalk walk = { .object = items[i] };
+        if (json_kind(items[i]) == JSON_ARRAY && json_count(items[i]) > longest)
+            longest = json_count(items[i]);
+        while (json_walk(&walk, &name, &v)) {
+            Column *column = column_named(all, all_count, name.ptr);
+            if (!column && all_count < COUNT_OF(all)) {
+                column = &all[all_count++];
+                *column = (Column){ .title = name, .by = BY_NAME, .name = name.ptr };
+            }
+            if (column && !is_scalar(v))
+                column->is_nested = true;
+        }
+    }
+    for (size_t i = 0; i < all_count && count < COLUMNS_MAX; i++) {
+        if (!all[i].is_nested)
+            columns[count++] = all[i];
+    }
+    for (size_t i = 0; all_count == 0 && i < longest && count < COLUMNS_MAX; i++) {
+        Column *column = &columns[count++];
+        *column = (Column){ .by = BY_POSITION, .position = i };
+        (void)snprintf(column->path, sizeof column->path, "Column%zu", i + 1);
+        column->title = str_from(column->path);
+    }
+    return count;
+}
+
+/* With control characters blanked; the width is in code points. */
+static size_t clean_text(Str text, char *out)
+{
+    size_t width = 0, len = text.len < CELL_MAX - 1 ? text.len : CELL_MAX - 1;
+
     while (len > 0 && len < text.len && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
         len--;                                             /* never half a character */
     for (size_t i = 0; i < len; i++) {
@@ -197,6 +245,33 @@ static size_t clean_cell(const JsonVal *item, const Column *column, char *out)
     return width;
 }
 
+static size_t clean_title(const Column *column, char *out)
+{
+    size_t width = clean_text(column->title, out);
+
+    if (out[0] >= 'a' && out[0] <= 'z')
+        out[0] = (char)(out[0] - 'a' + 'A');
+    return width;
+}
+
+static const JsonVal *cell_of(const JsonVal *item, const Column *column)
+{
+    if (json_kind(item) == JSON_OBJECT)
+        return column->by == BY_PATH ? json_path(item, column->path) : column->by == BY_NAME ? json_get(item, column->name) : NULL;
+    if (column->by == BY_POSITION)
+        return json_at(item, column->position);
+    return column->by == BY_NAME ? NULL : item;
+}
+
+static size_t clean_cell(const JsonVal *item, const Column *column, char *out)
+{
+    AUTO(buf_done_auto) Buf text;
+
+    buf_init(&text, 1 << 20);
+    cell_text(&text, cell_of(item, column), STR(""));
+    return clean_text(buf_str(&text), out);
+}
+
 static void pad(Buf *out, char c, size_t count)
 {
     while (count-- > 0)
@@ -208,7 +283,7 @@ static void table_rows(Buf *out, const JsonVal *const *items, size_t item_count,
     char cell[CELL_MAX];
 
     for (size_t c = 0; c < count; c++) {
-        columns[c].width = columns[c].title.len;
+        columns[c].width = clean_title(&columns[c], cell);
         for (size_t i = 0; i < item_count; i++) {
             size_t width = clean_cell(items[i], &columns[c], cell);
             if (width > columns[c].width)
@@ -216,9 +291,9 @@ static void table_rows(Buf *out, const JsonVal *const *items, size_t item_count,
         }
     }
     for (size_t c = 0; c < count; c++) {
-        buf_put_char(out, columns[c].title.len && columns[c].title.ptr[0] >= 'a' && columns[c].title.ptr[0] <= 'z' ? (char)(columns[c].title.ptr[0] - 32) : columns[c].title.ptr[0]);
-        buf_put_str(out, str_slice(columns[c].title, 1, columns[c].title.len));
-        pad(out, ' ', c + 1 < count ? columns[c].width - columns[c].title.len + 2 : 0);
+        size_t width = clean_title(&columns[c], cell);
+        buf_put_str(out, str_from(cell));
+        pad(out, ' ', c + 1 < count ? columns[c].width - width + 2 : 0);
     }
     buf_put_char(out, '\n');
     for (size_t c = 0; c < count; c++) {
@@ -247,22 +322,26 @@ static void table(Buf *out, const JsonVal *value, const char *spec)
 
     if (item_count == 0)
         return;
-    const JsonVal *first = is_list ? json_at(value, 0) : value;
-    count = spec && json_kind(first) == JSON_OBJECT ? columns_from_spec(spec, columns) : columns_from_item(first, columns);
+    AUTO(buf_done_auto) Buf buf;                           /* of pointers: a list is walked once for each column */
+    buf_init(&buf, SIZE_MAX);
+    for (size_t i = 0; i < item_count; i++) {
+        const JsonVal *item = is_list ? json_at(value, i) : value;
+        buf_put(&buf, &item, sizeof item);
+    }
+    if (buf.failed) {
+        out->failed = true;
+        return;
+    }
+    const JsonVal *const *items = (const JsonVal *const *)(const void *)buf.ptr;
+    if (spec && !*spec)
+        count = columns_from_items(items, item_count, columns);
+    else
+        count = spec && json_kind(items[0]) == JSON_OBJECT ? columns_from_spec(spec, columns) : columns_from_item(items[0], columns);
     if (count == 0) {
         columns[0].title = STR("Result");
         count = 1;
     }
-    AUTO(buf_done_auto) Buf items;                         /* of pointers: a list is walked once for each column */
-    buf_init(&items, SIZE_MAX);
-    for (size_t i = 0; i < item_count; i++) {
-        const JsonVal *item = is_list ? json_at(value, i) : value;
-        buf_put(&items, &item, sizeof item);
-    }
-    if (items.failed)
-        out->failed = true;
-    else
-        table_rows(out, (const JsonVal *const *)(const void *)items.ptr, item_count, columns, count);
+    table_rows(out, items, item_count, columns, count);
 }
 
 void output_write(Buf *out, OutputFormat format, const JsonVal *value, const char *columns)

@@ -6,5 +6,5 @@
 typedef enum OutputFormat { OUTPUT_JSON = 1, OUTPUT_JSONC, OUTPUT_TSV, OUTPUT_TABLE, OUTPUT_NONE } OutputFormat;
 
 bool output_format_parse(Str name, OutputFormat *out);
-/* `columns` as in Command; NULL: the scalar members of the first item. */
+/* `columns` as in Command; NULL: the scalar members of the first item; "": what a query made, as it named or placed it. */
 void output_write(Buf *out, OutputFormat format, const JsonVal *value, const char *columns);

@@ -39,6 +39,7 @@ class Vy(unittest.TestCase):
     def test_wrong_usage_is_2_and_asks_no_server(self):
         for words, says in ((["group", "create"], "--name"), (["keyvault", "secret", "set", "--vault-name", "v", "-n", "s"], "--value or --file"),
                             (["grup", "list"], "Did you mean 'group'?"), (["group", "list", "-o", "xml"], "json, jsonc, table, tsv, none"),
+                            (["group", "list", "--query", "[?name"], "--query: the query is malformed at column 7"), (["group", "list", "--query", "lenght(@)"], "unknown function lenght()"),
                             (["group", "delete", "-n", "g"], "--yes"), (["batch", "pool", "show", "--pool-id", "p"], "--account-name"),
                             (["keyvault", "secret", "show", "--id", "https://vault.example.com/secrets/a"], "signed in"), (["batch", "node", "exec", "--account-name", "a", "--pool-id", "p", "--node-id", "n"], "'--'")):
             with self.subTest(words):
@@ -69,6 +70,25 @@ class Vy(unittest.TestCase):
         self.assertEqual(table[0].split(), ["Name", "Location", "State"])
         self.assertEqual(table[2].split(), ["g", "westus2", "Succeeded"])
         self.assertIsNone(self.site.vy("group", "show", "-n", "g", "-o", "none"))
+
+    def printed(self, *words):
+        return self.site.run([BUILD / "vy", *words], env=self.site.vy_env()).stdout
+
+    def test_a_query_picks_from_the_result(self):
+        self.assertEqual(self.printed("group", "list", "--query", "[?name=='g'].{Name: name, Where: location} | [0]", "-o", "tsv"), "g\twestus2\n")
+        self.assertEqual(self.printed("group", "show", "-n", "g", "--query", "[name, properties.provisioningState]"), '[\n  "g",\n  "Succeeded"\n]\n')
+        self.assertEqual(self.printed("group", "show", "-n", "g", "--query", "absent"), "")
+        self.assertEqual(self.printed("group", "list", "--query", "[?name=='g'].{Name: name, Where: location}", "-o", "table").split(), ["Name", "Where", "----", "-------", "g", "westus2"])
+        self.site.vy("batch", "account", "create", "-n", "vyquery", "-g", "g", "--identity", "SystemAssigned")
+        identity = self.site.vy("batch", "account", "show", "-n", "vyquery", "-g", "g", "--query", "identity")
+        self.assertEqual(identity["type"], "SystemAssigned")
+        self.assertEqual(self.printed("batch", "account", "show", "-n", "vyquery", "-g", "g", "--query", "identity.principalId", "-o", "tsv").strip(), identity["principalId"])
+        self.site.vy("batch", "account", "delete", "-n", "vyquery", "--yes")
+
+    def test_a_bad_query_stops_the_command_before_it_does_anything(self):
+        self.site.vy("group", "create", "-n", "never-made", "-l", "westus2", "--query", "[?", code=2)
+        self.site.vy("group", "show", "-n", "never-made", code=3)
+        self.assertIn("sum() takes an array of numbers", self.site.vy("group", "show", "-n", "g", "--query", "sum(name)", code=1).stderr)
 
     def test_a_secret_goes_in_by_standard_input_and_comes_out_unchanged(self):
         value = "line one\nline two \u00e4 \"quoted\"\n"

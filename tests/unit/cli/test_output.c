@@ -48,6 +48,18 @@ static void test_tables_pass_no_control_characters_to_a_terminal(void **state)
     assert_str(printed(OUTPUT_TABLE, "[{\"a\":\"x\\u001b[31m\\u0007\\u009b\\ty\"}]", NULL), "A\n-----------\nx [31m    y\n");
 }
 
+static void test_tables_of_a_query_have_the_columns_that_it_made(void **state)
+{
+    (void)state;
+    assert_str(printed(OUTPUT_TABLE, "[{\"n\":\"a\",\"x.y\":null},{\"x.y\":2,\"late\":true}]", ""), "N  X.y  Late\n-  ---  ----\na       \n   2    true\n");
+    assert_str(printed(OUTPUT_TABLE, "[{\"n\":1,\"deep\":null},{\"n\":2,\"deep\":[1]}]", ""), "N\n-\n1\n2\n");
+    assert_str(printed(OUTPUT_TABLE, "[[\"a\",1],[\"b\"],[\"c\",null,true]]", ""), "Column1  Column2  Column3\n-------  -------  -------\na        1        \nb                 \nc                 true\n");
+    assert_str(printed(OUTPUT_TABLE, "[\"a\",1,null]", ""), "Result\n------\na\n1\n\n");
+    assert_str(printed(OUTPUT_TABLE, "\"a\"", ""), "Result\n------\na\n");
+    assert_str(printed(OUTPUT_TABLE, "{\"value\":[1],\"n\":1}", ""), "N\n-\n1\n");
+    assert_str(printed(OUTPUT_TABLE, "[{\"a\\u001b[31m\":1}]", ""), "A [31m\n------\n1\n");
+}
+
 static void test_tsv_has_a_line_an_item(void **state)
 {
     (void)state;
@@ -147,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_is_indented_and_keeps_its_order), cmocka_unit_test(test_tables_take_their_columns_and_widths),
         cmocka_unit_test(test_tables_pass_no_control_characters_to_a_terminal), cmocka_unit_test(test_tsv_has_a_line_an_item),
+        cmocka_unit_test(test_tables_of_a_query_have_the_columns_that_it_made),
         cmocka_unit_test(test_formats_are_known_by_name), cmocka_unit_test(test_resources_are_flattened_with_their_group),
         cmocka_unit_test(test_times_are_readable_and_names_beside_ids), cmocka_unit_test(test_policies_change_their_names_both_ways),
     };
