@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/log.h"
@@ -96,6 +97,16 @@ static void wait_for_end(void)
     log_event(LOG_INFO, "server.stopping", log_int("signal", number));
 }
 
+/* Each connection is a descriptor, and the limit a service is started with is often 1,024; the server takes what it may. */
+static void allow_connections(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 /* Signals are blocked before any thread exists, so that only wait_for_end takes them. */
 static void block_signals(void)
 {
@@ -124,6 +135,7 @@ int command_serve(int argc, char **argv)
     }
     log_setup(verbose ? LOG_DEBUG : LOG_INFO, json ? LOG_JSON : LOG_KEY_VALUE, "vaultyard");
     block_signals();
+    allow_connections();
     AUTO(arena_free_auto) Arena *arena = arena_new(SERVE_ARENA_BYTES);
     static Serve serve;                                       /* subjects keep pointers into it */
     Err err = { 0 };

@@ -1,0 +1,113 @@
+"""The unmodified az (from the Python package index): sign in, groups, vaults, secrets, certificates, identities, Batch accounts, the directory."""
+import json
+import os
+import pathlib
+import subprocess
+import unittest
+
+from vaultyard import Site
+
+VERSION = "2.91.0"
+HOME = pathlib.Path(__file__).resolve().parents[2] / ".cache" / f"az-{VERSION}"
+
+
+def install():
+    """A virtual environment with az, made once; afterwards nothing is asked of the network."""
+    if not (HOME / "installed").exists():
+        print(f"  installing az {VERSION}", flush=True)
+        subprocess.run(["python3", "-m", "venv", "--clear", HOME], check=True)
+        subprocess.run([HOME / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", f"azure-cli=={VERSION}"], check=True)
+        (HOME / "installed").touch()
+
+
+class Az(unittest.TestCase):
+    """The steps share one sign-in and run in the order of their numbers."""
+
+    @classmethod
+    def setUpClass(cls):
+        install()
+        cls.site = Site().start()
+        config = cls.site.base / "az"
+        config.mkdir()
+        cls.env = dict(os.environ, AZURE_CONFIG_DIR=str(config), REQUESTS_CA_BUNDLE=str(cls.site.dir / "ca.pem"), SSL_CERT_FILE=str(cls.site.dir / "ca.pem"),
+                       AZURE_CORE_COLLECT_TELEMETRY="no", AZURE_CORE_SURVEY_MESSAGE="no", AZURE_CORE_NO_COLOR="yes",
+                       ARM_CLOUD_METADATA_URL=f"{cls.site.management}/metadata/endpoints?api-version=2019-05-01")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def az(self, *arguments, code=0):
+        done = subprocess.run([HOME / "bin" / "az", *arguments], env=self.env, capture_output=True, text=True, timeout=170)
+        self.assertEqual(done.returncode, code, f"az {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
+        if code:
+            return done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def test_01_a_wrong_secret_is_refused_in_the_service_words(self):
+        said = self.az("login", "--service-principal", "-u", self.site.admin["clientId"], "-p", "wrong", "--tenant", self.site.admin["tenantId"], code=1)
+        self.assertIn("AADSTS7000215", said)
+
+    def test_02_login_and_account(self):
+        accounts = self.az("login", "--service-principal", "-u", self.site.admin["clientId"], "-p", self.site.admin["clientSecret"], "--tenant", self.site.admin["tenantId"])
+        self.assertEqual([account["id"] for account in accounts], [self.site.admin["subscriptionId"]])
+        self.assertEqual(self.az("account", "show")["tenantId"], self.site.admin["tenantId"])
+
+    def test_03_groups(self):
+        self.assertEqual(self.az("group", "create", "-n", "azg", "-l", "West US 2")["location"], "westus2")
+        self.assertTrue(self.az("group", "exists", "-n", "azg"))
+        self.assertFalse(self.az("group", "exists", "-n", "other"))
+
+    def test_04_a_vault_gives_its_maker_a_policy(self):
+        vault = self.az("keyvault", "create", "-n", "az-vault-1", "-g", "azg", "-l", "local", "--enable-rbac-authorization", "false")
+        self.assertEqual(vault["properties"]["vaultUri"].rstrip("/"), self.site.vault_url("az-vault-1"))
+        self.assertEqual(len(vault["properties"]["accessPolicies"]), 1)
+        self.assertIn("NotImplemented", self.az("keyvault", "create", "-n", "az-vault-2", "-g", "azg", "--enable-rbac-authorization", "true", code=1))
+        self.assertEqual([item["name"] for item in self.az("keyvault", "list")], ["az-vault-1"])
+
+    def test_05_secrets(self):
+        self.az("keyvault", "secret", "set", "--vault-name", "az-vault-1", "-n", "s1", "--value", "hello")
+        self.assertEqual(self.az("keyvault", "secret", "show", "--vault-name", "az-vault-1", "-n", "s1")["value"], "hello")
+        self.assertEqual([item["name"] for item in self.az("keyvault", "secret", "list", "--vault-name", "az-vault-1")], ["s1"])
+        self.assertIn("SecretNotFound", self.az("keyvault", "secret", "show", "--vault-name", "az-vault-1", "-n", "none", code=3))
+        self.assertIn("/deletedsecrets/s1", self.az("keyvault", "secret", "delete", "--vault-name", "az-vault-1", "-n", "s1")["recoveryId"])
+        self.assertIn("ObjectIsDeletedButRecoverable", self.az("keyvault", "secret", "set", "--vault-name", "az-vault-1", "-n", "s1", "--value", "again", code=1))
+
+    def test_06_certificates(self):
+        policy = self.site.base / "policy.json"
+        policy.write_text(json.dumps(self.az("keyvault", "certificate", "get-default-policy")))
+        operation = self.az("keyvault", "certificate", "create", "--vault-name", "az-vault-1", "-n", "c1", "-p", f"@{policy}")
+        self.assertEqual(operation["status"], "completed")
+        shown = self.az("keyvault", "certificate", "show", "--vault-name", "az-vault-1", "-n", "c1")
+        self.assertTrue(shown["sid"].startswith(self.site.vault_url("az-vault-1") + "/secrets/c1/"))
+        target = self.site.base / "c1.pem"
+        self.az("keyvault", "certificate", "download", "--vault-name", "az-vault-1", "-n", "c1", "-f", str(target))
+        self.assertIn("CERTIFICATE", target.read_text())
+
+    def test_07_identities_and_who_may_read(self):
+        identity = self.az("identity", "create", "-g", "azg", "-n", "id1")
+        vault = self.az("keyvault", "set-policy", "-n", "az-vault-1", "--object-id", identity["principalId"], "--secret-permissions", "get", "list")
+        self.assertEqual(len(vault["properties"]["accessPolicies"]), 2)
+
+    def test_08_batch_accounts(self):
+        account = self.az("batch", "account", "create", "-n", "azbatch1", "-g", "azg", "-l", "local")
+        self.assertEqual(account["provisioningState"], "Succeeded")
+        self.az("batch", "account", "login", "-n", "azbatch1", "-g", "azg")
+        self.assertEqual(self.az("batch", "pool", "list"), [])
+
+    def test_09_the_directory_and_roles(self):
+        principal = self.az("ad", "sp", "create-for-rbac", "--name", "azsp")
+        scope = f"{self.site.subscription}/resourceGroups/azg"
+        self.az("role", "assignment", "create", "--assignee", principal["appId"], "--role", "Reader", "--scope", scope)
+        found = self.az("role", "assignment", "list", "--assignee", principal["appId"], "--scope", scope)
+        self.assertEqual([item["roleDefinitionName"] for item in found], ["Reader"])
+
+    def test_10_deleting(self):
+        self.az("keyvault", "delete", "-n", "az-vault-1")
+        self.assertEqual(self.az("keyvault", "list"), [])
+        self.az("group", "delete", "-n", "azg", "--yes")
+        self.assertFalse(self.az("group", "exists", "-n", "azg"))
+
+
+if __name__ == "__main__":
+    unittest.main()
