@@ -18,7 +18,7 @@ struct HttpClient {
 };
 
 /* What a transfer collects. */
-typedef struct Incoming { Buf body, headers; } Incoming;
+typedef struct Incoming { Buf body, headers; CURL *easy; const HttpCall *call; bool refused; } Incoming;
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 static CURLcode curl_ready;
@@ -74,6 +74,11 @@ void http_client_cancel(HttpClient *client)
 static size_t take_body(char *bytes, size_t size, size_t count, void *arg)
 {
     Incoming *incoming = arg;
+    long status = 0;
+    if (incoming->call->sink && curl_easy_getinfo(incoming->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK && status / 100 == 2) {
+        incoming->refused = !incoming->call->sink(incoming->call->sink_ctx, (Bytes){ (const uint8_t *)bytes, size * count });
+        return incoming->refused ? 0 : size * count;
+    }
     buf_put(&incoming->body, bytes, size * count);
     return incoming->body.failed ? 0 : size * count;
 }
@@ -134,7 +139,13 @@ static void set_up(HttpClient *client, const HttpCall *call, const char *url, st
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)client->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms > 0 ? call->timeout_ms : client->timeout_ms));
+    long limit_ms = call->timeout_ms > 0 ? call->timeout_ms : client->timeout_ms;
+    if (call->sink) {
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (limit_ms + 999) / 1000);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, limit_ms);
+    }
     curl_easy_setopt(easy, CURLOPT_PROXY, client->proxy ? client->proxy : "");
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, reason);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -270,14 +281,16 @@ bool http_call(HttpClient *client, Arena *arena, const HttpCall *call, HttpAnswe
         curl_slist_free_all(headers);
         return false;
     }
-    Incoming incoming;
+    Incoming incoming = { .easy = client->easy, .call = call };
     buf_init(&incoming.body, client->reply_max_bytes);
     buf_init(&incoming.headers, HEADER_BYTES);
     set_up(client, call, url, headers, &incoming, reason);
     CURLcode code = run(client);
 
     bool is_good = false;
-    if (incoming.body.failed || incoming.headers.failed)
+    if (incoming.refused)
+        (void)err_set(err, ERR_INTERNAL, "the answer of '" STR_FMT "' was not taken to its end", STR_ARG(host_of(call->url)));
+    else if (incoming.body.failed || incoming.headers.failed)
         (void)err_set(err, ERR_TOO_LARGE, "the answer of '" STR_FMT "' is over %zu bytes", STR_ARG(host_of(call->url)), client->reply_max_bytes);
     else if (code != CURLE_OK)
         (void)explain(client, call, code, reason, err);

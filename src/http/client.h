@@ -28,6 +28,10 @@ typedef struct HttpCall {
     const HttpHeader *headers; size_t header_count;
     Str body;                           /* absent: none; empty: Content-Length 0 */
     int timeout_ms;                     /* 0: the client's */
+    /* Not NULL: the body of a 2xx answer goes there piece by piece, however long it is, and the answer's body is empty. timeout_ms is then how
+     * long nothing may come, and not for the whole call. Answering false ends the call (ERR_INTERNAL). */
+    bool (*sink)(void *ctx, Bytes piece);
+    void *sink_ctx;
 } HttpCall;
 typedef struct HttpAnswer {
     int status;

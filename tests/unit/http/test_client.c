@@ -244,6 +244,64 @@ static void test_cancel_between_calls_ends_the_next_one_only(void **state)
     http_client_free(watcher.client);
 }
 
+/* A sink that takes so many pieces and refuses the next. */
+typedef struct Sink { Buf got; int pieces_left; } Sink;
+
+static bool sink_take(void *ctx, Bytes piece)
+{
+    Sink *sink = ctx;
+    if (sink->pieces_left-- <= 0)
+        return false;
+    buf_put(&sink->got, piece.ptr, piece.len);
+    return true;
+}
+
+static bool get_into(Sink *sink, const char *path, HttpAnswer *answer, Err *err)
+{
+    HttpClient *client = client_with((HttpClientConfig){ .ca_file = fixture.ca_file, .reply_max_bytes = 50 });
+    HttpCall call = { .method = "GET", .url = str_from(url_of("management.test.localhost", path)), .sink = sink_take, .sink_ctx = sink };
+    buf_init(&sink->got, ARENA);
+    bool done = http_call(client, arena, &call, answer, err);
+    http_client_free(client);
+    return done;
+}
+
+static void test_a_sink_gets_the_body_whatever_its_size(void **state)
+{
+    (void)state;
+    Sink sink = { .pieces_left = 1000 };
+    HttpAnswer answer;
+    Err err = { 0 };
+    Str file;
+    assert_true(get_into(&sink, "/file", &answer, &err));
+    assert_true(file_read(arena, fixture.ca_file, ARENA, &file, &err));
+    assert_true(answer.status == 200 && answer.body.len == 0 && file.len > 100);
+    assert_true(str_eq(buf_str(&sink.got), str_slice(file, 10, file.len)));
+    buf_done(&sink.got);
+}
+
+static void test_a_sink_that_refuses_ends_the_call(void **state)
+{
+    (void)state;
+    Sink sink = { .pieces_left = 0 };
+    HttpAnswer answer;
+    Err err = { 0 };
+    assert_false(get_into(&sink, "/file", &answer, &err));
+    assert_int_equal(err.code, ERR_INTERNAL);
+    buf_done(&sink.got);
+}
+
+static void test_errors_do_not_reach_the_sink(void **state)
+{
+    (void)state;
+    Sink sink = { .pieces_left = 0 };
+    HttpAnswer answer;
+    Err err = { 0 };
+    assert_false(get_into(&sink, "/not/there", &answer, &err));         /* its body is over the limit of 50 bytes */
+    assert_int_equal(err.code, ERR_TOO_LARGE);
+    buf_done(&sink.got);
+}
+
 #define ON_A_SERVER(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -260,6 +318,9 @@ int main(void)
         ON_A_SERVER(test_large_bodies_go_through_with_expect),
         ON_A_SERVER(test_cancel_ends_the_call_under_way_at_once),
         ON_A_SERVER(test_cancel_between_calls_ends_the_next_one_only),
+        ON_A_SERVER(test_a_sink_gets_the_body_whatever_its_size),
+        ON_A_SERVER(test_a_sink_that_refuses_ends_the_call),
+        ON_A_SERVER(test_errors_do_not_reach_the_sink),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
