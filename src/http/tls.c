@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include "base/log.h"
+#include "base/secret.h"
 
 enum { LEAVES_MAX = 512, CHAIN_MAX = 8, LEAF_ARENA_BYTES = 256 * 1024, RETRY_MS = 60 * 1000 };
 
@@ -133,7 +134,9 @@ static bool leaf_make(const HttpConfig *config, Str name, Leaf **out, Err *err)
     leaf->name_text = strndup(name.ptr ? name.ptr : "", name.len);
     leaf->name = str_from(leaf->name_text);
     TlsLeaf made = { 0 };
-    if (!leaf->name_text || !config->tls_leaf(config->tls_ctx, arena, name, &made, err) || !leaf_load(leaf, &made, err)) {
+    bool loaded = leaf->name_text && config->tls_leaf(config->tls_ctx, arena, name, &made, err) && leaf_load(leaf, &made, err);
+    secret_wipe((void *)(uintptr_t)made.key_pem.ptr, made.key_pem.len);
+    if (!loaded) {
         leaf_release(leaf);
         return err->code != ERR_NONE ? false : err_errno(err, "leaf certificate");
     }
