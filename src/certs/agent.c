@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "certs/install.h"
 #include "certs/status.h"
@@ -45,8 +46,20 @@ static void read_clock(CertAgent *agent)
 static void say_status(const CertAgent *agent, ServiceState state, const char *reason)
 {
     Err err = { 0 };
-    if (agent->config->status_path && !status_write(agent->config->status_path, state, str_from(reason), agent->started_ms, real_now_ms(), &err))
+    if (agent->config->status_path && !agent->config->dry_run && !status_write(agent->config->status_path, state, str_from(reason), agent->started_ms, real_now_ms(), &err))
         log_event(LOG_ERROR, "certs.status_not_written", log_cstr("error", err.text));
+}
+
+/* --dry-run: the answer on standard output. */
+static bool say_plan(Arena *arena, const Observed *observed, const Fetched *fetched)
+{
+    Str have = installed_version(arena, observed);
+    (void)printf(STR_FMT "/" STR_FMT ": ", STR_ARG(observed->store_dir), STR_ARG(observed->link_name));
+    if (str_eq(have, fetched->version))
+        (void)printf("version " STR_FMT " is there\n", STR_ARG(have));
+    else
+        (void)printf("version " STR_FMT " would replace " STR_FMT "\n", STR_ARG(fetched->version), STR_ARG(have.len ? have : STR("nothing")));
+    return true;
 }
 
 static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, Err *err)
@@ -59,6 +72,8 @@ static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, E
     if (fetched.leaf.not_after_ms <= object_now(agent))
         done = err_set(err, ERR_CONFLICT, "the current version of '" STR_FMT "' in vault '" STR_FMT "' has expired; what is on disk stays until a valid one appears",
                        STR_ARG(observed->name), STR_ARG(observed->vault));
+    else if (agent->config->dry_run)
+        done = say_plan(arena, observed, &fetched);
     else
         done = install_certificate(arena, observed, &fetched, &changed, err);
     if (done && changed)
@@ -94,12 +109,20 @@ static void report(const CertAgent *agent, const Round *round, int tries)
     say_status(agent, state, round->reason);
 }
 
+/* 0 up to `most_ms`, so that machines started together do not ask together. */
+static int64_t chance_ms(int64_t most_ms)
+{
+    uint32_t drawn;
+    random_fill(&drawn, sizeof drawn);
+    return most_ms > 0 ? drawn % (most_ms + 1) : 0;
+}
+
 /* Pause before the next round. Each failure of the initial sync waits a quarter longer; after that a failed round is
  * tried again sooner than the next poll, but never in a hot loop. */
 static int64_t pause_ms(const CertAgent *agent, const Round *round, int tries)
 {
     if (round->failed == 0)
-        return agent->settings.poll_s * 1000;
+        return agent->settings.poll_s * 1000 - chance_ms(agent->settings.jitter_s * 1000);
     if (!agent->synced && tries < INITIAL_TRIES) {
         double pause = (double)agent->settings.initial_backoff_ms;
         for (int i = 1; i < tries && pause < BACKOFF_MAX_MS; i++)
@@ -184,7 +207,10 @@ int cert_agent_run(const CertAgentConfig *config)
         say_status(&agent, SERVICE_BAD_SETTINGS, err.text);
         return 2;
     }
-    if (!catch_signals(&agent) || !watch_clock(&agent) || !fetcher_new(config->ca_file, &agent.fetcher, &err)) {
+    /* What the command line says goes first: it is what somebody typed just now. */
+    const char *ca_file = config->ca_file ? config->ca_file : agent.settings.ca_file.ptr ? str_to_cstr(arena, agent.settings.ca_file, &err) : NULL;
+    const char *proxy = agent.settings.proxy.ptr ? str_to_cstr(arena, agent.settings.proxy, &err) : NULL;
+    if (!catch_signals(&agent) || !watch_clock(&agent) || !fetcher_new(ca_file, proxy, &agent.fetcher, &err)) {
         log_event(LOG_ERROR, "certs.not_started", log_cstr("error", err.text));
         return 1;
     }

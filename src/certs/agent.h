@@ -8,6 +8,7 @@ typedef struct CertAgentConfig {
     const char *ca_file;            /* NULL: the system's */
     const char *clock_path;         /* development shift of object time for poll timers; NULL: none */
     bool once;                      /* one round, then end */
+    bool dry_run;                   /* with once: the round says what it would change and writes nothing */
 } CertAgentConfig;
 
 /* Ends with SIGTERM or SIGINT, or after one round with `once`. The exit code: 0 all is current, 1 something could not be

@@ -14,12 +14,12 @@ struct Fetcher {
     Token tokens[TOKENS_MAX];       /* one a resource: vaults of one cloud share theirs */
 };
 
-bool fetcher_new(const char *ca_file, Fetcher **out, Err *err)
+bool fetcher_new(const char *ca_file, const char *proxy, Fetcher **out, Err *err)
 {
     Fetcher *fetcher = calloc(1, sizeof *fetcher);
     if (!fetcher)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    HttpClientConfig vault = { .ca_file = ca_file, .user_agent = "vaultyard-certs/" VAULTYARD_VERSION, .timeout_ms = 30000, .reply_max_bytes = 256 * 1024 };
+    HttpClientConfig vault = { .ca_file = ca_file, .proxy = proxy, .user_agent = "vaultyard-certs/" VAULTYARD_VERSION, .timeout_ms = 30000, .reply_max_bytes = 256 * 1024 };
     HttpClientConfig msi = { .user_agent = vault.user_agent, .connect_timeout_ms = 5000, .timeout_ms = 30000, .reply_max_bytes = 64 * 1024 };
     if (!http_client_new(&vault, &fetcher->vault, err) || !http_client_new(&msi, &fetcher->msi, err)) {
         fetcher_free(fetcher);
@@ -210,7 +210,7 @@ static bool version_of(const JsonVal *secret, Str *out, Err *err)
 
 bool fetch_current(Fetcher *fetcher, Arena *arena, const CertSettings *settings, const Observed *observed, Fetched *out, Err *err)
 {
-    Str url = str_printf(arena, STR_FMT "?api-version=7.4", STR_ARG(observed->base_url));
+    Str url = str_printf(arena, STR_FMT "%s" STR_FMT "?api-version=7.4", STR_ARG(observed->base_url), observed->pinned.len ? "/" : "", STR_ARG(observed->pinned));
     HttpAnswer answer;
     const JsonVal *secret;
     Token *token = NULL;

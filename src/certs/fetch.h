@@ -6,7 +6,8 @@
 
 typedef struct Fetcher Fetcher;
 
-bool fetcher_new(const char *ca_file, Fetcher **out, Err *err) MUST_CHECK;
+/* ca_file NULL: the system's; proxy NULL: none. Both are for vaults: the metadata address is always asked directly. */
+bool fetcher_new(const char *ca_file, const char *proxy, Fetcher **out, Err *err) MUST_CHECK;
 void fetcher_free(Fetcher *fetcher);
 
 typedef struct Fetched { Str version; Bundle bundle; CertInfo leaf; } Fetched;
