@@ -83,6 +83,16 @@ void checkpointer_bound(Checkpointer *c, Db *writer)
     (void)pthread_mutex_unlock(&c->copying);
 }
 
+bool checkpointer_empty(Checkpointer *c, Db *writer, bool *emptied, Err *err)
+{
+    int wal_pages = 0, copied = 0;
+    (void)pthread_mutex_lock(&c->copying);
+    bool good = db_checkpoint(writer, DB_CHECKPOINT_TRUNCATE, READER_WAIT_MS, &wal_pages, &copied, err);
+    (void)pthread_mutex_unlock(&c->copying);
+    *emptied = good && wal_pages == 0;
+    return good;
+}
+
 bool checkpointer_start(const char *path, Checkpointer **out, Err *err)
 {
     Checkpointer *c = calloc(1, sizeof *c);

@@ -13,3 +13,5 @@ bool checkpointer_start(const char *path, Checkpointer **out, Err *err) MUST_CHE
 void checkpointer_stop(Checkpointer *checkpointer);                            /* NULL is fine */
 void checkpointer_note(void *checkpointer, int wal_pages);                     /* after each commit (db_on_commit) */
 void checkpointer_bound(Checkpointer *checkpointer, Db *writer);               /* by the writer, outside a transaction */
+/* By the writer, outside a transaction: copies all of the log and cuts it to nothing. *emptied: no reader was in the way. */
+bool checkpointer_empty(Checkpointer *checkpointer, Db *writer, bool *emptied, Err *err) MUST_CHECK;

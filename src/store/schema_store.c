@@ -9,7 +9,7 @@ const char *const schema_store_1[] = {
     ") STRICT, WITHOUT ROWID",
 
     /* A scope has one key a generation; the newest seals, all open. `wrapped_by` says what opens `wrapped`: "root", or
-     * later the customer's key. `uses` is how many seals were reserved, see seal.h. */
+     * "handed:<id>", a key that is in memory alone. `uses` is how many seals were reserved, see seal.h. */
     "CREATE TABLE scope_key ("
     "  id          INTEGER NOT NULL PRIMARY KEY,"      /* random; each sealed value carries it */
     "  scope       TEXT    NOT NULL,"

@@ -1,12 +1,19 @@
 /* scope_key.c - table scope_key and the cache of what was unwrapped from it.
  *
- * The cache is by id. An id is random and never given to another key, so an entry may outlive its row (a rollback, a reader
+ * What wraps a scope key is the root key or a key that was handed in (handed_key.h). The cache is by id. An id is random and never given to another key, so an entry may outlive its row (a rollback, a reader
  * of an old snapshot) without ever being taken for another key: the row in the caller's transaction decides what is used. */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/id.h"
 #include "crypto/aead.h"
+#include "store/handed_key.h"
 #include "store/scope_key.h"
+
+#define WRAPPED_BY_ROOT "root"
+#define WRAPPED_BY_HANDED "handed:"       /* and the handed key's id in 16 hex digits */
+
+enum { WRAPPED_BY_MAX = 32 };
 
 struct ScopeKey {
     int64_t id;
@@ -20,6 +27,7 @@ struct ScopeKey {
 
 struct ScopeKeys {
     RootKey root;
+    HandedKeys *handed;
     pthread_mutex_t mutex;
     ScopeKey *cache[SEAL_CACHE_KEYS];
     int count;
@@ -41,11 +49,15 @@ DEFINE_AUTO_FREE(ScopeKey, scope_key_free)
 ScopeKeys *scope_keys_new(RootKey root)
 {
     ScopeKeys *keys = calloc(1, sizeof *keys);
-    if (!keys) {
+    HandedKeys *handed = handed_keys_new();
+    if (!keys || !handed) {
+        free(keys);
+        handed_keys_free(handed);
         root_key_done(&root);
         return NULL;
     }
     keys->root = root;
+    keys->handed = handed;
     keys->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     return keys;
 }
@@ -56,6 +68,7 @@ void scope_keys_free(ScopeKeys *keys)
         return;
     for (int i = 0; i < keys->count; i++)
         scope_key_free(keys->cache[i]);
+    handed_keys_free(keys->handed);
     root_key_done(&keys->root);
     free(keys);
 }
@@ -97,13 +110,19 @@ static ScopeKey *cache_find(ScopeKeys *keys, int64_t id)
     return key;
 }
 
-/* Takes `key`; what is answered may be another thread's copy of the same. */
-static ScopeKey *cache_add(ScopeKeys *keys, ScopeKey *key)
+/* Takes `key`; what is answered may be another thread's copy of the same. When its scope was shut since `epoch`, the key
+ * serves the call under way and is not kept. */
+static ScopeKey *cache_add(ScopeKeys *keys, ScopeKey *key, uint64_t epoch)
 {
+    bool is_shut;
     (void)pthread_mutex_lock(&keys->mutex);
     int at = cache_at(keys, key->id);
     if (at >= 0) {
         scope_key_free(key);
+    } else if (handed_keys_epoch(keys->handed, scope_key_scope(key), &is_shut) != epoch) {
+        key->users = 1;
+        (void)pthread_mutex_unlock(&keys->mutex);
+        return key;
     } else {
         if (keys->count == SEAL_CACHE_KEYS) {
             int oldest = 0;
@@ -131,6 +150,15 @@ static void cache_forget(void *ctx, int64_t id)
     (void)pthread_mutex_unlock(&keys->mutex);
 }
 
+static void cache_forget_scope(ScopeKeys *keys, Str scope)
+{
+    (void)pthread_mutex_lock(&keys->mutex);
+    for (int at = keys->count - 1; at >= 0; at--)       /* downwards: a drop moves the last one here */
+        if (str_eq(scope_key_scope(keys->cache[at]), scope))
+            cache_drop(keys, at);
+    (void)pthread_mutex_unlock(&keys->mutex);
+}
+
 void scope_key_release(ScopeKeys *keys, ScopeKey *key)
 {
     if (!key)
@@ -152,49 +180,93 @@ static void wrap_aad(Buf *aad, Str scope, int64_t generation, int64_t id)
     buf_put_str(aad, scope);
 }
 
+static bool is_locked(Str scope, Err *err)
+{
+    return err_named(err, ERR_DENIED, "AccountIsDisabled", NULL, "'" STR_FMT "' is locked: its key is wrapped by a key that the server cannot use now", STR_ARG(scope));
+}
+
+/* The id in "handed:<16 hex digits>". */
+static bool handed_id_of(Str wrapped_by, uint64_t *id)
+{
+    const size_t head = sizeof WRAPPED_BY_HANDED - 1;
+    char digits[17] = "", *end;
+    if (!str_starts(wrapped_by, STR(WRAPPED_BY_HANDED)) || wrapped_by.len != head + 16)
+        return false;
+    memcpy(digits, wrapped_by.ptr + head, 16);
+    *id = strtoull(digits, &end, 16);
+    return *end == '\0';
+}
+
+/* The key that wraps, a copy: the root key, or the handed one that `wrapped_by` names. ERR_DENIED AccountIsDisabled: it is not there. */
+static bool wrapping_key(ScopeKeys *keys, Str scope, Str wrapped_by, Secret **out, Err *err)
+{
+    uint64_t id;
+    if (str_eq(wrapped_by, STR(WRAPPED_BY_ROOT))) {
+        *out = secret_copy(secret_bytes(keys->root.wrap));
+        return *out || err_set(err, ERR_INTERNAL, "out of memory");
+    }
+    if (!handed_id_of(wrapped_by, &id))
+        return err_set(err, ERR_INTERNAL, "the key of '" STR_FMT "' is wrapped by '" STR_FMT "', which this version does not know", STR_ARG(scope), STR_ARG(wrapped_by));
+    *out = handed_keys_copy(keys->handed, scope, id);
+    return *out || is_locked(scope, err);
+}
+
+static bool wrap(const Secret *wrapping, Str scope, int64_t generation, int64_t id, const Secret *key, Buf *wrapped, Err *err)
+{
+    AUTO(buf_done_auto) Buf aad;
+    wrap_aad(&aad, scope, generation, id);
+    return aad.failed ? err_set(err, ERR_INTERNAL, "out of memory") : aead_seal(wrapping, buf_bytes(&aad), secret_bytes(key), wrapped, err);
+}
+
 static bool unwrap(ScopeKeys *keys, Rows *row, int64_t id, ScopeKey **out, Err *err)
 {
-    Str scope = row_text(row, 0), wrapped_by = row_text(row, 2);
+    Str scope = row_text(row, 0);
     int64_t generation = row_int(row, 1);
+    bool is_shut;
     AUTO(scope_key_free_auto) ScopeKey *key = calloc(1, sizeof *key);
+    AUTO(secret_free_auto) Secret *wrapping = NULL;
     AUTO(buf_done_auto) Buf aad;
     wrap_aad(&aad, scope, generation, id);
     if (!key || aad.failed)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    if (!str_eq(wrapped_by, STR("root")))
-        return err_set(err, ERR_UNAVAILABLE, "the key of '" STR_FMT "' is wrapped by '" STR_FMT "', which this version cannot ask", STR_ARG(scope), STR_ARG(wrapped_by));
-
-    if (!aead_open(keys->root.wrap, buf_bytes(&aad), row_blob(row, 3), &key->key, err))
+    uint64_t epoch = handed_keys_epoch(keys->handed, scope, &is_shut);
+    if (is_shut)
+        return is_locked(scope, err);                   /* also for a snapshot from when the root key still wrapped it */
+    if (!wrapping_key(keys, scope, row_text(row, 2), &wrapping, err) || !aead_open(wrapping, buf_bytes(&aad), row_blob(row, 3), &key->key, err))
         return false;
     key->id = id;
     key->scope = strndup(scope.ptr, scope.len);
     key->scope_len = scope.len;
     if (!key->scope)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    *out = cache_add(keys, TAKE(key));
+    *out = cache_add(keys, TAKE(key), epoch);
     return true;
 }
 
 /* ---- rows ---- */
 
-bool scope_key_make(ScopeKeys *keys, Txn *txn, Str scope, int64_t generation, int64_t *out_id, Err *err)
+static bool make(ScopeKeys *keys, Txn *txn, Str scope, int64_t generation, Str wrapped_by, int64_t *out_id, Err *err)
 {
-    AUTO(secret_free_auto) Secret *key = secret_new(AEAD_KEY_SIZE);
-    AUTO(buf_done_auto) Buf aad, wrapped;
+    AUTO(secret_free_auto) Secret *key = secret_new(AEAD_KEY_SIZE), *wrapping = NULL;
+    AUTO(buf_done_auto) Buf wrapped;
     uint64_t bits;
     random_fill(&bits, sizeof bits);
     int64_t id = (int64_t)(bits >> 1);
-    wrap_aad(&aad, scope, generation, id);
     buf_init(&wrapped, AEAD_KEY_SIZE + AEAD_OVERHEAD);
-    if (!key || aad.failed)
+    if (!key)
         return err_set(err, ERR_INTERNAL, "out of memory");
     random_fill(secret_ptr(key), AEAD_KEY_SIZE);
-    if (!aead_seal(keys->root.wrap, buf_bytes(&aad), secret_bytes(key), &wrapped, err)
-        || !txn_exec(txn, NULL, err, "INSERT INTO scope_key (id, scope, generation, wrapped_by, wrapped, uses) VALUES (?1, ?2, ?3, 'root', ?4, 0)",
-                     db_int(id), db_text(scope), db_int(generation), db_blob(buf_bytes(&wrapped))))
+    if (!wrapping_key(keys, scope, wrapped_by, &wrapping, err) || !wrap(wrapping, scope, generation, id, key, &wrapped, err)
+        || !txn_exec(txn, NULL, err, "INSERT INTO scope_key (id, scope, generation, wrapped_by, wrapped, uses) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+                     db_int(id), db_text(scope), db_int(generation), db_text(wrapped_by), db_blob(buf_bytes(&wrapped))))
         return false;
     *out_id = id;
     return true;
+}
+
+bool scope_key_make(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *err)
+{
+    return make(keys, txn, scope, 1, STR(WRAPPED_BY_ROOT), id, err);
 }
 
 bool scope_key_find(ScopeKeys *keys, Txn *txn, int64_t id, ScopeKey **out, Err *err)
@@ -221,7 +293,7 @@ static bool count_use(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *er
     Err failed = { 0 };
     if (!txn_query(txn, &row, err,
                    "UPDATE scope_key SET uses = uses + 1 WHERE scope = ?1 AND generation = (SELECT MAX(generation) FROM scope_key WHERE scope = ?1)"
-                   " RETURNING id, generation, uses", db_text(scope)))
+                   " RETURNING id, generation, uses, wrapped_by", db_text(scope)))
         return false;
     if (!rows_next(row, &failed)) {
         if (failed.code == ERR_NONE)
@@ -229,7 +301,7 @@ static bool count_use(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *er
         return *err = failed, false;
     }
     *id = row_int(row, 0);
-    return row_int(row, 2) <= SEAL_USES_MAX || scope_key_make(keys, txn, scope, row_int(row, 1) + 1, id, err);
+    return row_int(row, 2) <= SEAL_USES_MAX || make(keys, txn, scope, row_int(row, 1) + 1, row_text(row, 3), id, err);
 }
 
 bool scope_key_use(ScopeKeys *keys, Txn *txn, Str scope, ScopeKey **out, int64_t *id, Err *err)
@@ -250,5 +322,104 @@ bool scope_key_remove_all(ScopeKeys *keys, Txn *txn, Str scope, Err *err)
     if (failed.code != ERR_NONE)
         return *err = failed, false;
     rows_free(TAKE(rows));
+    handed_keys_forget(keys->handed, scope);
     return txn_exec(txn, NULL, err, "DELETE FROM scope_key WHERE scope = ?1", db_text(scope));
+}
+
+/* ---- other wrapping keys ---- */
+
+/* The oldest generation above `after`; *generation 0: there is none. */
+static bool next_generation(Txn *txn, Str scope, int64_t after, int64_t *generation, int64_t *id, Err *err)
+{
+    AUTO(rows_free_auto) Rows *row = NULL;
+    Err failed = { 0 };
+    *generation = 0;
+    if (!txn_query(txn, &row, err, "SELECT generation, id FROM scope_key WHERE scope = ?1 AND generation > ?2 ORDER BY generation LIMIT 1", db_text(scope), db_int(after)))
+        return false;
+    if (!rows_next(row, &failed))
+        return failed.code == ERR_NONE || (*err = failed, false);
+    *generation = row_int(row, 0);
+    *id = row_int(row, 1);
+    return true;
+}
+
+static bool rewrap_one(ScopeKeys *keys, Txn *txn, Str scope, int64_t generation, int64_t id, const Secret *wrapping, Str wrapped_by, Err *err)
+{
+    AUTO(buf_done_auto) Buf wrapped;
+    ScopeKey *key;
+    buf_init(&wrapped, AEAD_KEY_SIZE + AEAD_OVERHEAD);
+    if (!scope_key_find(keys, txn, id, &key, err))
+        return false;
+    bool good = key ? wrap(wrapping, scope, generation, id, scope_key_secret(key), &wrapped, err)
+                    : err_set(err, ERR_INTERNAL, "the key of '" STR_FMT "' is gone", STR_ARG(scope));
+    scope_key_release(keys, key);
+    return good && txn_exec(txn, NULL, err, "UPDATE scope_key SET wrapped_by = ?2, wrapped = ?3 WHERE id = ?1",
+                            db_int(id), db_text(wrapped_by), db_blob(buf_bytes(&wrapped)));
+}
+
+bool scope_key_rewrap(ScopeKeys *keys, Txn *txn, Str scope, const Secret *handed, Err *err)
+{
+    char wrapped_by[WRAPPED_BY_MAX] = WRAPPED_BY_ROOT;
+    uint64_t handed_id;
+    int64_t generation = 0, id;
+    bool any = false;
+    random_fill(&handed_id, sizeof handed_id);
+    if (handed)
+        (void)snprintf(wrapped_by, sizeof wrapped_by, WRAPPED_BY_HANDED "%016llx", (unsigned long long)handed_id);
+    for (;; any = true) {
+        if (!next_generation(txn, scope, generation, &generation, &id, err))
+            return false;
+        if (!generation)
+            break;
+        if (!rewrap_one(keys, txn, scope, generation, id, handed ? handed : keys->root.wrap, str_from(wrapped_by), err))
+            return false;
+    }
+    if (!any)
+        return err_set(err, ERR_NOT_FOUND, "'" STR_FMT "' has no sealing key: it was deleted or never made", STR_ARG(scope));
+    /* At once, so that the rest of this transaction can seal; after a rollback no row names its id. */
+    return !handed || handed_keys_add(keys->handed, scope, handed_id, handed, false, err);
+}
+
+bool scope_key_unlock(ScopeKeys *keys, Txn *txn, Str scope, const Secret *handed, Err *err)
+{
+    AUTO(rows_free_auto) Rows *row = NULL;
+    AUTO(secret_free_auto) Secret *opened = NULL;
+    AUTO(buf_done_auto) Buf aad;
+    Err failed = { 0 };
+    buf_init(&aad, 0);
+    if (!txn_query(txn, &row, err, "SELECT id, generation, wrapped_by, wrapped FROM scope_key WHERE scope = ?1 ORDER BY generation DESC LIMIT 1", db_text(scope)))
+        return false;
+    if (!rows_next(row, &failed))
+        return failed.code != ERR_NONE ? (*err = failed, false)
+                                       : err_set(err, ERR_NOT_FOUND, "'" STR_FMT "' has no sealing key: it was deleted or never made", STR_ARG(scope));
+    uint64_t handed_id;
+    if (!handed_id_of(row_text(row, 2), &handed_id))
+        return err_set(err, ERR_CONFLICT, "the key of '" STR_FMT "' is wrapped by the root key: it needs no unlocking", STR_ARG(scope));
+    wrap_aad(&aad, scope, row_int(row, 1), row_int(row, 0));
+    if (!aead_open(handed, buf_bytes(&aad), row_blob(row, 3), &opened, err))
+        return err_set(err, ERR_BAD_INPUT, "this is not the key that wraps the key of '" STR_FMT "'", STR_ARG(scope));
+    return handed_keys_add(keys->handed, scope, handed_id, handed, true, err);
+}
+
+void scope_key_lock(ScopeKeys *keys, Str scope)
+{
+    handed_keys_shut(keys->handed, scope);
+    cache_forget_scope(keys, scope);
+}
+
+bool scope_key_is_locked(ScopeKeys *keys, Txn *txn, Str scope, bool *locked, Err *err)
+{
+    AUTO(rows_free_auto) Rows *row = NULL;
+    AUTO(secret_free_auto) Secret *wrapping = NULL;
+    Err failed = { 0 };
+    bool is_shut;
+    if (!txn_query(txn, &row, err, "SELECT wrapped_by FROM scope_key WHERE scope = ?1 ORDER BY generation DESC LIMIT 1", db_text(scope)))
+        return false;
+    if (!rows_next(row, &failed))
+        return failed.code != ERR_NONE ? (*err = failed, false) : (*locked = false, true);
+    (void)handed_keys_epoch(keys->handed, scope, &is_shut);
+    if (!is_shut && !wrapping_key(keys, scope, row_text(row, 0), &wrapping, &failed) && failed.code != ERR_DENIED)
+        return *err = failed, false;
+    *locked = is_shut || !wrapping;
+    return true;
 }

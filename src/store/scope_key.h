@@ -13,7 +13,13 @@ const Secret *scope_key_secret(const ScopeKey *key);
 Str scope_key_scope(const ScopeKey *key);
 void scope_key_release(ScopeKeys *keys, ScopeKey *key);      /* NULL is fine */
 
-bool scope_key_make(ScopeKeys *keys, Txn *txn, Str scope, int64_t generation, int64_t *id, Err *err) MUST_CHECK;   /* ERR_CONFLICT: there is one */
+bool scope_key_make(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *err) MUST_CHECK;                       /* the first one, wrapped by the root key; ERR_CONFLICT: there is one */
 bool scope_key_use(ScopeKeys *keys, Txn *txn, Str scope, ScopeKey **out, int64_t *id, Err *err) MUST_CHECK;        /* the newest, counted; ERR_NOT_FOUND: none */
 bool scope_key_find(ScopeKeys *keys, Txn *txn, int64_t id, ScopeKey **out, Err *err) MUST_CHECK;                   /* NULL: there is none */
 bool scope_key_remove_all(ScopeKeys *keys, Txn *txn, Str scope, Err *err) MUST_CHECK;
+
+/* What seal.h says of seal_scope_rewrap, _unlock, _lock and _is_locked. */
+bool scope_key_rewrap(ScopeKeys *keys, Txn *txn, Str scope, const Secret *handed, Err *err) MUST_CHECK;
+bool scope_key_unlock(ScopeKeys *keys, Txn *txn, Str scope, const Secret *handed, Err *err) MUST_CHECK;
+void scope_key_lock(ScopeKeys *keys, Str scope);
+bool scope_key_is_locked(ScopeKeys *keys, Txn *txn, Str scope, bool *locked, Err *err) MUST_CHECK;

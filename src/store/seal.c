@@ -68,12 +68,33 @@ void seal_close(Seal *seal)
 bool seal_scope_create(Seal *seal, Txn *txn, Str scope, Err *err)
 {
     int64_t id;
-    return scope_key_make(seal->keys, txn, scope, 1, &id, err);
+    return scope_key_make(seal->keys, txn, scope, &id, err);
 }
 
 bool seal_scope_destroy(Seal *seal, Txn *txn, Str scope, Err *err)
 {
     return scope_key_remove_all(seal->keys, txn, scope, err);
+}
+
+bool seal_scope_rewrap(Seal *seal, Txn *txn, Str scope, const Secret *key, Err *err)
+{
+    if (key && secret_bytes(key).len != AEAD_KEY_SIZE)
+        return err_set(err, ERR_BAD_INPUT, "a key that wraps scope keys has %d bytes", AEAD_KEY_SIZE);
+    return scope_key_rewrap(seal->keys, txn, scope, key, err);
+}
+
+bool seal_scope_unlock(Seal *seal, Txn *txn, Str scope, const Secret *key, Err *err)
+{
+    if (secret_bytes(key).len != AEAD_KEY_SIZE)
+        return err_set(err, ERR_BAD_INPUT, "this is not the key that wraps the key of '" STR_FMT "'", STR_ARG(scope));
+    return scope_key_unlock(seal->keys, txn, scope, key, err);
+}
+
+void seal_scope_lock(Seal *seal, Str scope) { scope_key_lock(seal->keys, scope); }
+
+bool seal_scope_is_locked(Seal *seal, Txn *txn, Str scope, bool *locked, Err *err)
+{
+    return scope_key_is_locked(seal->keys, txn, scope, locked, err);
 }
 
 /* ---- values ---- */

@@ -27,6 +27,13 @@ typedef struct Write {
     struct Write *next;
 } Write;
 
+typedef struct Scrub {                /* one caller of store_scrub */
+    bool good, done;
+    Err *err;
+    sem_t over;
+    struct Scrub *next;
+} Scrub;
+
 typedef struct Reader {               /* one thread's connection */
     Store *store;
     Db *db;
@@ -44,6 +51,7 @@ struct Store {
     pthread_mutex_t mutex;            /* the queue */
     pthread_cond_t queued;
     Write *first, **last;
+    Scrub *scrubs;
     bool stopping;
 
     Checkpointer *checkpointer;
@@ -58,13 +66,14 @@ struct Store {
 
 /* ---- group commit ---- */
 
-/* Whatever waits, oldest first; NULL: the store is closing and nothing is left. */
-static Write *take_queue(Store *store)
+/* Whatever waits, oldest first. false: the store is closing and nothing is left. */
+static bool take_queue(Store *store, Write **out, Scrub **scrubs)
 {
     (void)pthread_mutex_lock(&store->mutex);
-    while (!store->first && !store->stopping)
+    while (!store->first && !store->scrubs && !store->stopping)
         (void)pthread_cond_wait(&store->queued, &store->mutex);
     Write *batch = store->first;
+    *scrubs = TAKE(store->scrubs);
     if (batch) {
         Write *tail = batch;
         for (int i = 1; i < BATCH_MAX && tail->next; i++)
@@ -75,7 +84,8 @@ static Write *take_queue(Store *store)
             store->last = &store->first;
     }
     (void)pthread_mutex_unlock(&store->mutex);
-    return batch;
+    *out = batch;
+    return batch || *scrubs;
 }
 
 /* One function in its savepoint. When it cannot be undone alone, the whole transaction is given up. */
@@ -154,15 +164,58 @@ static void wake_callers(Store *store, Write *batch)
     }
 }
 
+/* All of them are served by one: each came before it. */
+static void run_scrubs(Store *store, Scrub *scrubs)
+{
+    Err err = { 0 };
+    bool done = false, good = scrubs && checkpointer_empty(store->checkpointer, store->writer, &done, &err);
+    for (Scrub *scrub = scrubs, *next; scrub; scrub = next) {
+        next = scrub->next;                    /* its caller's stack */
+        scrub->good = good;
+        scrub->done = done;
+        if (!good)
+            *scrub->err = err;
+        (void)sem_post(&scrub->over);
+    }
+}
+
 static void *write_loop(void *arg)
 {
     Store *store = arg;
-    for (Write *batch; (batch = take_queue(store));) {
-        run_batch(store, batch);
-        wake_callers(store, batch);
-        checkpointer_bound(store->checkpointer, store->writer);
+    Write *batch;
+    Scrub *scrubs;
+    while (take_queue(store, &batch, &scrubs)) {
+        if (batch) {
+            run_batch(store, batch);
+            wake_callers(store, batch);
+            checkpointer_bound(store->checkpointer, store->writer);
+        }
+        run_scrubs(store, scrubs);
     }
     return NULL;
+}
+
+bool store_scrub(Store *store, bool *done, Err *err)
+{
+    Scrub scrub = { .err = err };
+    if (sem_init(&scrub.over, 0, 0) != 0)
+        return err_errno(err, "store: cannot make a semaphore");
+    (void)pthread_mutex_lock(&store->mutex);
+    bool taken = !store->stopping;
+    if (taken) {
+        scrub.next = store->scrubs;
+        store->scrubs = &scrub;
+        (void)pthread_cond_signal(&store->queued);
+    }
+    (void)pthread_mutex_unlock(&store->mutex);
+    if (taken)
+        while (sem_wait(&scrub.over) != 0)     /* EINTR */
+            continue;
+    else
+        (void)err_set(err, ERR_UNAVAILABLE, "the server is stopping: try again once it is back");
+    (void)sem_destroy(&scrub.over);
+    *done = scrub.done;
+    return scrub.good;
 }
 
 bool store_write(Store *store, StoreFn *fn, void *ctx, Err *err)

@@ -19,6 +19,10 @@ typedef bool StoreFn(Txn *txn, void *ctx, Err *err);
 bool  store_write(Store *store, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;   /* false: rolled back, nothing changed */
 bool  store_read(Store *store, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;
 
+/* What commits before this call overwrote or deleted is in no file of the store any more (database files overwrite what is deleted,
+ * but the write-ahead log keeps what it held). *done false: a reader stood in the way for a while; call again. Commits wait meanwhile. */
+bool  store_scrub(Store *store, bool *done, Err *err) MUST_CHECK;
+
 /* Runs on the writer thread after the commit that contains this transaction (never after a rollback): wake a park, drop a
  * cache entry. Must be quick. */
 void  txn_after_commit(Txn *txn, void (*fn)(void *ctx, int64_t number), void *ctx, int64_t number);
