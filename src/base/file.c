@@ -89,28 +89,58 @@ static bool sync_parent(const char *path, Err *err)
     return dir_sync(parent, err);
 }
 
-bool file_replace(const char *path, Bytes content, mode_t mode, uid_t uid, gid_t gid, Err *err)
+/* The content in a file beside `path`, on disk; its name is the caller's to rename or unlink. */
+static bool write_beside(const char *path, Bytes content, mode_t mode, uid_t uid, gid_t gid, char temporary[PATH_BYTES], Err *err)
 {
     uint32_t unique;
     random_fill(&unique, sizeof unique);
-    char temporary[PATH_BYTES];
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.%08x.tmp", path, unique) >= sizeof temporary)
+    if ((size_t)snprintf(temporary, PATH_BYTES, "%s.%08x.tmp", path, unique) >= PATH_BYTES)
         return err_set(err, ERR_BAD_INPUT, "the path %.60s... is too long", path);
 
     AUTO(fd_close) int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_errno(err, "cannot create %s", temporary);
     bool owned = (uid == (uid_t)-1 && gid == (gid_t)-1) || fchown(fd, uid, gid) == 0;
-    if (!owned || !write_all(fd, content) || fchmod(fd, mode) < 0 || fsync(fd) < 0) {
-        (void)err_errno(err, "cannot write %s", path);
-        goto undo;
-    }
-    if (rename(temporary, path) < 0) {
-        (void)err_errno(err, "cannot put %s in place", path);
-        goto undo;
-    }
-    return sync_parent(path, err);
-undo:
+    if (owned && write_all(fd, content) && fchmod(fd, mode) == 0 && fsync(fd) == 0)
+        return true;
+    (void)err_errno(err, "cannot write %s", path);
+    (void)unlink(temporary);
+    return false;
+}
+
+bool file_replace(const char *path, Bytes content, mode_t mode, uid_t uid, gid_t gid, Err *err)
+{
+    char temporary[PATH_BYTES];
+    if (!write_beside(path, content, mode, uid, gid, temporary, err))
+        return false;
+    if (rename(temporary, path) == 0)
+        return sync_parent(path, err);
+    (void)err_errno(err, "cannot put %s in place", path);
+    (void)unlink(temporary);
+    return false;
+}
+
+/* Some file systems cannot rename without replacing; a second link, which never replaces, does it there. */
+static bool rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+    if (link(from, to) < 0)
+        return false;
+    (void)unlink(from);
+    return true;
+}
+
+bool file_create(const char *path, Bytes content, mode_t mode, Err *err)
+{
+    char temporary[PATH_BYTES];
+    if (!write_beside(path, content, mode, (uid_t)-1, (gid_t)-1, temporary, err))
+        return false;
+    if (rename_new(temporary, path))
+        return sync_parent(path, err);
+    (void)(errno == EEXIST ? err_set(err, ERR_CONFLICT, "%s exists already", path) : err_errno(err, "cannot put %s in place", path));
     (void)unlink(temporary);
     return false;
 }

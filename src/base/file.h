@@ -10,6 +10,9 @@ bool file_read(Arena *arena, const char *path, size_t max_bytes, Str *out, Err *
  * it survives a power cut. uid or gid -1 leave the owner. */
 bool file_replace(const char *path, Bytes content, mode_t mode, uid_t uid, gid_t gid, Err *err) MUST_CHECK;
 
+/* The same, but never over a file that exists: ERR_CONFLICT. */
+bool file_create(const char *path, Bytes content, mode_t mode, Err *err) MUST_CHECK;
+
 bool dir_make(const char *path, mode_t mode, Err *err) MUST_CHECK;            /* with parents; fine if it exists */
 bool dir_sync(const char *path, Err *err) MUST_CHECK;
 bool dir_remove_tree(const char *path, Err *err) MUST_CHECK;                  /* never follows links or crosses mounts, at any depth; fine if absent */

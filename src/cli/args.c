@@ -232,6 +232,7 @@ static bool parse_option(Arena *arena, int argc, char *const *argv, int *at, Arg
         return unknown_option(args->command, given, err);
     if (!(g = given_for(args, option)))
         return err_set(err, ERR_BAD_INPUT, "too many options");
+    g->typed = given;
     g->count = 0;                                          /* the last one counts */
     if (!option->metavar) {
         if (equals)

@@ -47,6 +47,17 @@ bool arg_flag(const Cli *cli, const char *name)
     return given && !(given->count > 0 && str_eq_nocase(str_from(given->values[0]), STR("false")));
 }
 
+bool arg_given(const Cli *cli, const char *name)
+{
+    return given_of(cli, name) != NULL;
+}
+
+const char *arg_typed(const Cli *cli, const char *name)
+{
+    const Given *given = given_of(cli, name);
+    return given ? given->typed : NULL;
+}
+
 size_t arg_list(const Cli *cli, const char *name, const char *const **values)
 {
     const Given *given = given_of(cli, name);

@@ -41,7 +41,7 @@ extern const Option  cli_global_options[];                /* every command takes
 
 enum { GIVEN_MAX = 48, VALUES_MAX = 256 };
 
-typedef struct Given { const Option *option; const char *values[VALUES_MAX]; size_t count; } Given;
+typedef struct Given { const Option *option; const char *typed; const char *values[VALUES_MAX]; size_t count; } Given;     /* typed: the name as it was given, "=value" included */
 typedef struct Args {
     const Command *command;
     Given  given[GIVEN_MAX];
@@ -61,6 +61,8 @@ const char *args_suggest(const char *word, const char *const *known, size_t coun
 /* By the option's first name, which must be the command's (asserted). Absent Str: not given. */
 Str    arg(const Cli *cli, const char *name);
 bool   arg_flag(const Cli *cli, const char *name);        /* given, and not as "false" */
+bool   arg_given(const Cli *cli, const char *name);       /* with a value or without */
+const char *arg_typed(const Cli *cli, const char *name);  /* the name by which it was given; NULL: not given */
 size_t arg_list(const Cli *cli, const char *name, const char *const **values);
 
 /* ---- whom we talk to ---- */

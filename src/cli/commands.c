@@ -151,6 +151,33 @@ static const Option node_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_
 static const Option extension_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--extension-name", "NAME", OPT_REQUIRED, "Name of the extension." }, END };
 static const Option exec_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--timeout", "SECONDS", 0, "How long it may take; 60 by default." }, END };
 
+/* ---- files of certificates, in the words of the Windows tools (whose long names have one hyphen, as everywhere here may be) ---- */
+
+static const Option makecert_options[] = {
+    { "--sv", "FILE.pvk", 0, "The key: made if there is none, else used. Its password is asked for." },
+    { "--name -n", "NAME", 0, "The subject, \"CN=batch.example.org\"." },
+    { "--begin -b", "MM/DD/YYYY", 0, "The first day; now by default." },
+    { "--end -e", "MM/DD/YYYY", 0, "The end, midnight UTC where that day begins; the end of 2039 by default." },
+    { "--self-signed -r", NULL, 0, "Sign it by itself. Needed." },
+    { "--pe", NULL, 0, "Accepted: a key in a file can always be exported." },
+    { "--algorithm -a", "sha256|sha384|sha512", 0, "Digest of the signature; sha256 by default." },
+    { "--len", "2048|3072|4096", 0, "Length of a new key; 2048 by default." },
+    { "--ss --sr --sk --sp --sy --sky", "VALUE", OPT_VALUE_OPTIONAL, "Of Windows' stores: refused." },
+    { "--ic --is --ir --in --iv --ik --ip --iy --iky", "VALUE", OPT_VALUE_OPTIONAL, "Of an issuer: refused." },
+    { "--eku --cy --sc --tbs -l -m -d -# -$", "VALUE", OPT_VALUE_OPTIONAL, "Refused." },
+    { "--nscp", NULL, 0, "Refused." },
+    END
+};
+static const Option pvk2pfx_options[] = {
+    { "--pvk", "FILE.pvk", OPT_REQUIRED, "The key." },
+    { "--pi", "PASSWORD", OPT_VALUE_OPTIONAL, "Its password, for all to see in the process list. Asked for otherwise." },
+    { "--spc", "FILE", OPT_REQUIRED, "Its certificate: .cer, .spc, .p7b or PEM." },
+    { "--pfx", "FILE.pfx", OPT_REQUIRED, "What to write." },
+    { "--po", "PASSWORD", OPT_VALUE_OPTIONAL, "The password of the .pfx; -po alone asks for it. That of the key by default." },
+    { "--force -f", NULL, 0, "Overwrite a .pfx that exists." },
+    END
+};
+
 /* ---- others ---- */
 
 static const Option rest_options[] = {
@@ -241,6 +268,8 @@ const Command cli_commands[] = {
     { "batch node exec",             run_node_exec,                  "Run a command as root on a node; exits as it does.",   exec_options, NULL, NULL, true },
     { "batch node extension list",   run_extension_list,             "Extensions of a node with their state.",               node_options, NULL, NULL, false },
     { "batch node extension show",   run_extension_show,             "One extension with its instance view.",                extension_options, NULL, NULL, false },
+    { "makecert",                    run_makecert,                   "Make a self-signed certificate and its key, as Windows' makecert does.", makecert_options, NULL, "FILE.cer", false },
+    { "pvk2pfx",                     run_pvk2pfx,                    "Put a key and its certificate into a .pfx, as Windows' pvk2pfx does.", pvk2pfx_options, NULL, NULL, false },
     { "dev clock show",              run_clock_show,                 "What time it is for objects.",                         no_options, NULL, NULL, false },
     { "dev clock advance",           run_clock_advance,              "Move that time forward, for example by 300d.",         no_options, NULL, "DURATION", false },
     { "rest",                        run_rest,                       "A call by hand, with the right token.",                rest_options, NULL, NULL, false },

@@ -22,6 +22,8 @@ CommandFn run_key_list, run_key_show;
 CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_delete;
 CommandFn run_pool_create, run_pool_show, run_pool_list, run_pool_delete;
 CommandFn run_node_list, run_node_show, run_node_exec, run_extension_list, run_extension_show;
+/* cmd_makecert.c, cmd_pvk2pfx.c */
+CommandFn run_makecert, run_pvk2pfx;
 /* cmd_other.c */
 CommandFn run_clock_show, run_clock_advance, run_rest, run_version;
 

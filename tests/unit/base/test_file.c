@@ -53,6 +53,28 @@ static void test_a_failed_replace_leaves_the_old_file(void **state)
     assert_int_equal(access(in_dir("d/e/f"), F_OK), 0);
 }
 
+static void test_create_never_replaces(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    struct stat st;
+    Str text;
+    Err err = { 0 };
+    assert_true(file_create(in_dir("new"), bytes_of(STR("one")), 0600, &err));
+    assert_int_equal(stat(in_dir("new"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(st.st_nlink, 1);
+    assert_false(file_create(in_dir("new"), bytes_of(STR("two")), 0644, &err));
+    assert_int_equal(err.code, ERR_CONFLICT);
+    assert_true(file_read(arena, in_dir("new"), 100, &text, &err));
+    assert_str(text, "one");
+    assert_int_equal(symlink("nowhere", in_dir("dangling")), 0);
+    assert_false(file_create(in_dir("dangling"), bytes_of(STR("x")), 0600, &err));
+    assert_int_equal(err.code, ERR_CONFLICT);
+    assert_false(file_create(in_dir("absent/new"), bytes_of(STR("x")), 0600, &err));
+    assert_int_equal(err.code, ERR_INTERNAL);
+}
+
 static void test_remove_tree_takes_any_depth(void **state)
 {
     (void)state;
@@ -109,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_replace_and_read_back),
         cmocka_unit_test(test_read_refuses_absent_and_large),
         cmocka_unit_test(test_a_failed_replace_leaves_the_old_file),
+        cmocka_unit_test(test_create_never_replaces),
         cmocka_unit_test(test_remove_tree_does_not_follow_links),
         cmocka_unit_test(test_remove_tree_takes_any_depth),
         cmocka_unit_test(test_secrets_compare_and_shrink),

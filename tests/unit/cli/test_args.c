@@ -66,6 +66,36 @@ static void test_the_line_of_the_encryption_document_is_understood(void **state)
     done(&line);
 }
 
+static void test_the_lines_of_the_older_way_to_a_vault_are_understood(void **state)
+{
+    Line line;
+    (void)state;
+    parse(&line, "makecert|-sv|batchcertificate.pvk|-n|cn=batch.cert.mydomain.org|batchcertificate.cer|-b|09/23/2019|-e|09/23/2019|-r|-pe|-a|sha256|-len|2048");
+    assert_true(line.parsed);
+    assert_string_equal(line.cli.args.positional, "batchcertificate.cer");
+    assert_str(arg(&line.cli, "--sv"), "batchcertificate.pvk");
+    assert_str(arg(&line.cli, "--name"), "cn=batch.cert.mydomain.org");
+    assert_str(arg(&line.cli, "--begin"), "09/23/2019");
+    assert_str(arg(&line.cli, "--end"), "09/23/2019");
+    assert_true(arg_flag(&line.cli, "--self-signed") && arg_flag(&line.cli, "--pe"));
+    assert_str(arg(&line.cli, "--algorithm"), "sha256");
+    assert_str(arg(&line.cli, "--len"), "2048");
+    assert_string_equal(arg_typed(&line.cli, "--self-signed"), "-r");
+    assert_null(arg_typed(&line.cli, "--ss"));
+    done(&line);
+
+    parse(&line, "pvk2pfx|-pvk|batchcertificate.pvk|-spc|batchcertificate.cer|-pfx|batchcertificate.pfx|-po");
+    assert_true(line.parsed);
+    assert_true(arg_given(&line.cli, "--po") && !arg(&line.cli, "--po").ptr);
+    assert_false(arg_given(&line.cli, "--pi"));
+    done(&line);
+    parse(&line, "pvk2pfx|-pvk|a|-spc|b|-pfx|c|-po|false|-f");      /* a password like any other */
+    assert_true(line.parsed);
+    assert_str(arg(&line.cli, "--po"), "false");
+    assert_true(arg_given(&line.cli, "--po") && arg_flag(&line.cli, "--force"));
+    done(&line);
+}
+
 static void test_lists_flags_and_optional_values(void **state)
 {
     Line line;
@@ -245,7 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_have_long_short_and_documents_spellings), cmocka_unit_test(test_underscores_count_as_hyphens),
-        cmocka_unit_test(test_the_line_of_the_encryption_document_is_understood), cmocka_unit_test(test_lists_flags_and_optional_values),
+        cmocka_unit_test(test_the_line_of_the_encryption_document_is_understood), cmocka_unit_test(test_the_lines_of_the_older_way_to_a_vault_are_understood), cmocka_unit_test(test_lists_flags_and_optional_values),
         cmocka_unit_test(test_what_follows_two_hyphens_is_the_nodes), cmocka_unit_test(test_values_may_be_a_hyphen_or_a_number),
         cmocka_unit_test(test_help_is_given_at_each_level), cmocka_unit_test(test_wrong_lines_are_refused_and_say_what_is_near),
         cmocka_unit_test(test_every_command_is_whole), cmocka_unit_test(test_no_option_shadows_another_of_its_command), cmocka_unit_test(test_groups_and_commands_agree),
