@@ -2,6 +2,7 @@
  * (Key Vault REST documentation, each operation's last sentence). */
 #include "keyvault/data_routes.h"
 #include "keyvault/certificate.h"
+#include "keyvault/changes.h"
 #include "keyvault/deleted.h"
 #include "keyvault/key.h"
 #include "keyvault/list.h"
@@ -26,6 +27,8 @@ const Route data_routes[] = {
     READ("/secrets/{name}/versions",                  "secrets/list",           secret_list_versions,       "SecretListVersions"),
     READ("/secrets/{name}/{version?}",                "secrets/get",            secret_get,                 "SecretGet"),
     PATCH("/secrets/{name}/{version?}",               "secrets/set",            SECRET_BODY, secret_update, "SecretUpdate"),
+
+    { METHOD_GET, "/changes", NULL, NULL, "secrets/get", WHERE_PARKED, BODY_NONE, 0, changes_get, "ChangesGet" },                  /* our own */
 
     READ("/deletedsecrets",                           "secrets/list",           secret_list_deleted,        "SecretListDeleted"),
     READ("/deletedsecrets/{name}",                    "secrets/get",            secret_get_deleted,         "SecretGetDeleted"),

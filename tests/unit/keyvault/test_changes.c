@@ -1,0 +1,211 @@
+/* test_changes.c - the change feed as a certificate agent reads it. */
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "base/clock.h"
+#include "fixture.h"
+
+static Answer changes(const char *query) { return vault_call("GET", text("/changes?%s", query), NULL); }
+static const char *cursor_of(const Answer *answer) { return text(STR_FMT, STR_ARG(text_at(answer, "cursor"))); }
+static const char *cursor_now(void) { Answer answer = vault_call("GET", "/changes", NULL); expect_status(&answer, 200); return cursor_of(&answer); }
+
+static void set_secret(const char *name)
+{
+    Answer answer = vault_call("PUT", text("/secrets/%s", name), "{\"value\":\"v\"}");
+    expect_status(&answer, 200);
+}
+
+/* A parked request, on a thread and a connection of its own. */
+typedef struct Parked { pthread_t thread; Str url, token; Arena *arena; HttpAnswer answer; bool answered; Err err; int64_t took_ms; } Parked;
+
+static void *parked_main(void *arg)
+{
+    Parked *parked = arg;
+    HttpClient *client = NULL;
+    HttpClientConfig config = { .user_agent = "test" };
+    HttpHeader headers[] = { { "Authorization", str_printf(parked->arena, "Bearer " STR_FMT, STR_ARG(parked->token)) } };
+    int64_t begun = mono_now_ms();
+    parked->answered = http_client_new(&config, &client, &parked->err) &&
+                       http_call(client, parked->arena, &(HttpCall){ .method = "GET", .url = parked->url, .headers = headers, .header_count = 1 }, &parked->answer, &parked->err);
+    parked->took_ms = mono_now_ms() - begun;
+    http_client_free(client);
+    return NULL;
+}
+
+static void park(Parked *parked, const char *after, Str token)
+{
+    int64_t before = http_stats(fix.site.http).parked;
+    *parked = (Parked){ .arena = arena_new(1 << 20), .token = token };
+    parked->url = str_printf(parked->arena, "http://vlt.vault.vaultyard.localhost:%d/changes" API "&after=%s", fix.site.names.port, after);
+    assert_int_equal(pthread_create(&parked->thread, NULL, parked_main, parked), 0);
+    while (http_stats(fix.site.http).parked <= before)
+        (void)usleep(1000);
+}
+
+static const JsonVal *parked_end(Parked *parked, int status)
+{
+    const JsonVal *body = NULL;
+    assert_int_equal(pthread_join(parked->thread, NULL), 0);
+    if (!parked->answered || parked->answer.status != status)
+        fail_msg("status %d, wanted %d: %s", parked->answer.status, status, parked->err.text);
+    must(json_parse(parked->arena, parked->answer.body, JSON_STRICT, &body, &fix_err));
+    return body;
+}
+
+static void test_changes_come_in_order_and_only_once(void **state)
+{
+    (void)state;
+    const char *start = cursor_now();
+    set_secret("order-a");
+    set_secret("order-b");
+    Answer gone = vault_call("DELETE", "/secrets/order-a", NULL);
+    expect_status(&gone, 200);
+    Answer answer = changes(text("after=%s&wait=0", start));
+    expect_status(&answer, 200);
+    const JsonVal *list = json_get(answer.json, "value");
+    assert_int_equal(json_count(list), 3);
+    assert_str(json_str(json_get(json_at(list, 0), "name")), "order-a");
+    assert_str(json_str(json_get(json_at(list, 0), "change")), "newVersion");
+    assert_str(json_str(json_get(json_at(list, 1), "name")), "order-b");
+    assert_str(json_str(json_get(json_at(list, 2), "change")), "deleted");
+    Answer secret = vault_call("GET", "/secrets/order-b", NULL);
+    assert_true(str_eq(text_at(&secret, "id"), json_str(json_get(json_at(list, 1), "id"))));
+    answer = changes(text("after=%s&wait=0", cursor_of(&answer)));
+    assert_int_equal(json_count(json_get(answer.json, "value")), 0);
+    assert_false(json_bool(json_get(answer.json, "reset"), true));
+}
+
+static void test_a_long_feed_comes_in_pages_without_a_gap(void **state)
+{
+    (void)state;
+    const char *cursor = cursor_now();
+    for (int i = 0; i < 230; i++)
+        set_secret(text("page-%03d", i));
+    size_t seen = 0, pages = 0;
+    for (size_t count = 1; count > 0; pages++) {
+        Answer answer = changes(text("after=%s&wait=0", cursor));
+        count = json_count(json_get(answer.json, "value"));
+        assert_true(count <= 100);
+        for (size_t i = 0; i < count; i++, seen++)
+            assert_str(json_str(json_get(json_at(json_get(answer.json, "value"), i), "name")), text("page-%03d", (int)seen));
+        cursor = cursor_of(&answer);
+    }
+    assert_int_equal(seen, 230);
+    assert_int_equal(pages, 4);
+}
+
+static void test_a_parked_request_is_answered_by_the_change(void **state)
+{
+    (void)state;
+    Parked parked;
+    const char *cursor = cursor_now();
+    park(&parked, cursor, fix.owner.vault_token);
+    set_secret("parked");
+    const JsonVal *body = parked_end(&parked, 200);
+    assert_int_equal(json_count(json_get(body, "value")), 1);
+    assert_str(json_str(json_get(json_at(json_get(body, "value"), 0), "name")), "parked");
+    assert_true(parked.took_ms < 20000);                     /* not by the end of the park */
+    arena_free(parked.arena);
+}
+
+static void test_changes_of_keys_do_not_answer_and_are_not_told(void **state)
+{
+    (void)state;
+    Parked parked;
+    park(&parked, cursor_now(), fix.owner.vault_token);
+    Answer key = vault_call("POST", "/keys/feed-key/create", "{\"kty\":\"EC\",\"crv\":\"P-256\"}");
+    expect_status(&key, 200);
+    set_secret("after-key");
+    const JsonVal *body = parked_end(&parked, 200);
+    assert_int_equal(json_count(json_get(body, "value")), 1);
+    assert_str(json_str(json_get(json_at(json_get(body, "value"), 0), "name")), "after-key");
+    arena_free(parked.arena);
+}
+
+static void policy_of_nobody(const char *verb)
+{
+    Answer answer = arm_call("PUT", text(VAULTS "vlt/accessPolicies/%s", verb),
+                             text("{\"properties\":{\"accessPolicies\":[{\"tenantId\":\"" STR_FMT "\",\"objectId\":\"" STR_FMT "\",\"permissions\":{\"secrets\":[\"get\"]}}]}}",
+                                  STR_ARG(fix.site.tenant_id), STR_ARG(fix.nobody.principal.object_id)));
+    assert_in_range(answer.status, 200, 201);
+}
+
+static void test_a_permission_taken_away_while_parked_ends_in_a_refusal(void **state)
+{
+    (void)state;
+    Parked parked;
+    policy_of_nobody("add");
+    park(&parked, cursor_now(), fix.nobody.vault_token);
+    policy_of_nobody("remove");
+    set_secret("not-for-nobody");
+    const JsonVal *body = parked_end(&parked, 403);
+    assert_str(json_str(json_path(body, "error.code")), "Forbidden");
+    size_t at;
+    assert_false(str_find(parked.answer.body, STR("not-for-nobody"), &at));
+    arena_free(parked.arena);
+}
+
+static void test_the_cursor_outlives_the_server(void **state)
+{
+    (void)state;
+    const char *cursor = cursor_now();
+    set_secret("before-restart");
+    fixture_reopen();
+    Answer answer = changes(text("after=%s", cursor));       /* something is there already, so this does not wait */
+    expect_status(&answer, 200);
+    assert_int_equal(json_count(json_get(answer.json, "value")), 1);
+}
+
+static void test_a_cursor_of_another_history_starts_over(void **state)
+{
+    (void)state;
+    char *cursor = text("%s", cursor_now());
+    Str vault = vault_id_of("vlt");
+    long long number = atoll(strchr(cursor, '-') + 1);
+    char *cases[] = {
+        text("00000000-1-1"),                                                       /* of another vault */
+        text(STR_FMT "-%lld-5", STR_ARG(str_slice(vault, 0, 8)), number + 1000),    /* of a feed that was set back */
+        text(STR_FMT "-%lld-5", STR_ARG(str_slice(vault, 0, 8)), number),           /* set back and grown again: that number, another time */
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        Answer answer = changes(text("after=%s", cases[i]));
+        expect_status(&answer, 200);
+        assert_true(json_bool(json_get(answer.json, "reset"), false));
+        assert_string_equal(cursor_of(&answer), cursor);
+        assert_int_equal(json_count(json_get(answer.json, "value")), 0);
+    }
+}
+
+static void test_bad_queries_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "after=", "after=7", "after=abc-1-1", "after=00000000-x-1", "after=00000000--1", "after=00000000-1-1-1", "after=00000000-1" };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        Answer answer = changes(bad[i]);
+        expect_error(&answer, 400, "BadParameter", NULL, "after");
+    }
+    static const char *const waits[] = { "wait=-1", "wait=56", "wait=1s", "wait=" };
+    for (size_t i = 0; i < COUNT_OF(waits); i++) {
+        Answer answer = changes(waits[i]);
+        expect_error(&answer, 400, "BadParameter", NULL, "wait");
+    }
+    Answer none = call("GET", "vlt.vault", "/changes", fix.owner.vault_token, NULL);
+    expect_error(&none, 400, "BadParameter", NULL, "api-version");
+    Answer post = call("POST", "vlt.vault", "/changes" API, fix.owner.vault_token, "{}");
+    expect_status(&post, 405);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_changes_come_in_order_and_only_once),
+        cmocka_unit_test(test_a_long_feed_comes_in_pages_without_a_gap),
+        cmocka_unit_test(test_a_parked_request_is_answered_by_the_change),
+        cmocka_unit_test(test_changes_of_keys_do_not_answer_and_are_not_told),
+        cmocka_unit_test(test_a_permission_taken_away_while_parked_ends_in_a_refusal),
+        cmocka_unit_test(test_the_cursor_outlives_the_server),
+        cmocka_unit_test(test_a_cursor_of_another_history_starts_over),
+        cmocka_unit_test(test_bad_queries_are_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
+}
