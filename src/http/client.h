@@ -15,6 +15,7 @@ typedef struct HttpClientConfig {
     int connect_timeout_ms, timeout_ms; /* 0: 10 s and 60 s */
     size_t reply_max_bytes;             /* 0: 16 MiB */
     const char *proxy;                  /* NULL: none, whatever the environment says */
+    HttpClient *beside;                 /* NULL, or a client that outlives this one: calls of both go on while either waits, on one thread */
 } HttpClientConfig;
 
 bool http_client_new(const HttpClientConfig *config, HttpClient **out, Err *err) MUST_CHECK;
@@ -45,3 +46,14 @@ typedef struct HttpAnswer {
 bool http_call(HttpClient *client, Arena *arena, const HttpCall *call, HttpAnswer *out, Err *err) MUST_CHECK;
 Str  http_answer_header(const HttpAnswer *answer, const char *name);          /* absent if not there */
 void http_client_cancel(HttpClient *client);      /* from another thread: ends the call under way at once, or the next one when there is none */
+
+/* Calls that wait for long, several beside each other on one thread: each on a client of its own, all `beside` the same one.
+ * http_begin sends the call on its way (false: as http_call, nothing was begun); call->url, headers and body are read by http_begin alone
+ * except for a body, which must live until http_end. http_wait moves all of them on and returns when one is done, a descriptor of fds is
+ * ready (at most 8, as poll(2)), or the time is up (-1: none). http_end takes the result; a call that is not done is given up. */
+bool http_begin(HttpClient *client, Arena *arena, const HttpCall *call, Err *err) MUST_CHECK;
+bool http_is_begun(const HttpClient *client);
+bool http_is_done(const HttpClient *client);                                  /* begun, and the result is there */
+bool http_end(HttpClient *client, Arena *arena, HttpAnswer *out, Err *err) MUST_CHECK;
+struct pollfd;
+bool http_wait(HttpClient *client, struct pollfd *fds, size_t count, int timeout_ms, Err *err) MUST_CHECK;

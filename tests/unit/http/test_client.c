@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -244,6 +245,57 @@ static void test_cancel_between_calls_ends_the_next_one_only(void **state)
     http_client_free(watcher.client);
 }
 
+static void begin_watch(HttpClient *client)
+{
+    HttpHeader header = { "Authorization", STR("Bearer good") };
+    Err err = { 0 };
+    HttpCall call = { .method = "GET", .url = str_printf(arena, "https://management.test.localhost:%d/watch", fixture.port), .headers = &header, .header_count = 1 };
+    assert_true(http_begin(client, arena, &call, &err));
+    assert_true(http_is_begun(client) && !http_is_done(client));
+}
+
+static void test_calls_beside_each_other_wait_on_one_thread(void **state)
+{
+    (void)state;
+    HttpClient *first = fixture_client(&fixture, false), *second, *third;
+    HttpClientConfig config = { .ca_file = fixture.ca_file, .beside = first };
+    HttpAnswer answer;
+    Err err = { 0 };
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    second = client_with(config);
+    third = client_with(config);
+    begin_watch(second);
+    begin_watch(third);
+    struct pollfd fds = { .fd = pipes[0] };
+    while (http_stats(fixture.server).parked < 2)
+        assert_true(http_wait(first, &fds, 1, 10, &err));
+    assert_int_equal(fixture_call(&fixture, first, arena, "GET", "management", "/healthz", STR_NONE).status, 200);    /* the others go on waiting */
+    assert_false(http_is_done(second) || http_is_done(third));
+
+    assert_int_equal(write(pipes[1], "x", 1), 1);
+    fds.revents = 0;
+    while (!fds.revents)
+        assert_true(http_wait(first, &fds, 1, -1, &err));
+    char byte;
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+
+    assert_false(http_end(third, arena, &answer, &err));               /* given up */
+    assert_non_null(strstr(err.text, "cancelled"));
+    assert_false(http_is_begun(third));
+    fixture_happen(&fixture);
+    while (!http_is_done(second))
+        assert_true(http_wait(first, &fds, 1, -1, &err));
+    assert_true(http_end(second, arena, &answer, &err));
+    assert_int_equal(answer.status, 200);
+    assert_false(http_end(second, arena, &answer, &err));              /* nothing was begun */
+    http_client_free(third);
+    http_client_free(second);
+    http_client_free(first);
+    (void)close(pipes[0]);
+    (void)close(pipes[1]);
+}
+
 /* A sink that takes so many pieces and refuses the next. */
 typedef struct Sink { Buf got; int pieces_left; } Sink;
 
@@ -318,6 +370,7 @@ int main(void)
         ON_A_SERVER(test_large_bodies_go_through_with_expect),
         ON_A_SERVER(test_cancel_ends_the_call_under_way_at_once),
         ON_A_SERVER(test_cancel_between_calls_ends_the_next_one_only),
+        ON_A_SERVER(test_calls_beside_each_other_wait_on_one_thread),
         ON_A_SERVER(test_a_sink_gets_the_body_whatever_its_size),
         ON_A_SERVER(test_a_sink_that_refuses_ends_the_call),
         ON_A_SERVER(test_errors_do_not_reach_the_sink),
