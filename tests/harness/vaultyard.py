@@ -77,8 +77,10 @@ class Site:
         line = self.server.stdout.readline()
         self.ready_s = time.monotonic() - begun
         if not line.startswith("ready https://"):
-            self.server.wait(10)
-            raise AssertionError(f"serve said {line!r} and ended with {self.server.returncode}\n{self.log_tail()}")
+            code = self.server.wait(10)
+            self.server.stdout.close()
+            self.server = None
+            raise AssertionError(f"serve said {line!r} and ended with {code}\n{self.log_tail()}")
         self.management = line.split()[1]
         self.port = urllib.parse.urlsplit(self.management).port or 443
         self.admin = json.loads((self.dir / "admin.json").read_text())

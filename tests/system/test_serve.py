@@ -114,6 +114,20 @@ class Serve(unittest.TestCase):
                 with self.subTest(name), self.assertRaises((ssl.SSLError, ConnectionError)):
                     handshake(name)
 
+    def test_without_dev_the_clock_cannot_be_moved_and_a_moved_one_is_not_served(self):
+        with Site(dev=False) as site:
+            answer = site.call("POST", f"{site.management}/providers/Vaultyard.Dev/clock/advance?api-version=2021-01-01", {"by": "1d"}, site.token())
+            self.assertEqual(answer.status, 404, answer)
+            site.stop()
+            site.dev = True
+            site.start()
+            site.vy("dev", "clock", "advance", "1d")
+            site.stop()
+            site.dev = False
+            with self.assertRaisesRegex(AssertionError, "--dev"):
+                site.start()
+            site.dev = True
+
     def test_old_tls_is_refused(self):
         with Site() as site:
             done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{site.port}", "-servername", "management.vaultyard.localhost", "-tls1_1",
