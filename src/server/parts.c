@@ -30,7 +30,8 @@ bool parts_open(Arena *arena, const DataDir *data, Parts *out, Err *err)
 
 void parts_stop(Parts *parts)
 {
-    runner_stop(TAKE(parts->site.runner));
+    runner_stop(parts->site.runner);                    /* work that still runs schedules through it */
+    parts->site.runner = NULL;
 }
 
 void parts_close(Parts *parts)

@@ -148,6 +148,8 @@ int command_serve(int argc, char **argv)
         (void)fflush(stdout);
         wait_for_end();
     }
+    if (serve.wiring.parts.site.runner)
+        runner_drain(serve.wiring.parts.site.runner);        /* its work wakes parked requests, so it ends before the server that holds them */
     if (serve.http)
         http_stop(serve.http, DRAIN_MS);
     wiring_close(&serve.wiring);

@@ -17,7 +17,8 @@ static bool start(void *self, const NodeSpec *spec, Err *err)
     const JsonVal *join;
     if (world->starts_fail)
         return err_set(err, ERR_UNAVAILABLE, "no more machines");
-    assert_true(json_parse(world->arena, spec->join_json, JSON_STRICT, &join, err));
+    AUTO(arena_free_auto) Arena *arena = arena_new(64 * 1024);           /* runner threads come here too */
+    assert_true(json_parse(arena, spec->join_json, JSON_STRICT, &join, err));
     Machine *machine = machine_named(world, spec->node_id);
     if (!machine) {
         assert_true(world->machine_count < MACHINES_MAX);
@@ -153,13 +154,15 @@ void world_open(World *world)
 static void close_parts(World *world)
 {
     http_client_free(TAKE(world->client));
+    runner_drain(world->site.runner);
     http_stop(TAKE(world->http), 1000);
+    runner_stop(world->site.runner);                    /* handlers that still run schedule through it */
+    world->site.runner = NULL;
     batch_close(TAKE(world->batch));
     managedidentity_close(TAKE(world->ids));
     arm_close(TAKE(world->arm));
     access_close(TAKE(world->access));
     identity_close(TAKE(world->identity));
-    runner_stop(TAKE(world->site.runner));
 }
 
 void world_restart(World *world)
