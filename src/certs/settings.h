@@ -28,7 +28,7 @@ typedef struct Observed {
     size_t acl_count;
     unsigned files;             /* FileKinds */
     Str owner, group;           /* names or numbers; absent: the process's */
-    mode_t mode;                /* of files that hold the key */
+    mode_t mode;                /* of the files */
     int64_t keep_versions;
     Str pkcs12_password_file;   /* absent: the empty password */
 } Observed;
