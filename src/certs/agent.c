@@ -1,7 +1,8 @@
-/* agent.c - rounds over the observed certificates, on the poll timer.
+/* agent.c - rounds over the observed certificates: all of them on the poll timer, those that changed when a vault says so, those that failed
+ * after a pause.
  *
- * Poll times are object time (real time plus the node's development shift), so a shifted clock makes polls due at once.
- * Pauses between tries and token lifetimes are real time. Between rounds the process sleeps in one poll(2). */
+ * Poll times are object time (real time plus the node's development shift), so a shifted clock makes polls due at once. Pauses between tries,
+ * token lifetimes and parked requests are real time. One thread: between rounds the process sleeps in one http_wait. */
 #include "certs/agent.h"
 #include <errno.h>
 #include <poll.h>
@@ -15,16 +16,22 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "certs/install.h"
+#include "certs/listen.h"
 #include "certs/status.h"
 
-enum { SETTINGS_MAX_BYTES = 1024 * 1024, ROUND_ARENA_BYTES = 8 * 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000 };
+enum { SETTINGS_MAX_BYTES = 1024 * 1024, ROUND_ARENA_BYTES = 8 * 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_MAX_MS = 60000 };
 
-typedef struct Round { size_t current, failed; char reason[800]; } Round;
+/* What is known of one observed certificate. */
+typedef struct Tracked { bool is_due, is_failed; char reason[sizeof ((Err *)0)->text]; } Tracked;
 
 typedef struct CertAgent {
     const CertAgentConfig *config;
     CertSettings settings;
     Fetcher *fetcher;
+    Listeners listeners;
+    Tracked *tracked;               /* one an observed certificate, in their order */
+    int tries;                      /* rounds with failures, one after the other */
+    int64_t poll_at_ms, retry_at_ms;    /* object time; real time, INT64_MAX: nothing failed */
     int signals, watch;             /* descriptors; watch -1: no clock file */
     int64_t offset_ms, started_ms;
     bool synced;                    /* every observed certificate was current once */
@@ -62,19 +69,34 @@ static bool say_plan(Arena *arena, const Observed *observed, const Fetched *fetc
     return true;
 }
 
+/* The vault is right about which version is current, with one exception: it no longer knows the one that is here, which is newer and good.
+ * Then it was set back (restored from a backup), and what it lost stays until it has something that is not older, or ours has expired. */
+static bool is_set_back(CertAgent *agent, Arena *arena, const Observed *observed, const Fetched *fetched, Err *err)
+{
+    Installed have = installed_read(arena, observed);
+    bool is_known = true;
+    if (observed->pinned.len || !have.version.len || str_eq(have.version, fetched->version) || have.not_before_ms <= fetched->leaf.not_before_ms ||
+        have.not_after_ms <= object_now(agent) || !installed_version(arena, observed).len)
+        return false;
+    if (!fetch_knows_version(agent->fetcher, arena, &agent->settings, observed, have.version, &is_known, err))
+        return true;
+    if (is_known)
+        return false;
+    (void)err_set(err, ERR_CONFLICT, "vault '" STR_FMT "' no longer knows version " STR_FMT " of '" STR_FMT "', which is here, and offers an older one; the newer stays while it is valid",
+                  STR_ARG(observed->vault), STR_ARG(have.version), STR_ARG(observed->name));
+    return true;
+}
+
 static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, Err *err)
 {
     Fetched fetched = { 0 };
     if (!fetch_current(agent->fetcher, arena, &agent->settings, observed, &fetched, err))
         return false;
     bool changed = false;
-    bool done;
-    if (fetched.leaf.not_after_ms <= object_now(agent))
-        done = err_set(err, ERR_CONFLICT, "the current version of '" STR_FMT "' in vault '" STR_FMT "' has expired; what is on disk stays until a valid one appears",
-                       STR_ARG(observed->name), STR_ARG(observed->vault));
-    else if (agent->config->dry_run)
+    bool done = install_check(arena, observed, &fetched, object_now(agent), err) && !is_set_back(agent, arena, observed, &fetched, err);
+    if (done && agent->config->dry_run)
         done = say_plan(arena, observed, &fetched);
-    else
+    else if (done)
         done = install_certificate(arena, observed, &fetched, &changed, err);
     if (done && changed)
         log_event(LOG_INFO, "certs.installed", log_str("vault", observed->vault), log_str("name", observed->name), log_str("version", fetched.version));
@@ -82,31 +104,50 @@ static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, E
     return done;
 }
 
-static Round run_round(CertAgent *agent)
+static size_t failed_count(const CertAgent *agent)
 {
-    Round round = { 0 };
-    for (size_t i = 0; i < agent->settings.observed_count; i++) {
-        AUTO(arena_free_auto) Arena *arena = arena_new(ROUND_ARENA_BYTES);
-        Err err = { 0 };
-        if (arena && sync_one(agent, arena, &agent->settings.observed[i], &err)) {
-            round.current++;
-            continue;
-        }
-        log_event(LOG_WARN, "certs.sync_failed", log_str("url", agent->settings.observed[i].base_url), log_cstr("error", err.text));
-        if (round.failed++ == 0)
-            (void)snprintf(round.reason, sizeof round.reason, "%s", err.text);
-    }
-    agent->synced = agent->synced || round.failed == 0;
-    return round;
+    size_t failed = 0;
+    for (size_t i = 0; i < agent->settings.observed_count; i++)
+        failed += agent->tracked[i].is_failed;
+    return failed;
 }
 
-static void report(const CertAgent *agent, const Round *round, int tries)
+static bool is_any_due(const CertAgent *agent)
+{
+    for (size_t i = 0; i < agent->settings.observed_count; i++)
+        if (agent->tracked[i].is_due)
+            return true;
+    return false;
+}
+
+static void run_round(CertAgent *agent)
+{
+    for (size_t i = 0; i < agent->settings.observed_count; i++) {
+        Tracked *tracked = &agent->tracked[i];
+        if (!tracked->is_due)
+            continue;
+        AUTO(arena_free_auto) Arena *arena = arena_new(ROUND_ARENA_BYTES);
+        Err err = { 0 };
+        tracked->is_due = false;
+        tracked->is_failed = !arena || !sync_one(agent, arena, &agent->settings.observed[i], &err);
+        (void)snprintf(tracked->reason, sizeof tracked->reason, "%s", tracked->is_failed ? err.text : "");
+        if (tracked->is_failed)
+            log_event(LOG_WARN, "certs.sync_failed", log_str("url", agent->settings.observed[i].base_url), log_cstr("error", err.text));
+    }
+    bool failed = failed_count(agent) != 0;
+    agent->synced = agent->synced || !failed;
+    agent->tries = failed ? agent->tries + 1 : 0;
+}
+
+static void report(const CertAgent *agent)
 {
     bool waiting = agent->settings.require_initial_sync && !agent->synced;
-    ServiceState state = round->failed == 0 ? SERVICE_RUNNING
-                         : !waiting ? SERVICE_RUNNING_BEHIND
-                         : tries < INITIAL_TRIES ? SERVICE_SYNCING : SERVICE_SYNC_FAILED;
-    say_status(agent, state, round->reason);
+    const char *reason = "";
+    for (size_t i = 0; i < agent->settings.observed_count && !*reason; i++)
+        reason = agent->tracked[i].reason;
+    say_status(agent, failed_count(agent) == 0 ? SERVICE_RUNNING
+                      : !waiting ? SERVICE_RUNNING_BEHIND
+                      : agent->tries < INITIAL_TRIES ? SERVICE_SYNCING : SERVICE_SYNC_FAILED, reason);
 }
 
 /* 0 up to `most_ms`, so that machines started together do not ask together. */
@@ -117,35 +158,59 @@ static int64_t chance_ms(int64_t most_ms)
     return most_ms > 0 ? drawn % (most_ms + 1) : 0;
 }
 
-/* Pause before the next round. Each failure of the initial sync waits a quarter longer; after that a failed round is
- * tried again sooner than the next poll, but never in a hot loop. */
-static int64_t pause_ms(const CertAgent *agent, const Round *round, int tries)
+/* Pause before what failed is tried again. Each failure of the initial sync waits a quarter longer; after that it comes
+ * sooner than the next poll, but never in a hot loop. */
+static int64_t retry_pause_ms(const CertAgent *agent)
 {
-    if (round->failed == 0)
-        return agent->settings.poll_s * 1000 - chance_ms(agent->settings.jitter_s * 1000);
-    if (!agent->synced && tries < INITIAL_TRIES) {
+    if (!agent->synced && agent->tries < INITIAL_TRIES) {
         double pause = (double)agent->settings.initial_backoff_ms;
-        for (int i = 1; i < tries && pause < BACKOFF_MAX_MS; i++)
+        for (int i = 1; i < agent->tries && pause < BACKOFF_MAX_MS; i++)
             pause *= 1.25;
         return pause < BACKOFF_MAX_MS ? (int64_t)pause : BACKOFF_MAX_MS;
     }
     int64_t retry = agent->settings.poll_s * 1000 / 10;
-    return retry < RETRY_MIN_MS ? RETRY_MIN_MS : retry > 60000 ? 60000 : retry;
+    return retry < RETRY_MIN_MS ? RETRY_MIN_MS : retry > RETRY_MAX_MS ? RETRY_MAX_MS : retry;
 }
 
-/* Sleeps until the pause is over. A successful round's pause runs in object time, so the clock file is watched meanwhile.
- * false: told to stop. */
-static bool wait_for_next(CertAgent *agent, int64_t wait_ms, bool in_object_time)
+static void set_due(CertAgent *agent, bool only_failed)
 {
-    int64_t due_object = object_now(agent) + wait_ms, due_real = real_now_ms() + wait_ms;
+    for (size_t i = 0; i < agent->settings.observed_count; i++)
+        agent->tracked[i].is_due = agent->tracked[i].is_due || !only_failed || agent->tracked[i].is_failed;
+}
+
+static void on_changed(void *ctx, Str vault_url, Str name)
+{
+    CertAgent *agent = ctx;
+    for (size_t i = 0; i < agent->settings.observed_count; i++) {
+        const Observed *observed = &agent->settings.observed[i];
+        if (str_eq(observed->vault_url, vault_url) && (!name.ptr || str_eq_nocase(observed->name, name)))
+            agent->tracked[i].is_due = true;
+    }
+}
+
+static int until(int64_t left_ms) { return left_ms <= 0 ? 0 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms; }
+
+/* Sleeps until something is due: a poll, a repetition, a change that a vault tells. The poll's time is object time, so the clock file is
+ * watched meanwhile. false: told to stop. */
+static bool wait_until_due(CertAgent *agent)
+{
+    Err err = { 0 };
     for (;;) {
-        int64_t left = in_object_time ? due_object - object_now(agent) : due_real - real_now_ms();
-        if (left <= 0)
-            return true;
+        int64_t listen_at_ms = listeners_step(&agent->listeners, on_changed, agent);
+        if (object_now(agent) >= agent->poll_at_ms)
+            set_due(agent, false);
+        if (real_now_ms() >= agent->retry_at_ms)
+            set_due(agent, true);
         struct pollfd fds[2] = { { .fd = agent->signals, .events = POLLIN }, { .fd = agent->watch, .events = POLLIN } };
-        int ready = poll(fds, 2, left > INT32_MAX ? INT32_MAX : (int)left);
-        if (ready < 0 && errno != EINTR)
+        int wait_ms = is_any_due(agent) ? 0 : until(agent->poll_at_ms - object_now(agent));
+        if (agent->retry_at_ms != INT64_MAX && until(agent->retry_at_ms - real_now_ms()) < wait_ms)
+            wait_ms = until(agent->retry_at_ms - real_now_ms());
+        if (listen_at_ms != INT64_MAX && until(listen_at_ms - mono_now_ms()) < wait_ms)
+            wait_ms = until(listen_at_ms - mono_now_ms());
+        if (!http_wait(fetcher_client(agent->fetcher), fds, agent->watch >= 0 ? 2 : 1, wait_ms, &err)) {
+            log_event(LOG_ERROR, "certs.cannot_wait", log_cstr("error", err.text));
             return false;
+        }
         if (fds[0].revents)
             return false;
         if (fds[1].revents) {
@@ -153,6 +218,8 @@ static bool wait_for_next(CertAgent *agent, int64_t wait_ms, bool in_object_time
             if (read(agent->watch, events, sizeof events) > 0)
                 read_clock(agent);
         }
+        if (is_any_due(agent))
+            return true;
     }
 }
 
@@ -182,14 +249,18 @@ static bool catch_signals(CertAgent *agent)
 
 static int run_until_told(CertAgent *agent)
 {
-    for (int tries = 1;; tries++) {
-        Round round = run_round(agent);
-        report(agent, &round, tries);
+    set_due(agent, false);
+    for (;;) {
+        if (object_now(agent) >= agent->poll_at_ms) {
+            agent->poll_at_ms = object_now(agent) + agent->settings.poll_s * 1000 - chance_ms(agent->settings.jitter_s * 1000);
+            listeners_prepare(&agent->listeners);
+        }
+        run_round(agent);
+        report(agent);
         if (agent->config->once)
-            return round.failed != 0;
-        if (round.failed == 0)
-            tries = 0;
-        if (!wait_for_next(agent, pause_ms(agent, &round, tries), round.failed == 0))
+            return failed_count(agent) != 0;
+        agent->retry_at_ms = failed_count(agent) ? real_now_ms() + retry_pause_ms(agent) : INT64_MAX;
+        if (!wait_until_due(agent))
             return 0;
     }
 }
@@ -210,16 +281,21 @@ int cert_agent_run(const CertAgentConfig *config)
     /* What the command line says goes first: it is what somebody typed just now. */
     const char *ca_file = config->ca_file ? config->ca_file : agent.settings.ca_file.ptr ? str_to_cstr(arena, agent.settings.ca_file, &err) : NULL;
     const char *proxy = agent.settings.proxy.ptr ? str_to_cstr(arena, agent.settings.proxy, &err) : NULL;
-    if (!catch_signals(&agent) || !watch_clock(&agent) || !fetcher_new(ca_file, proxy, &agent.fetcher, &err)) {
+    if (!catch_signals(&agent) || !watch_clock(&agent) || !fetcher_new(ca_file, proxy, &agent.fetcher, &err) ||
+        (!config->once && !listeners_new(agent.fetcher, &agent.settings, ca_file, proxy, &agent.listeners, &err))) {
         log_event(LOG_ERROR, "certs.not_started", log_cstr("error", err.text));
         return 1;
     }
+    agent.tracked = ARENA_ARRAY(arena, Tracked, agent.settings.observed_count + 1);
+    if (!agent.tracked)
+        return 1;
     read_clock(&agent);
     if (!agent.settings.require_initial_sync)
         say_status(&agent, SERVICE_RUNNING, "");             /* polling has begun, whether or not certificates are there yet */
     log_event(LOG_INFO, "certs.started", log_int("observed", (int64_t)agent.settings.observed_count), log_int("poll_s", agent.settings.poll_s));
 
     int code = run_until_told(&agent);
+    listeners_done(&agent.listeners);
     fetcher_free(agent.fetcher);
     fd_close(&agent.signals);
     fd_close(&agent.watch);

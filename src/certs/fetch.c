@@ -8,10 +8,15 @@ enum { TOKEN_MAX_BYTES = 16 * 1024, TOKENS_MAX = 8, TOKEN_SPARE_MS = 5 * 60 * 10
 
 typedef struct Token { char resource[256]; Secret *text; int64_t until_ms; } Token;
 
+/* What a vault said that tokens for it must be for, so that only its first request goes without one. */
+typedef struct VaultResource { char vault_url[300], resource[256]; } VaultResource;
+
 struct Fetcher {
     HttpClient *vault;              /* HTTPS to vaults */
     HttpClient *msi;                /* plain HTTP to the metadata address */
     Token tokens[TOKENS_MAX];       /* one a resource: vaults of one cloud share theirs */
+    VaultResource *resources;
+    size_t resource_count;
 };
 
 bool fetcher_new(const char *ca_file, const char *proxy, Fetcher **out, Err *err)
@@ -37,8 +42,11 @@ void fetcher_free(Fetcher *fetcher)
         secret_free(fetcher->tokens[i].text);
     http_client_free(fetcher->vault);
     http_client_free(fetcher->msi);
+    free(fetcher->resources);
     free(fetcher);
 }
+
+HttpClient *fetcher_client(Fetcher *fetcher) { return fetcher->vault; }
 
 void fetched_done(Fetched *fetched) { bundle_done(&fetched->bundle); }
 
@@ -81,7 +89,7 @@ static Token *token_slot(Fetcher *fetcher, Str resource)
     return oldest;
 }
 
-static bool token_keep(Token *token, Arena *arena, Str resource, const JsonVal *answer, Err *err)
+static bool token_keep(Token *token, Str resource, const JsonVal *answer, Err *err)
 {
     Str text = json_str(json_get(answer, "access_token"));
     const JsonVal *expires = json_get(answer, "expires_in");
@@ -90,7 +98,6 @@ static bool token_keep(Token *token, Arena *arena, Str resource, const JsonVal *
     if (!text.len || text.len > TOKEN_MAX_BYTES || resource.len >= sizeof token->resource ||
         (json_kind(expires) == JSON_STR && !str_to_int64(json_str(expires), 0, INT32_MAX, &seconds, &ignored)))
         return err_set(err, ERR_UNAVAILABLE, "the metadata address answered something that is no token");
-    (void)arena;
     secret_free(token->text);
     token->text = secret_copy(bytes_of(text));
     if (!token->text)
@@ -126,18 +133,85 @@ static bool token_get(Fetcher *fetcher, Arena *arena, const CertSettings *settin
         return err_set(err, ERR_DENIED, STR_FMT " got no token from " STR_FMT " (status %d: " STR_FMT "); assign it to the pool or correct authenticationSettings.msiClientId",
                        STR_ARG(identity_name(arena, settings)), STR_ARG(settings->msi_endpoint), answer.status, STR_ARG(why));
     }
-    return token_keep(token, arena, resource, body, err);
+    return token_keep(token, resource, body, err);
 }
 
-static bool secret_call(Fetcher *fetcher, Arena *arena, Str url, const Token *token, HttpAnswer *out, Err *err)
+static VaultResource *resource_of(const Fetcher *fetcher, Str vault_url)
 {
-    HttpHeader headers[] = { { "Accept", STR("application/json") }, { "Authorization", STR_NONE } };
-    if (token)
-        headers[1].value = str_printf(arena, "Bearer " STR_FMT, STR_ARG(str_of(secret_bytes(token->text))));
-    HttpCall call = { .method = "GET", .url = url, .headers = headers, .header_count = token ? 2 : 1 };
+    for (size_t i = 0; i < fetcher->resource_count; i++)
+        if (str_eq(str_from(fetcher->resources[i].vault_url), vault_url))
+            return &fetcher->resources[i];
+    return NULL;
+}
+
+static bool resource_learn(Fetcher *fetcher, Str vault_url, Str challenge, Err *err)
+{
+    Str resource = challenge_value(challenge, STR("resource"));
+    VaultResource *known = resource_of(fetcher, vault_url);
+    if (!resource.len)
+        resource = challenge_value(challenge, STR("scope"));
+    if (str_ends(resource, STR("/.default")))
+        resource.len -= 9;
+    if (!resource.len || resource.len >= sizeof known->resource || vault_url.len >= sizeof known->vault_url)
+        return err_set(err, ERR_UNAVAILABLE, "'" STR_FMT "' is no vault: it asks for a token without saying for what", STR_ARG(vault_url));
+    if (!known) {
+        VaultResource *more = realloc(fetcher->resources, (fetcher->resource_count + 1) * sizeof *more);
+        if (!more)
+            return err_set(err, ERR_INTERNAL, "out of memory");
+        fetcher->resources = more;
+        known = &more[fetcher->resource_count++];
+        *known = (VaultResource){ 0 };
+        memcpy(known->vault_url, vault_url.ptr, vault_url.len);
+    }
+    memcpy(known->resource, resource.ptr, resource.len);
+    known->resource[resource.len] = '\0';
+    return true;
+}
+
+bool fetch_bearer(Fetcher *fetcher, Arena *arena, const CertSettings *settings, Str vault_url, Str *header, Err *err)
+{
+    VaultResource *known = resource_of(fetcher, vault_url);
+    Token *token;
+    *header = STR_NONE;
+    if (!known)
+        return true;
+    if (!token_get(fetcher, arena, settings, str_from(known->resource), &token, err))
+        return false;
+    *header = str_printf(arena, "Bearer " STR_FMT, STR_ARG(str_of(secret_bytes(token->text))));
+    return header->ptr || err_too_big(err);
+}
+
+void fetch_token_refused(Fetcher *fetcher, Str vault_url)
+{
+    VaultResource *known = resource_of(fetcher, vault_url);
+    if (known)
+        token_slot(fetcher, str_from(known->resource))->until_ms = 0;
+}
+
+static bool get_once(Fetcher *fetcher, Arena *arena, Str url, Str bearer, HttpAnswer *out, Err *err)
+{
+    HttpHeader headers[] = { { "Accept", STR("application/json") }, { "Authorization", bearer } };
+    HttpCall call = { .method = "GET", .url = url, .headers = headers, .header_count = bearer.len ? 2 : 1 };
     bool done = http_call(fetcher->vault, arena, &call, out, err);
-    secret_wipe((void *)headers[1].value.ptr, headers[1].value.len);
+    secret_wipe((void *)bearer.ptr, bearer.len);
     return done;
+}
+
+/* A 401 says for what a token is wanted, or that the one sent is no longer good although it has not ended; a second one is the answer. */
+bool fetch_get(Fetcher *fetcher, Arena *arena, const CertSettings *settings, Str vault_url, Str url, HttpAnswer *out, Err *err)
+{
+    Str bearer;
+    if (!fetch_bearer(fetcher, arena, settings, vault_url, &bearer, err) || !get_once(fetcher, arena, url, bearer, out, err))
+        return false;
+    if (out->status != 401)
+        return true;
+    fetch_token_refused(fetcher, vault_url);
+    if (!resource_learn(fetcher, vault_url, http_answer_header(out, "WWW-Authenticate"), err) ||
+        !fetch_bearer(fetcher, arena, settings, vault_url, &bearer, err) || !get_once(fetcher, arena, url, bearer, out, err))
+        return false;
+    if (out->status == 401)
+        fetch_token_refused(fetcher, vault_url);
+    return true;
 }
 
 /* What the vault refused, in words that name the identity and the cure. */
@@ -213,23 +287,8 @@ bool fetch_current(Fetcher *fetcher, Arena *arena, const CertSettings *settings,
     Str url = str_printf(arena, STR_FMT "%s" STR_FMT "?api-version=7.4", STR_ARG(observed->base_url), observed->pinned.len ? "/" : "", STR_ARG(observed->pinned));
     HttpAnswer answer;
     const JsonVal *secret;
-    Token *token = NULL;
-    if (!secret_call(fetcher, arena, url, NULL, &answer, err))
+    if (!fetch_get(fetcher, arena, settings, observed->vault_url, url, &answer, err))
         return false;
-    if (answer.status == 401) {
-        Str challenge = http_answer_header(&answer, "WWW-Authenticate");
-        Str resource = challenge_value(challenge, STR("resource"));
-        if (!resource.len)
-            resource = challenge_value(challenge, STR("scope"));
-        if (!resource.len)
-            return err_set(err, ERR_UNAVAILABLE, "'" STR_FMT "' is no vault: it asks for a token without saying for what", STR_ARG(observed->base_url));
-        if (str_ends(resource, STR("/.default")))
-            resource.len -= 9;
-        if (!token_get(fetcher, arena, settings, resource, &token, err) || !secret_call(fetcher, arena, url, token, &answer, err))
-            return false;
-        if (answer.status == 401)
-            token->until_ms = 0;                      /* refused although it has not ended: ask for a new one next time */
-    }
     if (answer.status != 200)
         return refused(arena, settings, observed, &answer, err);
 
@@ -244,4 +303,18 @@ bool fetch_current(Fetcher *fetcher, Arena *arena, const CertSettings *settings,
     fetched.version = str_dup(arena, fetched.version);
     *out = fetched;
     return true;
+}
+
+bool fetch_knows_version(Fetcher *fetcher, Arena *arena, const CertSettings *settings, const Observed *observed, Str version, bool *is_known, Err *err)
+{
+    HttpAnswer answer;
+    Str url = str_printf(arena, STR_FMT "/" STR_FMT "?api-version=7.4", STR_ARG(observed->base_url), STR_ARG(version));
+    if (!fetch_get(fetcher, arena, settings, observed->vault_url, url, &answer, err))
+        return false;
+    secret_wipe((void *)answer.body.ptr, answer.body.len);
+    /* 403 is a version that is disabled, which a vault has to know for that. */
+    *is_known = answer.status == 200 || answer.status == 403;
+    if (*is_known || answer.status == 404)
+        return true;
+    return err_set(err, ERR_UNAVAILABLE, "vault '" STR_FMT "' answered status %d", STR_ARG(observed->vault), answer.status);
 }

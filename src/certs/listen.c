@@ -1,0 +1,201 @@
+/* listen.c - parked requests on change feeds. */
+#include "certs/listen.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/id.h"
+#include "base/log.h"
+
+enum { PARK_S = 55, PARK_LIMIT_MS = 75 * 1000, BACKOFF_FIRST_MS = 500, BACKOFF_MAX_MS = 60 * 1000, SOON_MS = 100, REPLY_BYTES = 160 * 1024, ARENA_BYTES = 1024 * 1024 };
+
+struct Listener {
+    Fetcher *fetcher;
+    const CertSettings *settings;
+    Str vault_url;
+    HttpClient *client;
+    char cursor[128];                   /* "": none yet, or the vault has no feed */
+    int64_t begin_at_ms, begun_ms;      /* mono */
+    int failures;
+    bool was_refused;                   /* the last answer was 401: a second one in a row is no matter of an old token */
+    bool is_listening;                  /* said in the log */
+};
+
+bool listeners_new(Fetcher *fetcher, const CertSettings *settings, const char *ca_file, const char *proxy, Listeners *out, Err *err)
+{
+    *out = (Listeners){ .items = calloc(settings->observed_count + 1, sizeof(Listener)) };
+    if (!out->items)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    HttpClientConfig config = { .ca_file = ca_file, .proxy = proxy, .user_agent = "vaultyard-certs/" VAULTYARD_VERSION, .timeout_ms = PARK_LIMIT_MS,
+                                .reply_max_bytes = REPLY_BYTES, .beside = fetcher_client(fetcher) };
+    for (size_t i = 0; i < settings->observed_count && settings->push; i++) {
+        Str vault_url = settings->observed[i].vault_url;
+        bool known = settings->observed[i].pinned.len > 0;         /* a version never changes */
+        for (size_t k = 0; k < out->count && !known; k++)
+            known = str_eq(out->items[k].vault_url, vault_url);
+        if (known)
+            continue;
+        Listener *added = &out->items[out->count];
+        *added = (Listener){ .fetcher = fetcher, .settings = settings, .vault_url = vault_url };
+        if (!http_client_new(&config, &added->client, err))
+            return false;
+        out->count++;
+    }
+    return true;
+}
+
+void listeners_done(Listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        http_client_free(listeners->items[i].client);
+    free(TAKE(listeners->items));
+    listeners->count = 0;
+}
+
+size_t listeners_active(const Listeners *listeners)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < listeners->count; i++)
+        count += http_is_begun(listeners->items[i].client);
+    return count;
+}
+
+static bool is_without_feed(int status) { return status == 404 || status == 405 || status == 501; }
+
+static bool keep_cursor(Listener *l, const JsonVal *body)
+{
+    Str cursor = json_str(json_get(body, "cursor"));
+    if (cursor.len == 0 || cursor.len >= sizeof l->cursor)
+        return false;
+    memcpy(l->cursor, cursor.ptr, cursor.len);
+    l->cursor[cursor.len] = '\0';
+    return true;
+}
+
+void listeners_prepare(Listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        Listener *l = &listeners->items[i];
+        AUTO(arena_free_auto) Arena *arena = arena_new(ARENA_BYTES);
+        HttpAnswer answer = { 0 };
+        const JsonVal *body;
+        Err err = { 0 };
+        if (l->cursor[0] || !arena)
+            continue;
+        bool has = fetch_get(l->fetcher, arena, l->settings, l->vault_url, str_printf(arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url)), &answer, &err) &&
+                   answer.status == 200 && json_parse(arena, answer.body, JSON_STRICT, &body, &err) && keep_cursor(l, body);
+        if (!has && l->is_listening)
+            log_event(LOG_WARN, "certs.feed_lost", log_str("vault", l->vault_url), log_int("status", answer.status), log_cstr("error", err.text));
+        if (has)
+            log_event(LOG_INFO, "certs.listening", log_str("vault", l->vault_url));
+        l->is_listening = has;
+        l->begin_at_ms = 0;
+        l->failures = 0;
+    }
+}
+
+/* Half of it fixed, half by chance: machines that lost the same server do not come back together. */
+static void wait_longer(Listener *l, int64_t now_ms)
+{
+    int64_t pause = BACKOFF_FIRST_MS;
+    for (int i = 0; i < l->failures && pause < BACKOFF_MAX_MS; i++)
+        pause *= 2;
+    if (pause > BACKOFF_MAX_MS)
+        pause = BACKOFF_MAX_MS;
+    uint32_t drawn;
+    random_fill(&drawn, sizeof drawn);
+    l->failures++;
+    l->begin_at_ms = now_ms + pause / 2 + drawn % (pause / 2 + 1);
+}
+
+static void begin(Listener *l, int64_t now_ms)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(ARENA_BYTES);
+    HttpHeader headers[] = { { "Accept", STR("application/json") }, { "Authorization", STR_NONE } };
+    Err err = { 0 };
+    l->begun_ms = now_ms;
+    Str url = arena ? str_printf(arena, STR_FMT "/changes?api-version=7.4&wait=%d&after=" STR_FMT, STR_ARG(l->vault_url), PARK_S,
+                                 STR_ARG(percent_encode(arena, str_from(l->cursor)))) : STR_NONE;
+    bool begun = url.ptr && fetch_bearer(l->fetcher, arena, l->settings, l->vault_url, &headers[1].value, &err) &&
+                 http_begin(l->client, arena, &(HttpCall){ .method = "GET", .url = url, .headers = headers, .header_count = headers[1].value.len ? 2 : 1 }, &err);
+    secret_wipe((void *)headers[1].value.ptr, headers[1].value.len);
+    if (!begun)
+        wait_longer(l, now_ms);
+}
+
+static bool is_observed(const Listener *l, Str name)
+{
+    for (size_t i = 0; i < l->settings->observed_count; i++)
+        if (str_eq_nocase(l->settings->observed[i].name, name) && str_eq(l->settings->observed[i].vault_url, l->vault_url))
+            return true;
+    return false;
+}
+
+static void take(Listener *l, const JsonVal *body, int64_t now_ms, ListenChanged *changed, void *ctx)
+{
+    const JsonVal *list = json_get(body, "value");
+    size_t ours = 0;
+    if (json_bool(json_get(body, "reset"), false)) {
+        changed(ctx, l->vault_url, STR_NONE);
+        ours++;
+    }
+    for (size_t i = 0; i < json_count(list); i++) {
+        Str name = json_str(json_get(json_at(list, i), "name"));
+        if (!is_observed(l, name))
+            continue;
+        changed(ctx, l->vault_url, name);
+        ours++;
+    }
+    l->failures = 0;
+    /* What concerns others, or an empty answer that did not wait: not as fast as the vault can answer. */
+    l->begin_at_ms = ours == 0 && now_ms - l->begun_ms < 1000 ? now_ms + SOON_MS : now_ms;
+    if (json_count(list) == 0 && ours == 0 && now_ms - l->begun_ms < 1000)
+        wait_longer(l, now_ms);
+}
+
+static void end(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(ARENA_BYTES);
+    HttpAnswer answer = { 0 };
+    const JsonVal *body;
+    Err err = { 0 };
+    bool came = arena && http_end(l->client, arena, &answer, &err);
+    if (came && answer.status == 200 && json_parse(arena, answer.body, JSON_STRICT, &body, &err) && keep_cursor(l, body)) {
+        l->was_refused = false;
+        take(l, body, now_ms, changed, ctx);
+        return;
+    }
+    if (came && (is_without_feed(answer.status) || answer.status == 400)) {
+        log_event(LOG_WARN, "certs.feed_gone", log_str("vault", l->vault_url), log_int("status", answer.status));
+        l->cursor[0] = '\0';                             /* polls, and with the next one a new cursor if the feed is back */
+        l->is_listening = false;
+        return;
+    }
+    bool first_401 = came && answer.status == 401 && !l->was_refused;
+    l->was_refused = came && answer.status == 401;
+    if (first_401) {
+        fetch_token_refused(l->fetcher, l->vault_url);
+        l->begin_at_ms = now_ms;
+        return;
+    }
+    if (l->failures == 0)
+        log_event(LOG_WARN, "certs.feed_interrupted", log_str("vault", l->vault_url), log_int("status", answer.status), log_cstr("error", err.text));
+    wait_longer(l, now_ms);
+}
+
+int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx)
+{
+    int64_t now_ms = mono_now_ms(), next_ms = INT64_MAX;
+    for (size_t i = 0; i < listeners->count; i++) {
+        Listener *l = &listeners->items[i];
+        if (http_is_done(l->client))
+            end(l, now_ms, changed, ctx);
+        if (!l->cursor[0] || http_is_begun(l->client))
+            continue;
+        if (l->begin_at_ms <= now_ms)
+            begin(l, now_ms);
+        if (!http_is_begun(l->client) && l->begin_at_ms < next_ms)
+            next_ms = l->begin_at_ms;
+    }
+    return next_ms;
+}

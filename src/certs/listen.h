@@ -1,0 +1,20 @@
+/* listen.h - the change feeds of the vaults that are observed: one parked request a vault (docs/change-feed.md).
+ *
+ * A vault without the feed (404, 405, 501: Azure's) is left alone until the next poll asks it again. After a lost connection or a refusal the
+ * request comes again, later each time, with the same cursor, so nothing that happened meanwhile is missed. */
+#pragma once
+#include "certs/fetch.h"
+
+typedef struct Listener Listener;                   /* of one vault */
+typedef struct Listeners { Listener *items; size_t count; } Listeners;
+
+bool listeners_new(Fetcher *fetcher, const CertSettings *settings, const char *ca_file, const char *proxy, Listeners *out, Err *err) MUST_CHECK;
+void listeners_done(Listeners *listeners);
+
+/* Before a round of polls: takes the cursor of now from vaults that have none, so that no change falls between the look and the listening. */
+void listeners_prepare(Listeners *listeners);
+/* Ends what is done and begins what is due. changed(ctx, vault_url, name) for each change that was told; name absent: look at everything of that
+ * vault. Answers when it has to be called again at the latest (mono ms; INT64_MAX: not before a request is done). */
+typedef void ListenChanged(void *ctx, Str vault_url, Str name);
+int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx);
+size_t listeners_active(const Listeners *listeners);           /* with a request on its way or parked */

@@ -1,0 +1,196 @@
+"""The certificate agent as a program of its own on this machine, with a metadata address of the test's: push, its fall-back, files, hook."""
+import http.server
+import json
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import threading
+import time
+import unittest
+
+from vaultyard import BUILD, Site, wait_for
+
+ROUNDS = int(os.environ.get("VAULTYARD_PUSH_ROUNDS", "10"))
+POLICY = {"issuerParameters": {"name": "Self"}, "x509CertificateProperties": {"subject": "CN=agent.example", "validityInMonths": 12},
+          "keyProperties": {"keyType": "EC", "curve": "P-256", "exportable": True}, "secretProperties": {"contentType": "application/x-pem-file"}}
+
+
+class Metadata(http.server.ThreadingHTTPServer):
+    """169.254.169.254 for one principal of the site."""
+
+    def __init__(self, site, principal):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                token = site.token(site.vault_resource, principal["appId"], principal["password"])
+                body = json.dumps({"access_token": token, "expires_in": "3599"}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments):
+                pass
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Agent:
+    def __init__(self, site, metadata, name, observed, own=None, poll="3600", more=()):
+        self.dir = site.base / name
+        self.dir.mkdir()
+        self.store = self.dir / "store"
+        settings = {"secretsManagementSettings": {"pollingIntervalInS": poll, "certificateStoreLocation": str(self.store), "observedCertificates": observed},
+                    "authenticationSettings": {"msiEndpoint": f"http://127.0.0.1:{metadata.server_address[1]}/metadata/identity"},
+                    "vaultyard": dict({"caFile": str(site.dir / "ca.pem")}, **(own or {}))}
+        (self.dir / "settings.json").write_text(json.dumps(settings))
+        self.command = [BUILD / "vaultyard-certs", "--settings", self.dir / "settings.json", "--status", self.dir / "1.status", *more]
+        self.process = None
+
+    def start(self):
+        with open(self.dir / "log", "ab") as log:
+            self.process = subprocess.Popen([str(part) for part in self.command], stderr=log)
+        return self
+
+    def once(self, *more):
+        return subprocess.run([str(part) for part in [*self.command, *(more or ["--once"])]], capture_output=True, text=True, timeout=120)
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            code = self.process.wait(40)
+            self.process = None
+            return code
+        return 0
+
+    def log(self):
+        return (self.dir / "log").read_text()
+
+    def status(self):
+        return json.loads((self.dir / "1.status").read_text())[0]["status"]
+
+    def memory(self):
+        """{VmRSS, RssAnon} in KiB."""
+        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith(("VmRSS", "RssAnon"))}
+
+
+class CertificateAgent(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site().start()
+        cls.vy = cls.site.vy
+        cls.vy("group", "create", "-n", "g", "-l", "local")
+        cls.vy("keyvault", "create", "-n", "kv-agent", "-g", "g", "-l", "local")
+        cls.principal = cls.site.principal("agent")
+        cls.metadata = Metadata(cls.site, cls.principal)
+        cls.allow()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.metadata.shutdown()
+        cls.metadata.server_close()
+        cls.site.close()
+
+    @classmethod
+    def allow(cls, *permissions):
+        cls.vy("keyvault", "set-policy", "-n", "kv-agent", "--object-id", cls.principal["id"], "--secret-permissions", *(permissions or ["get"]))
+
+    def certificate(self, name):
+        """A new version, there when this returns; answers its secret's base URL and its version."""
+        self.vy("keyvault", "certificate", "create", "--vault-name", "kv-agent", "-n", name, "--policy", json.dumps(POLICY))
+        sid = self.vy("keyvault", "certificate", "show", "--vault-name", "kv-agent", "-n", name)["sid"]
+        return sid.rsplit("/", 1)
+
+    def agent(self, name, observed, **more):
+        agent = Agent(self.site, self.metadata, f"{self.id().rsplit('.', 1)[1]}-{name}", observed, **more)
+        self.addCleanup(agent.stop)
+        return agent
+
+    def has(self, agent, name, version):
+        link = agent.store / f"kv-agent.{name}"
+        return link.is_symlink() and f".{version}." in os.readlink(link)
+
+    def test_a_new_version_reaches_the_disk_by_push(self):
+        url, version = self.certificate("push")
+        agent = self.agent("a", [url]).start()
+        wait_for("the first version", lambda: self.has(agent, "push", version))
+        wait_for("it listens", lambda: "certs.listening" in agent.log())
+        took = []
+        for _ in range(ROUNDS):
+            done = {}
+
+            def watch(old=os.readlink(agent.store / "kv-agent.push")):
+                while os.readlink(agent.store / "kv-agent.push") == old and "stop" not in done:
+                    time.sleep(0.001)
+                done["at"] = time.monotonic()
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            begun = time.monotonic()
+            _, version = self.certificate("push")
+            made = time.monotonic()
+            watcher.join(10)
+            done["stop"] = True
+            self.assertTrue(self.has(agent, "push", version), agent.log())
+            took.append(done["at"] - begun)
+            self.assertLess(done["at"] - made, 2.0)
+        memory = agent.memory()
+        print(f"  push: from asking for a new version to the file on disk: median {statistics.median(took) * 1000:.0f} ms, slowest {max(took) * 1000:.0f} ms, {ROUNDS} rounds; "
+              f"agent RssAnon {memory['RssAnon']} KiB, VmRSS {memory['VmRSS']} KiB", flush=True)
+        self.assertLess(statistics.median(took), 2.0)
+        if "asan" not in str(BUILD):
+            self.assertLess(memory["RssAnon"], 5 * 1024)
+        self.assertEqual(agent.stop(), 0)
+
+    def test_what_changed_while_the_server_was_away_comes_when_it_is_back(self):
+        url, version = self.certificate("away")
+        agent = self.agent("a", [url]).start()
+        wait_for("the first version", lambda: self.has(agent, "away", version))
+        wait_for("it listens", lambda: "certs.listening" in agent.log())
+        port = self.site.port
+        os.kill(agent.process.pid, signal.SIGSTOP)           # it learns of nothing itself until the server has been away and is back
+        _, version = self.certificate("away")
+        self.site.kill()
+        self.site.start(listen=(f"127.0.0.1:{port}", f"[::1]:{port}"))
+        os.kill(agent.process.pid, signal.SIGCONT)
+        wait_for("the version made meanwhile", lambda: self.has(agent, "away", version), timeout=30)
+
+    def test_without_permission_it_says_who_lacks_what_and_heals_by_itself(self):
+        url, version = self.certificate("closed")
+        self.allow("list")
+        agent = self.agent("a", [url], poll="50").start()
+        wait_for("the reason", lambda: (agent.dir / "1.status").exists() and "may not get the secret 'closed'" in agent.status()["formattedMessage"]["message"])
+        self.assertEqual(agent.once().returncode, 1)
+        self.allow("get")
+        wait_for("the certificate", lambda: self.has(agent, "closed", version), timeout=30)
+
+    def test_dry_run_writes_nothing(self):
+        url, version = self.certificate("dry")
+        agent = self.agent("a", [url])
+        done = agent.once("--dry-run")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"version {version} would replace nothing", done.stdout)
+        self.assertFalse(agent.store.exists() or (agent.dir / "1.status").exists())
+        self.assertEqual(agent.once().returncode, 0)
+        self.assertIn("is there", agent.once("--dry-run").stdout)
+
+    def test_separate_files_are_of_one_version_and_belong_together(self):
+        url, version = self.certificate("files")
+        own = {"files": ["pem", "cert", "chain", "fullchain", "key", "pkcs12"], "mode": "0640"}
+        agent = self.agent("a", [url], own=own)
+        self.assertEqual(agent.once().returncode, 0)
+        directory = agent.store / "kv-agent.files.d"
+        self.assertIn(f".{version}.", os.readlink(directory))
+        self.assertEqual(sorted(path.name for path in directory.iterdir()), ["cert.p12", "cert.pem", "chain.pem", "fullchain.pem", "key.pem"])
+        public = [subprocess.run(["openssl", *what], capture_output=True, text=True, check=True).stdout
+                  for what in (["x509", "-in", directory / "cert.pem", "-noout", "-pubkey"], ["pkey", "-in", directory / "key.pem", "-pubout"],
+                               ["pkey", "-in", agent.store / "kv-agent.files", "-pubout"])]
+        self.assertEqual(len(set(public)), 1)
+        p12 = subprocess.run(["openssl", "pkcs12", "-in", directory / "cert.p12", "-passin", "pass:", "-nokeys"], capture_output=True, text=True)
+        self.assertIn("BEGIN CERTIFICATE", p12.stdout, p12.stderr)
+        self.assertEqual({oct((directory / name).stat().st_mode & 0o777) for name in os.listdir(directory)}, {"0o640"})
+
+
+if __name__ == "__main__":
+    unittest.main()
