@@ -1,6 +1,7 @@
 /* account.c - rows of batch_account: found, checked, their keys. */
 #include "batch/account.h"
 #include <stdio.h>
+#include "batch/encryption.h"
 
 enum { NAME_MIN = 3, NAME_MAX_LEN = 24 };
 
@@ -53,6 +54,11 @@ bool account_by_arm_id(Txn *txn, Arena *arena, Str arm_id, Account *out, bool *f
 }
 
 bool account_of_request(Txn *txn, const Req *req, Account *out, Err *err)
+{
+    return account_of_request_even_disabled(txn, req, out, err) && encryption_require_open(req->ctx, txn, req->arena, out, true, err);
+}
+
+bool account_of_request_even_disabled(Txn *txn, const Req *req, Account *out, Err *err)
 {
     Str name = req_param(req, "accountName"), id = arm_id_of_request(req, ACCOUNT_TYPE, name);
     bool found;

@@ -28,8 +28,9 @@ bool account_from_row(Arena *arena, Rows *rows, Account *out, Err *err) MUST_CHE
 bool account_by_id(Txn *txn, Arena *arena, Str id, Account *out, bool *found, Err *err) MUST_CHECK;
 bool account_by_name(Txn *txn, Arena *arena, Str name, Account *out, bool *found, Err *err) MUST_CHECK;          /* any case */
 bool account_by_arm_id(Txn *txn, Arena *arena, Str arm_id, Account *out, bool *found, Err *err) MUST_CHECK;      /* any case */
-/* The account in the path of a Resource Manager request: 404 ResourceNotFound. */
+/* The account in the path of a Resource Manager request: 404 ResourceNotFound; 403 AccountIsDisabled when its customer-managed key cannot be used. */
 bool account_of_request(Txn *txn, const Req *req, Account *out, Err *err) MUST_CHECK;
+bool account_of_request_even_disabled(Txn *txn, const Req *req, Account *out, Err *err) MUST_CHECK;
 
 Str  account_scope(Arena *arena, Str account_id);                                   /* "batch:<id>": whose key seals its rows */
 bool account_name_check(Str name, Err *err) MUST_CHECK;                             /* 3-24 lower-case letters and digits */

@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "batch/account_keys.h"
 #include "batch/account_settings.h"
+#include "batch/encryption_change.h"
 
 #define TYPE "Microsoft.Batch/batchAccounts"
 
@@ -37,7 +38,7 @@ static bool write_identity(const Batch *batch, Arena *arena, Str json, JsonWrite
     return true;
 }
 
-static bool write_account(const Batch *batch, Arena *arena, const Account *account, Str tags_json, JsonWriter *w, Err *err)
+static bool write_account(const Batch *batch, Arena *arena, const Account *account, const Encryption *encryption, Str tags_json, JsonWriter *w, Err *err)
 {
     const Site *site = batch->site;
     json_open(w, NULL);
@@ -54,6 +55,7 @@ static bool write_account(const Batch *batch, Arena *arena, const Account *accou
     json_put_str(w, "provisioningState", account->state == ACCOUNT_DELETING ? STR("Deleting") : STR("Succeeded"));
     json_put_str(w, "poolAllocationMode", STR("BatchService"));
     account_settings_write(arena, account->settings, w);
+    encryption_write(batch, arena, encryption, w);
     json_put_int(w, "dedicatedCoreQuota", ACCOUNT_CORE_QUOTA);
     json_put_int(w, "lowPriorityCoreQuota", ACCOUNT_LOW_CORE_QUOTA);
     json_open_array(w, "dedicatedCoreQuotaPerVMFamily");
@@ -68,26 +70,27 @@ static bool write_account(const Batch *batch, Arena *arena, const Account *accou
 
 /* -- read -- */
 
-typedef struct Read { Batch *batch; Req *req; Account account; ArmResource resource; } Read;
+typedef struct Read { Batch *batch; Req *req; Account account; Encryption encryption; ArmResource resource; } Read;
 
 static bool read_txn(Txn *txn, void *ctx, Err *err)
 {
     Read *r = ctx;
     Str group;
     bool found;
-    if (!account_of_request(txn, r->req, &r->account, err)) {
+    if (!account_of_request_even_disabled(txn, r->req, &r->account, err)) {
         Err cause = *err;
         return arm_require_group(r->batch->arm, txn, r->req->arena, req_param(r->req, "subscriptionId"), req_param(r->req, "resourceGroupName"), &group, err) &&
                (*err = cause, false);
     }
-    return arm_resource_find(r->batch->arm, txn, r->req->arena, r->account.arm_id, &r->resource, &found, err);
+    return arm_resource_find(r->batch->arm, txn, r->req->arena, r->account.arm_id, &r->resource, &found, err) &&
+           encryption_find(txn, r->req->arena, r->account.id, &r->encryption, err);
 }
 
 static bool account_get(Req *req, Reply *reply, Err *err)
 {
     Read r = { .batch = req->ctx, .req = req };
     return store_read(r.batch->site->store, read_txn, &r, err) &&
-           write_account(r.batch, req->arena, &r.account, r.resource.tags_json, &reply->json, err) && json_end(&reply->json, err);
+           write_account(r.batch, req->arena, &r.account, &r.encryption, r.resource.tags_json, &reply->json, err) && json_end(&reply->json, err);
 }
 
 typedef struct List { Batch *batch; Req *req; ArmPage page; JsonWriter *w; } List;
@@ -106,9 +109,11 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
     json_open_array(l->w, "value");
     for (size_t i = 0; i < count && i < limit; i++) {
         Account account;
+        Encryption encryption;
         bool found;
         if (!account_by_arm_id(txn, arena, resources[i].id, &account, &found, err) ||
-            (found && !write_account(l->batch, arena, &account, resources[i].tags_json, l->w, err)))
+            (found && (!encryption_find(txn, arena, account.id, &encryption, err) ||
+                       !write_account(l->batch, arena, &account, &encryption, resources[i].tags_json, l->w, err))))
             return false;
     }
     json_close_array(l->w);
@@ -140,8 +145,10 @@ typedef struct Write {
     bool is_patch, has_tags;
     AccountIn in;
     IdentityIn identity;
+    KeyChange key;
     Str location, tags_json;
     Account account;                        /* as written */
+    Encryption encryption;
 } Write;
 
 static Str identity_json(Arena *arena, const IdentityIn *in, Str principal_id)
@@ -236,7 +243,8 @@ static bool change_account(Write *w, Txn *txn, Err *err)
         return err_named(err, ERR_CONFLICT, "InvalidResourceLocation", NULL,
                          "The resource '" STR_FMT "' already exists in location '" STR_FMT "'; it cannot be moved to '" STR_FMT "'.",
                          STR_ARG(w->account.name), STR_ARG(w->account.location), STR_ARG(w->location));
-    if (!account_settings_read(w->req->arena, w->in.properties, w->account.settings, &w->account.settings, err) ||
+    if (!encryption_require_open(w->batch, txn, w->req->arena, &w->account, true, err) ||
+        !account_settings_read(w->req->arena, w->in.properties, w->account.settings, &w->account.settings, err) ||
         (w->identity.given && !settle_identity(w, txn, err)))
         return false;
     w->account.changed_ms = w->req->now_ms;
@@ -256,7 +264,8 @@ static bool write_txn(Txn *txn, void *ctx, Err *err)
         return false;
     if (!found && w->is_patch)
         return account_of_request(txn, w->req, &w->account, err);
-    if (!(found ? change_account(w, txn, err) : make_account(w, txn, group, err)))
+    if (!(found ? change_account(w, txn, err) : make_account(w, txn, group, err)) ||
+        !key_change_apply(w->batch, txn, arena, &w->account, !found, &w->key, err) || !encryption_find(txn, arena, w->account.id, &w->encryption, err))
         return false;
     if (!arm_resource_find(w->batch->arm, txn, arena, w->account.arm_id, &resource, &listed, err))
         return false;
@@ -269,12 +278,42 @@ static bool write_txn(Txn *txn, void *ctx, Err *err)
     return arm_register(w->batch->arm, txn, &resource, err) && arm_audit(w->batch->arm, txn, w->req, w->account.arm_id, 200, err);
 }
 
+static bool plan_txn(Txn *txn, void *ctx, Err *err)
+{
+    Write *w = ctx;
+    Account account;
+    bool found;
+    if (!account_by_arm_id(txn, w->req->arena, arm_id_of_request(w->req, ACCOUNT_TYPE, req_param(w->req, "accountName")), &account, &found, err) ||
+        (found && !encryption_require_open(w->batch, txn, w->req->arena, &account, true, err)))
+        return false;
+    return (!found && w->is_patch) || key_change_plan(w->batch, txn, w->req->arena, found ? &account : NULL, &w->identity, &w->key, err);
+}
+
+/* A customer's key is tried by the background runner while this request is parked. *ready: nothing is to be waited for. */
+static bool prove_key(Write *w, Reply *reply, bool *ready, Err *err)
+{
+    Req *req = w->req;
+    KeyProof *proof = req->park_state;
+    *ready = false;
+    if (!store_read(w->batch->site->store, plan_txn, w, err))
+        return false;
+    if (w->key.plan != KEY_OF_CUSTOMER)
+        return *ready = true;
+    if (proof)
+        return key_proof_result(w->batch, req, reply, proof, ready, &w->key.wrapped, err);
+    if (!key_proof_start(w->batch, req, reply, req_param(req, "accountName"), &w->key.in, w->key.principals, w->key.principal_count, &proof, err))
+        return false;
+    req->park_state = proof;
+    return true;
+}
+
 /* Always 200, also for a new account: clients of 2022-10-01 refuse 201. */
 static bool account_write(Req *req, Reply *reply, bool is_patch, Err *err)
 {
     Write w = { .batch = req->ctx, .req = req, .is_patch = is_patch };
     const JsonVal *body;
     Str scope = arm_id_of_request(req, ACCOUNT_TYPE, req_param(req, "accountName")), checked;
+    bool ready;
     if (!req_object(req, &body, err) || !json_read(body, "", account_fields, COUNT_OF(account_fields), &w.in, err) ||
         !arm_tags_check(req->arena, w.in.tags, &w.tags_json, err) || !identity_read(req->arena, w.in.identity, true, &w.identity, err))
         return false;
@@ -282,14 +321,18 @@ static bool account_write(Req *req, Reply *reply, bool is_patch, Err *err)
         return false;
     if ((!is_patch || !str_empty(w.in.location)) && !arm_location_check(req->arena, w.in.location, &w.location, err))
         return false;
-    if (!account_settings_read(req->arena, w.in.properties, STR_NONE, &checked, err) ||
+    if (!account_settings_read(req->arena, w.in.properties, STR_NONE, &checked, err) || !encryption_read(w.batch->site, req->arena, w.in.properties, &w.key.in, err) ||
         !identities_require_assign(w.batch->access, req->arena, req->caller, STR(TYPE "/write"), scope, &w.identity, err))
         return false;
     w.has_tags = !is_patch || json_kind(w.in.tags) == JSON_OBJECT;
+    if (!prove_key(&w, reply, &ready, err))
+        return false;
+    if (!ready)
+        return true;
     if (!store_write(w.batch->site->store, write_txn, &w, err))
         return false;
     req->audited = true;
-    return write_account(w.batch, req->arena, &w.account, w.tags_json, &reply->json, err) && json_end(&reply->json, err);
+    return write_account(w.batch, req->arena, &w.account, &w.encryption, w.tags_json, &reply->json, err) && json_end(&reply->json, err);
 }
 
 static bool account_put(Req *req, Reply *reply, Err *err) { return account_write(req, reply, false, err); }
@@ -357,7 +400,7 @@ static bool remove_account(Remove *r, Txn *txn, Err *err)
         return false;
     Str principal = json_str(json_get(identity, "principalId"));
     r->gone = true;
-    return (!principal.ptr || principal_delete(r->batch->identity, txn, principal, err)) &&
+    return (!principal.ptr || principal_delete(r->batch->identity, txn, principal, err)) && encryption_remove(r->batch, txn, r->account_id, err) &&
            txn_exec(txn, NULL, err, "DELETE FROM batch_account WHERE id = ?1", db_text(r->account_id)) &&
            seal_scope_destroy(r->batch->site->seal, txn, account_scope(r->arena, r->account_id), err) &&
            arm_unregister(r->batch->arm, txn, r->account.arm_id, err) &&
@@ -406,8 +449,8 @@ const Route account_arm_routes[] = {
     { METHOD_GET,    SUB "/batchAccounts",           NULL, NULL, TYPE "/read",   WHERE_INLINE, BODY_NONE,         0,        account_list,   "BatchAccountList" },
     { METHOD_GET,    GROUP,                          NULL, NULL, TYPE "/read",   WHERE_INLINE, BODY_NONE,         0,        account_list,   "BatchAccountListByResourceGroup" },
     { METHOD_GET,    ACCOUNT,                        NULL, NULL, TYPE "/read",   WHERE_INLINE, BODY_NONE,         0,        account_get,    "BatchAccountGet" },
-    { METHOD_PUT,    ACCOUNT,                        NULL, NULL, TYPE "/write",  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, account_put,    "BatchAccountCreate" },
-    { METHOD_PATCH,  ACCOUNT,                        NULL, NULL, TYPE "/write",  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, account_patch,  "BatchAccountUpdate" },
+    { METHOD_PUT,    ACCOUNT,                        NULL, NULL, TYPE "/write",  WHERE_PARKED, BODY_JSON_LENIENT, BODY_MAX, account_put,    "BatchAccountCreate" },
+    { METHOD_PATCH,  ACCOUNT,                        NULL, NULL, TYPE "/write",  WHERE_PARKED, BODY_JSON_LENIENT, BODY_MAX, account_patch,  "BatchAccountUpdate" },
     { METHOD_DELETE, ACCOUNT,                        NULL, NULL, TYPE "/delete", WHERE_WORKER, BODY_NONE,         0,        account_delete, "BatchAccountDelete" },
     { METHOD_POST,   ACCOUNT "/listKeys",            NULL, NULL, TYPE "/listKeys/action",       WHERE_WORKER, BODY_NONE, 0, account_list_keys, "BatchAccountGetKeys" },
     { METHOD_POST,   ACCOUNT "/regenerateKeys",      NULL, NULL, TYPE "/regenerateKeys/action", WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, account_regenerate_keys, "BatchAccountRegenerateKey" },

@@ -48,20 +48,6 @@ static bool check_mode_of_allocation(const JsonVal *v, Err *err)
     return refuse(err, ERR_BAD_INPUT, "properties.poolAllocationMode", "must be BatchService or UserSubscription");
 }
 
-static bool check_encryption(const JsonVal *v, Err *err)
-{
-    Str source = json_str(json_get(v, "keySource"));
-    if (json_kind(v) <= JSON_NULL)
-        return true;
-    if (json_kind(v) != JSON_OBJECT)
-        return refuse(err, ERR_BAD_INPUT, "properties.encryption", "must be an object");
-    if (str_eq_nocase(source, STR("Microsoft.KeyVault")))
-        return refuse(err, ERR_NOT_BUILT, "properties.encryption.keySource", "customer-managed keys are not available here yet; use Microsoft.Batch");
-    if (source.ptr && !str_eq_nocase(source, STR("Microsoft.Batch")))
-        return refuse(err, ERR_BAD_INPUT, "properties.encryption.keySource", "must be Microsoft.Batch or Microsoft.KeyVault");
-    return true;
-}
-
 static bool check_network(const JsonVal *v, Err *err)
 {
     if (json_kind(v) <= JSON_NULL || word_in(enabled_only, json_str(v)).ptr)
@@ -110,7 +96,7 @@ bool account_settings_read(Arena *arena, const JsonVal *properties, Str now, Str
         return false;
     if (json_kind(properties) > JSON_NULL && !shape_read(arena, settings_fields, SPELL_ARM, properties, NULL, "properties", &nowhere, err))
         return false;
-    if (!check_mode_of_allocation(json_get(properties, "poolAllocationMode"), err) || !check_encryption(json_get(properties, "encryption"), err) ||
+    if (!check_mode_of_allocation(json_get(properties, "poolAllocationMode"), err) ||
         !check_network(json_get(properties, "publicNetworkAccess"), err))
         return false;
     json_begin(&w, &buf);
@@ -133,7 +119,4 @@ void account_settings_write(Arena *arena, Str settings, JsonWriter *w)
         return;                 /* our own text: only a full arena fails here, and the reply with it */
     json_put_value(w, "publicNetworkAccess", json_get(kept, "publicNetworkAccess"));
     json_put_value(w, "allowedAuthenticationModes", json_get(kept, "allowedAuthenticationModes"));
-    json_open(w, "encryption");
-    json_put_str(w, "keySource", STR("Microsoft.Batch"));
-    json_close(w);
 }

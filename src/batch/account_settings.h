@@ -4,5 +4,5 @@
 
 /* Checks and keeps as JSON. now: the stored settings, or absent for a new account. ERR_BAD_INPUT, ERR_NOT_BUILT. */
 bool account_settings_read(Arena *arena, const JsonVal *properties, Str now, Str *settings, Err *err) MUST_CHECK;
-/* publicNetworkAccess, allowedAuthenticationModes, encryption into the open object. */
+/* publicNetworkAccess, allowedAuthenticationModes into the open object. */
 void account_settings_write(Arena *arena, Str settings, JsonWriter *w);

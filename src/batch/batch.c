@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "batch/command.h"
 
-enum { OPEN_ARENA = 4 * 1024 * 1024, POOLS_AT_ONCE = 2, NODES_AT_ONCE = 4 };
+enum { OPEN_ARENA = 4 * 1024 * 1024, POOLS_AT_ONCE = 2, NODES_AT_ONCE = 4, KEYS_AT_ONCE = 4 };
 
 Provider *batch_provider_named(const Batch *batch, Str name)
 {
@@ -23,6 +23,19 @@ Provider *batch_provider_for(const Batch *batch, Str vm_size, int *cores)
     return NULL;
 }
 
+/* Accounts under a customer's key are locked until the vault has unwrapped it. */
+static bool schedule_keys(Batch *batch, Txn *txn, Err *err)
+{
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    if (!txn_query(txn, &rows, err, "SELECT account_id FROM batch_encryption WHERE identifier IS NOT NULL"))
+        return false;
+    *err = (Err){ 0 };
+    while (rows_next(rows, err))
+        if (!runner_schedule(batch->site->runner, txn, WORK_KEY, row_text(rows, 0), real_now_ms(), err))
+            return false;
+    return err->code == ERR_NONE;
+}
+
 /* Every pool is looked at once: the machine may have been restarted, or a crash have come between two steps. */
 static bool schedule_all(Txn *txn, void *ctx, Err *err)
 {
@@ -37,7 +50,7 @@ static bool schedule_all(Txn *txn, void *ctx, Err *err)
     while (rows_next(rows, err))
         if (!pool_schedule(batch, txn, arena, row_text(rows, 0), row_text(rows, 1), err))
             return false;
-    return err->code == ERR_NONE;
+    return err->code == ERR_NONE && schedule_keys(batch, txn, err);
 }
 
 static void on_clock(void *ctx) { batch_refresh_nodes(ctx); }
@@ -46,30 +59,45 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
                 Provider *const *providers, size_t provider_count, Batch **out, Err *err)
 {
     Batch *batch = calloc(1, sizeof *batch);
-    if (!batch)
+    KeyProofs *proofs = key_proofs_new();
+    if (!batch || !proofs) {
+        free(batch);
+        key_proofs_free(proofs);
         return err_set(err, ERR_INTERNAL, "out of memory");
+    }
     *batch = (Batch){
         .site = site, .identity = identity, .access = access, .arm = arm, .ids = ids,
         .providers = providers, .provider_count = provider_count, .opened_real_ms = real_now_ms(),
+        .key_check_ms = KEY_CHECK_USUAL_MS, .proofs = proofs, .vault_call = key_call_own_site, .vault_call_ctx = batch,
     };
     data_plane_init(batch);
     node_plane_init(batch);
     runner_register(site->runner, WORK_ACCOUNT, RUNNER_REAL_TIME, batch_account_run, batch);
     runner_register(site->runner, WORK_POOL, RUNNER_REAL_TIME, batch_pool_run, batch);
     runner_register(site->runner, WORK_NODE, RUNNER_REAL_TIME, batch_node_run, batch);
+    runner_register(site->runner, WORK_KEY, RUNNER_REAL_TIME, batch_key_run, batch);
+    runner_register(site->runner, WORK_KEY_PROOF, RUNNER_REAL_TIME, batch_key_proof_run, batch);
+    runner_allow(site->runner, WORK_KEY, KEYS_AT_ONCE);
+    runner_allow(site->runner, WORK_KEY_PROOF, KEYS_AT_ONCE);
     runner_allow(site->runner, WORK_POOL, POOLS_AT_ONCE);
     runner_allow(site->runner, WORK_NODE, NODES_AT_ONCE);
     arm_on_delete(arm, "Microsoft.Batch/batchAccounts", batch_account_on_group_delete, batch);
     arm_on_clock(arm, on_clock, batch);
     if (!store_write(site->store, schedule_all, batch, err)) {
-        free(batch);
+        batch_close(batch);
         return false;
     }
     *out = batch;
     return true;
 }
 
-void batch_close(Batch *batch) { free(batch); }
+void batch_close(Batch *batch)
+{
+    if (!batch)
+        return;
+    key_proofs_free(batch->proofs);
+    free(batch);
+}
 
 bool batch_mount(Batch *batch, HttpServer *server, Err *err)
 {

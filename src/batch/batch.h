@@ -19,5 +19,8 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
 void batch_close(Batch *batch);                           /* after http_stop and runner_stop; NULL is fine */
 bool batch_mount(Batch *batch, HttpServer *server, Err *err) MUST_CHECK;
 
+/* How often a customer-managed key is tried, 60 s unless set here (between batch_open and runner_start). ERR_BAD_INPUT below one second. */
+bool batch_set_key_check(Batch *batch, int64_t ms, Err *err) MUST_CHECK;
+
 /* Every node renews its lease now: the clock was shifted, or the site's ports changed. Safe from any thread. */
 void batch_refresh_nodes(Batch *batch);

@@ -1,6 +1,7 @@
 /* data_plane.c - the plane of an account's own host: token or shared key, permission, errors in the service's words, headers, audit. */
 #include "batch/data_plane.h"
 #include "base/clock.h"
+#include "batch/encryption.h"
 #include "batch/sharedkey.h"
 
 #define DATA_CONTENT_TYPE "application/json;odata=minimalmetadata"
@@ -35,6 +36,22 @@ static bool host_exists(void *ctx, const Str labels[HOST_LABELS_MAX])
     HostLook look = { .arena = arena, .name = labels[0], .region = labels[1], .account = &account };
     Err ignored = { 0 };
     return arena && store_read(batch->site->store, host_txn, &look, &ignored) && look.found;
+}
+
+/* -- accounts whose customer-managed key is away -- */
+
+typedef struct OpenCheck { const Batch *batch; const Req *req; const Account *account; bool tells; } OpenCheck;
+
+static bool open_txn(Txn *txn, void *ctx, Err *err)
+{
+    const OpenCheck *check = ctx;
+    return encryption_require_open(check->batch, txn, check->req->arena, check->account, check->tells, err);
+}
+
+static bool require_open(const Batch *batch, const Req *req, const Account *account, bool tells, Err *err)
+{
+    OpenCheck check = { .batch = batch, .req = req, .account = account, .tells = tells };
+    return store_read(batch->site->store, open_txn, &check, err);
 }
 
 /* -- shared keys -- */
@@ -123,7 +140,8 @@ static bool authenticate_key(Batch *batch, Req *req, Str authorization, const Ac
         return failed_key(err, "The account does not allow SharedKey authentication.");
     if (!str_eq_nocase(name, account->name))
         return failed_key(err, "The account named in it is not the account of the host.");
-    if (!check_date(req, err) || !store_read(batch->site->store, key_txn, &check, err))
+    /* The keys themselves are sealed: nobody is known yet who could be told more. */
+    if (!check_date(req, err) || !require_open(batch, req, account, false, err) || !store_read(batch->site->store, key_txn, &check, err))
         return false;
     if (!check.passed)
         return failed_key(err, "The signature does not fit the request and the account's keys.");
@@ -193,13 +211,14 @@ static bool authorize(void *ctx, Req *req, const Route *route, Err *err)
     Decision decision;
     Str scope = scope_of(req);
     if (str_eq(req->caller->id_type, STR("sharedkey")))
-        return true;                                    /* a shared key is the whole account */
+        return require_open(batch, req, data_account(req), true, err);       /* a shared key is the whole account */
     if (!access_decide(batch->access, req->arena, req->caller->object_id, str_from(route->permission), false, scope, &decision, err))
         return false;
-    return decision.allowed ||
-           err_named(err, ERR_DENIED, "InsufficientAccountPermissions", NULL,
+    if (!decision.allowed)
+        return err_named(err, ERR_DENIED, "InsufficientAccountPermissions", NULL,
                      "The client '" STR_FMT "' with object id '" STR_FMT "' does not have authorization to perform action '%s' over scope '" STR_FMT "'. %s",
                      STR_ARG(req->caller->app_id), STR_ARG(req->caller->object_id), route->permission, STR_ARG(scope), decision.why);
+    return require_open(batch, req, data_account(req), true, err);
 }
 
 /* -- errors -- */

@@ -1,4 +1,4 @@
-/* node_plane.c - what node agents call: join, lease, commands, results, identity tokens (docs/node-protocol.md).
+/* node_plane.c - what node agents call: join, lease, commands, results (docs/node-protocol.md); identity tokens are in node_token.c.
  *
  * A credential is "<node id>.<64 hex digits>"; only its SHA-256 is kept. A join's credential lies beside the old one until it is first
  * used, so a crash of either side between the answer and the agent's disk is harmless. */
@@ -6,17 +6,15 @@
 #include "base/encode.h"
 #include "base/id.h"
 #include "batch/command.h"
+#include "batch/encryption.h"
 #include "batch/extension.h"
-#include "batch/node_identity.h"
+#include "batch/node_plane.h"
 #include "crypto/hash.h"
 
 enum { COMMANDS_WAIT_MS = 50 * 1000, COMMANDS_BYTES_MAX = 1024 * 1024, RESULT_ARENA = 24 * 1024 * 1024, JOIN_BODY_MAX = 16 * 1024,
        LEASE_BODY_MAX = 256 * 1024, RESULT_BODY_MAX = 3 * 1024 * 1024, TOKEN_BODY_MAX = 16 * 1024, VERSION_SHOWN = 64 };
 
-/* The node as it was when its credential was checked. */
-typedef struct NodeCaller { Node node; bool is_new; Str account_arm_id; } NodeCaller;
-
-static bool bad_credential(Err *err)
+bool node_bad_credential(Err *err)
 {
     return err_named(err, ERR_UNAUTHENTICATED, "NodeCredentialInvalid", NULL, "the node's credential is missing or wrong, or the node was removed");
 }
@@ -56,18 +54,18 @@ static bool authenticate(void *ctx, Req *req, Reply *reply, Err *err)
     Check check = { .req = req, .caller = ARENA_NEW(req->arena, NodeCaller) };
     (void)reply;
     if (!str_starts_nocase(header, bearer))
-        return bad_credential(err);
+        return node_bad_credential(err);
     Str credential = str_trim(str_slice(header, bearer.len, header.len)), rest = credential;
     check.node_id = str_cut(&rest, '.');
     sha256(bytes_of(credential), check.hash);
     if (!check.caller)
         return err_too_big(err);
     if (str_empty(check.node_id) || !rest.ptr)
-        return bad_credential(err);
+        return node_bad_credential(err);
     if (!store_read(batch->site->store, check_txn, &check, err))
         return false;
     if (!check.passed)
-        return bad_credential(err);
+        return node_bad_credential(err);
     Caller *caller = ARENA_NEW(req->arena, Caller);
     if (!caller)
         return err_too_big(err);
@@ -124,8 +122,7 @@ static bool first_use(Txn *txn, const NodeCaller *caller, Err *err)
 
 static bool first_use_txn(Txn *txn, void *ctx, Err *err) { return first_use(txn, ctx, err); }
 
-/* Calls that write nothing themselves end the join token all the same. */
-static bool note_first_use(Batch *batch, const NodeCaller *caller, Err *err)
+bool node_note_first_use(Batch *batch, const NodeCaller *caller, Err *err)
 {
     NodeCaller copy = *caller;
     return !caller->is_new || store_write(batch->site->store, first_use_txn, &copy, err);
@@ -220,6 +217,7 @@ typedef struct Lease {
     Pool pool;
     PoolExtension *extensions;
     size_t extension_count;
+    bool suspended;                     /* the account's customer-managed key cannot be used */
 } Lease;
 
 static bool lease_event(Str state, NodeEvent *out, Err *err)
@@ -280,25 +278,45 @@ static bool keep_report(Lease *lease, Txn *txn, const Node *node, Err *err)
            txn_exec(txn, NULL, err, "UPDATE batch_node SET report = ?2 WHERE id = ?1", db_text(node->id), db_blob(sealed));
 }
 
+/* Without its key an account's nodes keep their leases and what they are set up with, and run nothing. */
+static bool check_key(Lease *lease, Txn *txn, const Node *node, Err *err)
+{
+    KeyHindrance hindrance;
+    if (!encryption_hindrance(lease->batch, txn, lease->req->arena, node->account_id, &hindrance, err))
+        return false;
+    if (hindrance == KEY_IS_OPENING)
+        return err_set(err, ERR_UNAVAILABLE, "the account is being opened with its customer-managed key");
+    lease->suspended = hindrance == KEY_IS_LOST;
+    if (lease->suspended)
+        lease->event = NODE_BROKEN;
+    return true;
+}
+
+static bool set_up(Lease *lease, Txn *txn, Err *err)
+{
+    Arena *arena = lease->req->arena;
+    Str body;
+    return lease->suspended || (pool_body_open(lease->batch->site, txn, arena, &lease->pool, &body, err) &&
+                                pool_extensions(arena, body, &lease->extensions, &lease->extension_count, err) && wait_for_extensions(lease, err));
+}
+
 static bool lease_txn(Txn *txn, void *ctx, Err *err)
 {
     Lease *lease = ctx;
     Arena *arena = lease->req->arena;
     Node node;
     NodeState now;
-    Str body;
     bool found, moved;
     if (!node_find(txn, arena, lease->caller->node.id, &node, &found, err))
         return false;
     if (!found)
-        return bad_credential(err);
+        return node_bad_credential(err);
     if (!first_use(txn, lease->caller, err) || !account_by_id(txn, arena, node.account_id, &lease->account, &found, err) ||
         !pool_find(txn, arena, node.account_id, node.pool_key, &lease->pool, &found, err))
         return false;
     if (!found)
-        return bad_credential(err);
-    if (!pool_body_open(lease->batch->site, txn, arena, &lease->pool, &body, err) ||
-        !pool_extensions(arena, body, &lease->extensions, &lease->extension_count, err) || !wait_for_extensions(lease, err))
+        return node_bad_credential(err);
+    if (!check_key(lease, txn, &node, err) || !set_up(lease, txn, err))
         return false;
     /* It was thought gone and is not. */
     if (node.state == NODE_CREATING && (!node_apply(txn, &node, NODE_JOINED, lease->req->now_ms, &node.state, &moved, err)))
@@ -310,7 +328,26 @@ static bool lease_txn(Txn *txn, void *ctx, Err *err)
                     "UPDATE batch_node SET lease_until_ms = ?2, started = 1, agent_version = ?3, agent_ms = CASE WHEN ?4 = 1 THEN ?5 ELSE agent_ms END, ip_address = ?6 WHERE id = ?1",
                     db_text(node.id), db_int(real_now_ms() + LEASE_MS), db_text(lease->in.version), db_int(is_new_version), db_int(lease->req->now_ms),
                     db_text(lease->in.ip_address)) &&
-           keep_report(lease, txn, &node, err);
+           (lease->suspended || keep_report(lease, txn, &node, err));
+}
+
+static void write_extensions(const Lease *lease, JsonWriter *w)
+{
+    json_open_array(w, "extensions");
+    for (size_t i = 0; i < lease->extension_count; i++) {
+        const PoolExtension *e = &lease->extensions[i];
+        json_open(w, NULL);
+        json_put_str(w, "name", e->name);
+        json_put_str(w, "publisher", e->publisher);
+        json_put_str(w, "type", e->type);
+        json_put_str(w, "typeHandlerVersion", e->type_handler_version.ptr ? e->type_handler_version : STR("1.0"));
+        if (e->settings)
+            json_put_value(w, "settings", e->settings);
+        else
+            json_put_raw(w, "settings", STR("{}"));
+        json_close(w);
+    }
+    json_close_array(w);
 }
 
 static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
@@ -339,21 +376,10 @@ static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
         json_close(w);
     }
     json_close_array(w);
-    json_open_array(w, "extensions");
-    for (size_t i = 0; i < lease->extension_count; i++) {
-        const PoolExtension *e = &lease->extensions[i];
-        json_open(w, NULL);
-        json_put_str(w, "name", e->name);
-        json_put_str(w, "publisher", e->publisher);
-        json_put_str(w, "type", e->type);
-        json_put_str(w, "typeHandlerVersion", e->type_handler_version.ptr ? e->type_handler_version : STR("1.0"));
-        if (e->settings)
-            json_put_value(w, "settings", e->settings);
-        else
-            json_put_raw(w, "settings", STR("{}"));
-        json_close(w);
-    }
-    json_close_array(w);
+    if (lease->suspended)
+        json_put_bool(w, "suspended", true);
+    else
+        write_extensions(lease, w);
     json_close(w);
     return json_end(w, err);
 }
@@ -379,13 +405,20 @@ static bool wait_txn(Txn *txn, void *ctx, Err *err)
     Wait *wait = ctx;
     AUTO(rows_free_auto) Rows *rows = NULL;
     Str node_id = wait->caller->node.id;
+    KeyHindrance hindrance;
     size_t bytes = 0;
     if (!command_pending(txn, wait->req->arena, node_id, wait->after, &wait->list, &wait->count, err))
         return false;
     wait->bodies = ARENA_ARRAY(wait->req->arena, Str, wait->count + 1);
     if (!wait->bodies)
         return err_too_big(err);
+    if (!encryption_hindrance(wait->batch, txn, wait->req->arena, wait->caller->node.account_id, &hindrance, err))
+        return false;
     for (size_t i = 0; i < wait->count; i++) {
+        if (wait->list[i].body.ptr && hindrance != KEY_HINDERS_NOTHING) {
+            wait->count = i;                            /* it and what follows it come when the key is back */
+            break;
+        }
         if (wait->list[i].body.ptr &&
             !command_body_open(wait->batch->site, txn, wait->req->arena, wait->caller->node.account_id, &wait->list[i], &wait->bodies[i], err))
             return false;
@@ -437,7 +470,7 @@ static bool node_commands(Req *req, Reply *reply, Err *err)
     Store *store = wait.batch->site->store;
     if (!str_empty(after) && !str_to_int64(after, 0, INT64_MAX, &wait.after, err))
         return err_field(err, "after", "must be the cursor of an answer before, or empty");
-    if (!note_first_use(wait.batch, wait.caller, err))
+    if (!node_note_first_use(wait.batch, wait.caller, err))
         return false;
     reply_park(req, reply, command_node_key(req->arena, wait.caller->node.id), COMMANDS_WAIT_MS);
     if (!store_read(store, wait_txn, &wait, err))
@@ -476,88 +509,6 @@ static bool node_result(Req *req, Reply *reply, Err *err)
         http_wake(result.batch->site->http, command_exec_key(req->arena, result.id));
     reply->status = 204;
     return true;
-}
-
-/* -- identity tokens -- */
-
-typedef struct TokenGive { Batch *batch; Req *req; const NodeCaller *caller; TokenAsk ask; const char *why; bool chosen; Principal principal; } TokenGive;
-
-static const JsonField token_fields[] = {
-    JSON_FIELD(TokenAsk, resource,    "resource",   JSON_OPTIONAL),
-    JSON_FIELD(TokenAsk, client_id,   "clientId",   JSON_OPTIONAL),
-    JSON_FIELD(TokenAsk, object_id,   "objectId",   JSON_OPTIONAL),
-    JSON_FIELD(TokenAsk, resource_id, "resourceId", JSON_OPTIONAL),
-};
-
-static bool choose_txn(Txn *txn, void *ctx, Err *err)
-{
-    TokenGive *give = ctx;
-    Arena *arena = give->req->arena;
-    AssignedIdentity *list;
-    size_t count;
-    Pool pool;
-    bool found;
-    if (!pool_find(txn, arena, give->caller->node.account_id, give->caller->node.pool_key, &pool, &found, err))
-        return false;
-    if (!found || give->caller->node.state == NODE_LEAVING)
-        return bad_credential(err);
-    if (!identities_from_json(arena, pool.identities, &list, &count, err))
-        return false;
-    const AssignedIdentity *one = node_identity_select(list, count, &give->ask, &give->why);
-    if (!one)
-        return true;
-    if (!principal_by_object_id(give->batch->identity, txn, arena, one->principal_id, &give->principal, &give->chosen, err))
-        return false;
-    give->chosen = give->chosen && give->principal.enabled;             /* deleted or blocked since it was assigned */
-    give->why = "Identity not found";
-    return true;
-}
-
-static bool refuse_token(Reply *reply, Str error, const char *why, Err *err)
-{
-    reply->status = 400;
-    json_open(&reply->json, NULL);
-    json_put_str(&reply->json, "error", error);
-    json_put_str(&reply->json, "error_description", str_from(why));
-    json_close(&reply->json);
-    return json_end(&reply->json, err);
-}
-
-static void put_number_text(JsonWriter *w, Arena *arena, const char *name, int64_t n)
-{
-    json_put_str(w, name, str_printf(arena, "%lld", (long long)n));
-}
-
-static bool node_token(Req *req, Reply *reply, Err *err)
-{
-    TokenGive give = { .batch = req->ctx, .req = req, .caller = req->caller->plane_data };
-    const JsonVal *body;
-    Str token;
-    int64_t expires_ms, now_s = real_now_ms() / 1000;
-    JsonWriter *w = &reply->json;
-    if (!req_object(req, &body, err) || !json_read(body, "", token_fields, COUNT_OF(token_fields), &give.ask, err) ||
-        !note_first_use(give.batch, give.caller, err))
-        return false;
-    if (str_empty(give.ask.resource))
-        return refuse_token(reply, STR("invalid_request"), "Required audience parameter not specified", err);
-    if (!store_read(give.batch->site->store, choose_txn, &give, err))
-        return false;
-    if (!give.chosen)
-        return refuse_token(reply, STR("invalid_request"), give.why, err);
-    if (!token_issue(give.batch->identity, req->arena, &give.principal, give.ask.resource, &token, &expires_ms, err))
-        return err->code == ERR_BAD_INPUT && refuse_token(reply, STR("invalid_resource"), err->text, err);
-    /* The metadata address gives numbers as strings. */
-    json_open(w, NULL);
-    json_put_str(w, "access_token", token);
-    json_put_str(w, "client_id", give.principal.app_id);
-    put_number_text(w, req->arena, "expires_in", expires_ms / 1000 - now_s);
-    put_number_text(w, req->arena, "expires_on", expires_ms / 1000);
-    put_number_text(w, req->arena, "ext_expires_in", expires_ms / 1000 - now_s);
-    put_number_text(w, req->arena, "not_before", now_s);
-    json_put_str(w, "resource", give.ask.resource);
-    json_put_str(w, "token_type", STR("Bearer"));
-    json_close(w);
-    return json_end(w, err);
 }
 
 const Route node_plane_routes[] = {

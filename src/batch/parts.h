@@ -2,6 +2,7 @@
 #pragma once
 #include "batch/account.h"
 #include "batch/batch.h"
+#include "batch/encryption_prove.h"
 #include "batch/node.h"
 #include "batch/pool.h"
 
@@ -15,14 +16,25 @@ struct Batch {
     size_t provider_count;
     Plane data_plane, node_plane;
     int64_t opened_real_ms;             /* nobody could renew a lease before: none ends within LEASE_MS of it */
+
+    /* customer-managed keys (encryption.h) */
+    int64_t key_check_ms;
+    KeyProofs *proofs;
+    bool (*vault_call)(void *ctx, Arena *arena, const HttpCall *call, HttpAnswer *out, Err *err);
+    void *vault_call_ctx;
+    /* The account's key was lost, or is back, in the transaction that says so: tasks that run go back to be queued, or may run again. When it
+     * was lost while the server was down it cannot be sealed or opened any more. NULL: nobody asks. */
+    bool (*on_key_access)(Batch *batch, Txn *txn, Arena *arena, Str account_id, bool is_back, Err *err);
 };
 
-/* Work of the background runner. Keys: account id; "<account id>/<pool key>"; node id. */
-#define WORK_ACCOUNT "batch.account"    /* deletes an account: pools first */
-#define WORK_POOL    "batch.pool"       /* brings a pool to its size, notices lost nodes */
-#define WORK_NODE    "batch.node"       /* starts or stops one machine */
+/* Work of the background runner. Keys: account id; "<account id>/<pool key>"; node id; account id. */
+#define WORK_ACCOUNT   "batch.account"   /* deletes an account: pools first */
+#define WORK_POOL      "batch.pool"      /* brings a pool to its size, notices lost nodes */
+#define WORK_NODE      "batch.node"      /* starts or stops one machine */
+#define WORK_KEY       "batch.key"       /* an account: may its customer-managed key be used, is it the newest? */
+#define WORK_KEY_PROOF "batch.key_proof" /* a key that is being set; a KeyProof's id */
 
-RunnerFn batch_account_run, batch_pool_run, batch_node_run;
+RunnerFn batch_account_run, batch_pool_run, batch_node_run, batch_key_run;
 ArmDeleteFn batch_account_on_group_delete;
 
 Provider *batch_provider_named(const Batch *batch, Str name);                       /* NULL: gone from the settings */

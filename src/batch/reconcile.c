@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "batch/command.h"
+#include "batch/encryption.h"
 
 enum { NODES_MAX = 3 * 1000, LOOK_AGAIN_MS = 2000, LEASE_GRACE_MS = 500 };
 
@@ -98,11 +99,16 @@ static bool mark(Run *run, Txn *txn, const Node *node, NodeEvent event, const ch
 {
     NodeState now;
     bool moved;
+    KeyHindrance hindrance;
     Bytes sealed;
     if (!node_apply(txn, node, event, run->object_ms, &now, &moved, err))
         return false;
     if (!code)
         return true;
+    if (!encryption_hindrance(run->batch, txn, run->arena, node->account_id, &hindrance, err))
+        return false;
+    if (hindrance != KEY_HINDERS_NOTHING)
+        return true;                                    /* the reason cannot be sealed; the state says enough until the node speaks */
     Str report = str_printf(run->arena, "{\"reason\":{\"code\":\"%s\",\"message\":\"%s\"}}", code, message);
     return node_report_seal(run->batch->site, txn, run->arena, node, report, &sealed, err) &&
            txn_exec(txn, NULL, err, "UPDATE batch_node SET report = ?2 WHERE id = ?1", db_text(node->id), db_blob(sealed));

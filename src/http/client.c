@@ -283,7 +283,7 @@ static bool explain(HttpClient *client, Err *err)
         return err_set(err, ERR_UNAVAILABLE, "the CA certificates in %s cannot be read", client->ca_file ? client->ca_file : "the system's store");
     case CURLE_SSL_CONNECT_ERROR:
         if (refused_name(reason))
-            return err_set(err, ERR_UNAVAILABLE, "the server has no host called '" STR_FMT "'", STR_ARG(host));
+            return err_named(err, ERR_UNAVAILABLE, HTTP_HOST_UNKNOWN, NULL, "the server has no host called '" STR_FMT "'", STR_ARG(host));
         return err_set(err, ERR_UNAVAILABLE, "TLS with '" STR_FMT "' failed (%s)", STR_ARG(host), reason);
     case CURLE_ABORTED_BY_CALLBACK:
         return err_set(err, ERR_UNAVAILABLE, "the call to '" STR_FMT "' was cancelled", STR_ARG(host));

@@ -104,7 +104,8 @@ static bool lease_take(Agent *agent, const JsonVal *root, Err *err)
     const JsonVal *ports = json_get(root, "ports");
     for (size_t i = 0; i < json_count(ports); i++)
         open_port(agent, json_int(json_at(ports, i), 0));
-    return extensions_apply(agent->extensions, json_get(root, "extensions"), err);
+    /* The server cannot read what the pool is set up with just now: everything stays as it is. */
+    return json_bool(json_get(root, "suspended"), false) || extensions_apply(agent->extensions, json_get(root, "extensions"), err);
 }
 
 /* The first lease tells the extensions; its answer may change what we have to say, so the state after it is told at once. */

@@ -13,7 +13,7 @@
 #include "server/listeners.h"
 #include "server/wiring.h"
 
-enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, RUNNER_THREADS = 2 };
+enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, RUNNER_THREADS = 2, KEY_CHECK_MOST_S = 3600 };
 
 typedef struct Serve {
     Arena *arena;
@@ -63,7 +63,19 @@ static bool listens_on_any(const char *const *listen, int count, int port)
     return any;
 }
 
-static bool open_up(Serve *serve, const char *const *listen, int listen_count, bool is_dev, bool with_host, Err *err)
+/* How often customer-managed keys are tried. */
+static bool set_key_check(Serve *serve, const char *seconds_text, Err *err)
+{
+    int64_t seconds;
+    Err ignored;
+    if (!seconds_text)
+        return true;
+    if (!str_to_int64(str_from(seconds_text), 1, KEY_CHECK_MOST_S, &seconds, &ignored))
+        return err_set(err, ERR_BAD_INPUT, "--key-check '%s' is no number of seconds from 1 to %d", seconds_text, KEY_CHECK_MOST_S);
+    return batch_set_key_check(serve->wiring.batch, seconds * 1000, err);
+}
+
+static bool open_up(Serve *serve, const char *const *listen, int listen_count, bool is_dev, bool with_host, const char *key_check, Err *err)
 {
     HttpConfig config = { .base_domain = serve->data.domain, .tls_leaf = tls_leaf, .tls_ctx = serve };
     bool as_root = geteuid() == 0;
@@ -82,7 +94,7 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
     if (!socket)
         return err_too_big(err);
     return wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, &serve->wiring, err) &&
-           http_listen_unix(serve->http, socket, 0666, err) &&
+           set_key_check(serve, key_check, err) && http_listen_unix(serve->http, socket, 0666, err) &&
            runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) && http_start(serve->http, err);
 }
 
@@ -121,11 +133,12 @@ static void block_signals(void)
 
 int command_serve(int argc, char **argv)
 {
-    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL;
-    int dirs = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
+    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL;
+    int dirs = 0, key_checks = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
     const Option options[] = {
         { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
         { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
+        { "--key-check", false, &key_check, &key_checks, 1 },
     };
     if (!options_read("serve", argc, argv, options, COUNT_OF(options)))
         return EXIT_USAGE;
@@ -142,7 +155,7 @@ int command_serve(int argc, char **argv)
     serve.arena = arena;
     if (!arena || !datadir_read(arena, dir, &serve.data, &err))
         return command_fail("serve", arena ? err.text : "out of memory");
-    bool open = open_up(&serve, listen, listen_count, dev, !no_host, &err);
+    bool open = open_up(&serve, listen, listen_count, dev, !no_host, key_check, &err);
     if (open) {
         (void)printf("ready " STR_FMT "\n", STR_ARG(site_url(&serve.wiring.parts.site, arena, STR("management"))));
         (void)fflush(stdout);

@@ -8,12 +8,16 @@ bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_de
     *out = (Wiring){ 0 };
     Wiring *w = out;
     Site *site = &w->parts.site;
-    char *data_dir = str_to_cstr(arena, data->dir, err);
+    char *data_dir = str_to_cstr(arena, data->dir, err), *socket = datadir_path(arena, data, "run/site/site.sock"), *ca_file = datadir_path(arena, data, "ca.pem");
+    if (!socket || !ca_file)
+        return err_too_big(err);
     if (!data_dir || !parts_open(arena, data, &w->parts, err))
         return false;
     site->names.port = visible_port;
     site->http = http;
     site->is_dev = is_dev;
+    site->own_socket = socket;
+    site->ca_file = ca_file;
     w->local = provider_local_new(data_dir);
     bool opened = (w->local || err_set(err, ERR_INTERNAL, "out of memory")) && authority_open(site->store, site->seal, &w->authority, err) &&
                   identity_open(site, &w->identity, err) && access_open(site, w->identity, &w->access, err) &&

@@ -60,7 +60,7 @@ static void test_refusals_name_the_property(void **state)
     static const struct { const char *body; int status; const char *code, *target; } cases[] = {
         { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationMode\":\"UserSubscription\"}}", 501, "NotImplemented", "properties.poolAllocationMode" },
         { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationMode\":\"Mine\"}}", 400, "InvalidPropertyValue", "properties.poolAllocationMode" },
-        { "{\"location\":\"westus2\",\"properties\":{\"encryption\":{\"keySource\":\"Microsoft.KeyVault\"}}}", 501, "NotImplemented", "properties.encryption.keySource" },
+        { "{\"location\":\"westus2\",\"properties\":{\"encryption\":{\"keySource\":\"Microsoft.KeyVault\"}}}", 400, "InvalidPropertyValue", "properties.encryption.keyVaultProperties.keyIdentifier" },
         { "{\"location\":\"westus2\",\"properties\":{\"publicNetworkAccess\":\"Disabled\"}}", 501, "NotImplemented", "properties.publicNetworkAccess" },
         { "{\"location\":\"westus2\",\"properties\":{\"autoStorage\":{\"storageAccountId\":\"x\"}}}", 501, "NotImplemented", "properties.autoStorage" },
         { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationmode\":\"BatchService\"}}", 400, "InvalidRequestBody", "properties.poolAllocationmode" },
