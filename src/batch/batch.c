@@ -107,6 +107,7 @@ bool batch_mount(Batch *batch, HttpServer *server, Err *err)
         { &batch->data_plane, data_pool_routes, data_pool_route_count },
         { &batch->data_plane, data_node_routes, data_node_route_count },
         { &batch->data_plane, data_exec_routes, data_exec_route_count },
+        { &batch->data_plane, node_reboot_routes, node_reboot_route_count },
         { &batch->data_plane, data_other_routes, data_other_route_count },
         { &batch->node_plane, node_plane_routes, node_plane_route_count },
     };

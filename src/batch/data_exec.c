@@ -15,6 +15,7 @@ static bool require_ready(const Node *node, Err *err)
 {
     switch (node->state) {
     case NODE_CREATING: return err_named(err, ERR_CONFLICT, "NodeBeingCreated", NULL, "The node is being created; try again when it is idle.");
+    case NODE_REBOOTING: return err_named(err, ERR_CONFLICT, "NodeBeingRebooted", NULL, "The node is being rebooted; try again when it is idle.");
     case NODE_UNKNOWN:  return err_named(err, ERR_CONFLICT, "OperationInvalidForCurrentState", NULL, "The node does not answer; its state is unknown.");
     case NODE_LEAVING:  return err_named(err, ERR_CONFLICT, "OperationInvalidForCurrentState", NULL, "The node is leaving its pool.");
     default:            return true;                    /* also an unusable one: that is when one wants to look */

@@ -188,7 +188,6 @@ const Route data_node_routes[] = {
     { METHOD_GET,    NODE,                             NULL, NULL, NODES_READ,  WHERE_INLINE, BODY_NONE, 0, node_get,       "ComputeNodeGet" },
     { METHOD_GET,    NODE "/extensions",               NULL, NULL, NODES_READ,  WHERE_INLINE, BODY_NONE, 0, extensions_get, "ComputeNodeExtensionList" },
     { METHOD_GET,    NODE "/extensions/{extensionName}", NULL, NULL, NODES_READ, WHERE_INLINE, BODY_NONE, 0, extension_get, "ComputeNodeExtensionGet" },
-    { METHOD_POST,   NODE "/reboot",                   NULL, NULL, NODES_WRITE, WHERE_INLINE, BODY_NONE, 0, route_not_built, "ComputeNodeReboot" },
     { METHOD_POST,   NODE "/reimage",                  NULL, NULL, NODES_WRITE, WHERE_INLINE, BODY_NONE, 0, route_not_built, "ComputeNodeReimage" },
     { METHOD_POST,   NODE "/start",                    "2024-07-01", NULL, NODES_WRITE, WHERE_INLINE, BODY_NONE, 0, route_not_built, "ComputeNodeStart" },
     { METHOD_POST,   NODE "/deallocate",               "2024-07-01", NULL, NODES_WRITE, WHERE_INLINE, BODY_NONE, 0, route_not_built, "ComputeNodeDeallocate" },

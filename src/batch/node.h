@@ -21,6 +21,7 @@ typedef struct Node {
     Str ip_address;
     Bytes join_hash, credential_hash, credential_new;
     int64_t next_command;
+    Str reboot;                             /* a nodeRebootOption while its machine is to be restarted; else empty */
     Bytes report;                           /* sealed */
 } Node;
 

@@ -199,11 +199,12 @@ static bool node_join(Req *req, Reply *reply, Err *err)
 
 /* -- lease -- */
 
-typedef struct LeaseIn { Str state, version, ip_address; const JsonVal *reason, *extensions, *ports; } LeaseIn;
+typedef struct LeaseIn { Str state, version, ip_address, boot_id; const JsonVal *reason, *extensions, *ports; } LeaseIn;
 static const JsonField lease_fields[] = {
     JSON_FIELD(LeaseIn, state,      "state",        JSON_REQUIRED),
     JSON_FIELD(LeaseIn, version,    "agentVersion", JSON_OPTIONAL),
     JSON_FIELD(LeaseIn, ip_address, "ipAddress",    JSON_OPTIONAL),
+    JSON_FIELD(LeaseIn, boot_id,    "bootId",       JSON_OPTIONAL),
 };
 
 typedef struct Lease {
@@ -300,6 +301,15 @@ static bool set_up(Lease *lease, Txn *txn, Err *err)
                                 pool_extensions(arena, body, &lease->extensions, &lease->extension_count, err) && wait_for_extensions(lease, err));
 }
 
+/* Its machine started again, by a reboot or by itself; it kept its disk, and with it its credential. */
+static bool note_boot(Lease *lease, Txn *txn, Node *node, Err *err)
+{
+    bool moved;
+    return (node->state == NODE_LEAVING || node_apply(txn, node, NODE_JOINED, lease->req->now_ms, &node->state, &moved, err)) &&
+           txn_exec(txn, NULL, err, "UPDATE batch_node SET boot_id = ?2, boot_ms = ?3, reboot = '' WHERE id = ?1",
+                    db_text(node->id), db_text(lease->in.boot_id), db_int(lease->req->now_ms));
+}
+
 static bool lease_txn(Txn *txn, void *ctx, Err *err)
 {
     Lease *lease = ctx;
@@ -317,6 +327,9 @@ static bool lease_txn(Txn *txn, void *ctx, Err *err)
     if (!found)
         return node_bad_credential(err);
     if (!check_key(lease, txn, &node, err) || !set_up(lease, txn, err))
+        return false;
+    bool is_new_boot = !str_empty(lease->in.boot_id) && !str_eq(lease->in.boot_id, node.boot_id);
+    if (is_new_boot && !note_boot(lease, txn, &node, err))
         return false;
     /* It was thought gone and is not. */
     if (node.state == NODE_CREATING && (!node_apply(txn, &node, NODE_JOINED, lease->req->now_ms, &node.state, &moved, err)))
@@ -393,6 +406,7 @@ static bool node_lease(Req *req, Reply *reply, Err *err)
         return false;
     lease.in.version = str_slice(lease.in.version, 0, VERSION_SHOWN);
     lease.in.ip_address = str_slice(lease.in.ip_address, 0, VERSION_SHOWN);
+    lease.in.boot_id = str_slice(lease.in.boot_id, 0, VERSION_SHOWN);
     return store_write(lease.batch->site->store, lease_txn, &lease, err) && write_lease(&lease, &reply->json, err);
 }
 

@@ -22,6 +22,16 @@ static const struct { NodeState from; NodeEvent on; NodeState to; } node_moves[]
     { NODE_IDLE,     NODE_LOST,       NODE_UNKNOWN  },
     { NODE_IDLE,     NODE_GONE,       NODE_CREATING },
     { NODE_IDLE,     NODE_REMOVED,    NODE_LEAVING  },
+    { NODE_IDLE,     NODE_REBOOT,     NODE_REBOOTING },
+    { NODE_RUNNING,  NODE_REBOOT,     NODE_REBOOTING },
+
+    { NODE_REBOOTING, NODE_JOINED,     NODE_STARTING  },
+    { NODE_REBOOTING, NODE_GETS_READY, NODE_REBOOTING },    /* the agent still speaks: its machine has not ended yet */
+    { NODE_REBOOTING, NODE_READY,      NODE_REBOOTING },
+    { NODE_REBOOTING, NODE_BROKEN,     NODE_REBOOTING },
+    { NODE_REBOOTING, NODE_LOST,       NODE_UNKNOWN   },
+    { NODE_REBOOTING, NODE_GONE,       NODE_CREATING  },
+    { NODE_REBOOTING, NODE_REMOVED,    NODE_LEAVING   },
 
     { NODE_UNUSABLE, NODE_JOINED,     NODE_STARTING },
     { NODE_UNUSABLE, NODE_GETS_READY, NODE_STARTING },

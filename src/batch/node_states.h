@@ -22,13 +22,14 @@ typedef enum NodeState {
 } NodeState;
 
 typedef enum NodeEvent {
-    NODE_JOINED = 1,            /* an agent joined with the node's token */
+    NODE_JOINED = 1,            /* an agent joined with the node's token, or speaks for the first time after its machine started again */
     NODE_GETS_READY,            /* its lease says it is not ready (again) */
     NODE_READY,
     NODE_BROKEN,                /* its lease, or an extension that must succeed first, says it cannot run tasks; or it never joined */
     NODE_LOST,                  /* its lease ended */
     NODE_GONE,                  /* its machine is no more: it is started again */
     NODE_REMOVED,               /* resize, removal, deletion of the pool */
+    NODE_REBOOT,                /* somebody asked for it */
     NODE_EVENT_COUNT
 } NodeEvent;
 

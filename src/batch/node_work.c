@@ -1,4 +1,4 @@
-/* node_work.c - one machine: asked for with a one-use token, or stopped. Background work, one run at a time for each node. */
+/* node_work.c - one machine: asked for with a one-use token, restarted, or stopped. Background work, one run at a time for each node. */
 #include "batch/parts.h"
 #include "base/encode.h"
 #include "base/id.h"
@@ -89,7 +89,9 @@ static bool runs_already(Work *work, Provider *provider, bool *runs, Err *err)
     return true;
 }
 
-static bool start_machine(Work *work, Provider *provider, Err *err)
+typedef bool StartFn(void *self, const NodeSpec *spec, Err *err);
+
+static bool start_machine(Work *work, Provider *provider, StartFn *start_fn, Err *err)
 {
     uint8_t random[CREDENTIAL_SIZE];
     AUTO(buf_done_auto) Buf join;
@@ -105,7 +107,7 @@ static bool start_machine(Work *work, Provider *provider, Err *err)
     if (started) {
         NodeSpec spec = { .node_id = work->node.id, .host_name = work->node.host_name, .account = work->account.name, .pool = work->pool.id,
                           .vm_size = work->pool.vm_size, .join_json = buf_str(&join) };
-        started = provider->node_start(provider->self, &spec, err);
+        started = start_fn(provider->self, &spec, err);
     }
     secret_wipe((void *)(uintptr_t)token.ptr, token.len);
     secret_wipe(join.ptr, join.len);
@@ -123,8 +125,8 @@ static bool note_started(Txn *txn, void *ctx, Err *err)
     if (!found || node.state == NODE_LEAVING)
         return true;
     return txn_exec(txn, NULL, err,
-                    "UPDATE batch_node SET started = 1, start_error = '', lease_until_ms = CASE WHEN state = ?3 THEN ?2 ELSE lease_until_ms END WHERE id = ?1",
-                    db_text(work->node_id), db_int(real_now_ms() + JOIN_WAIT_MS), db_int(NODE_CREATING)) &&
+                    "UPDATE batch_node SET started = 1, start_error = '', reboot = '', lease_until_ms = CASE WHEN state IN (?3, ?4) THEN ?2 ELSE lease_until_ms END WHERE id = ?1",
+                    db_text(work->node_id), db_int(real_now_ms() + JOIN_WAIT_MS), db_int(NODE_CREATING), db_int(NODE_REBOOTING)) &&
            pool_schedule(work->batch, txn, work->arena, node.account_id, node.pool_key, err);
 }
 
@@ -137,10 +139,10 @@ static bool note_failed(Txn *txn, void *ctx, Err *err)
 
 static bool start(Work *work, Provider *provider, Err *err)
 {
-    bool runs;
-    if (!runs_already(work, provider, &runs, err))
+    bool restart = work->node.state == NODE_REBOOTING, runs = false;
+    if (!restart && !runs_already(work, provider, &runs, err))
         return false;
-    if (!runs && !start_machine(work, provider, err)) {
+    if (!runs && !start_machine(work, provider, restart ? provider->node_restart : provider->node_start, err)) {
         Err cause = *err;
         work->start_error = str_slice(str_from(cause.text), 0, ERROR_SHOWN);
         if (store_write(work->batch->site->store, note_failed, work, err))
@@ -166,5 +168,7 @@ bool batch_node_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_m
         return err_set(err, ERR_UNAVAILABLE, "the provider '" STR_FMT "' of pool '" STR_FMT "' is not set up on this server", STR_ARG(work.pool.provider), STR_ARG(work.pool.id));
     if (work.node.state == NODE_LEAVING)
         return stop(&work, provider, err);
+    if (work.node.state == NODE_REBOOTING)
+        return str_empty(work.node.reboot) || start(&work, provider, err);
     return work.node.state != NODE_CREATING || work.node.started || start(&work, provider, err);
 }

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "node/boot.h"
 #include "node/commands.h"
 #include "node/extension.h"
 #include "node/metadata.h"
@@ -22,6 +23,7 @@ enum { LEASE_DEFAULT_MS = 30000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000, PORT
 typedef struct Agent {
     Arena *arena;                       /* for the agent's life */
     NodeCard card;
+    Str boot_id;
     Control *control;
     Relay *relay;
     Metadata *metadata;
@@ -88,6 +90,7 @@ static void lease_body(Agent *agent, Arena *arena, Buf *body, JsonWriter *w)
         json_close(w);
     }
     json_put_str(w, "agentVersion", STR(VAULTYARD_VERSION));
+    json_put_str(w, "bootId", agent->boot_id);
     extensions_write(agent->extensions, arena, w, "extensions");
     json_open_array(w, "relayPorts");
     for (size_t i = 0; i < agent->port_count; i++)
@@ -204,7 +207,7 @@ static bool join_until_done(Agent *agent)
 
 static bool start_parts(Agent *agent, const char *program_dir, Err *err)
 {
-    if (!node_card_read(agent->arena, NODE_JOIN_FILE, &agent->card, err) || !catch_signals(agent, err) ||
+    if (!node_card_read(agent->arena, NODE_JOIN_FILE, &agent->card, err) || !boot_id_get(agent->arena, NODE_BOOT_FILE, &agent->boot_id, err) || !catch_signals(agent, err) ||
         !metadata_start(&agent->card, &agent->metadata, err) || !extensions_new(program_dir, &agent->extensions, err) ||
         !control_new(&agent->card, &agent->control, err))
         return false;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/file.h"
 #include "base/secret.h"
+#include "node/boot.h"
 
 enum { CARD_MAX_BYTES = 64 * 1024, CREDENTIAL_MAX_BYTES = 4096 };
 
@@ -111,26 +112,22 @@ bool control_call(Control *control, Arena *arena, Str path, Str body, int timeou
                    STR_ARG(str_slice(json_str(json_path(root, "error.message")), 0, 300)));
 }
 
-static Str boot_id(Arena *arena)
-{
-    Str text;
-    Err ignored;
-    return file_read(arena, "/proc/sys/kernel/random/boot_id", 128, &text, &ignored) ? str_trim(text) : STR("");
-}
-
 static bool join(Control *control, Arena *arena, const NodeCard *card, Err *err)
 {
     AUTO(buf_done_auto) Buf body;
     JsonWriter w;
     HttpAnswer answer;
     const JsonVal *root;
+    Str boot;
+    if (!boot_id_get(arena, NODE_BOOT_FILE, &boot, err))
+        return false;
     buf_init(&body, 16 * 1024);
     json_begin(&w, &body);
     json_open(&w, NULL);
     json_put_str(&w, "nodeId", card->node_id);
     json_put_str(&w, "joinToken", card->join_token);
     json_put_str(&w, "agentVersion", STR(VAULTYARD_VERSION));
-    json_put_str(&w, "bootId", boot_id(arena));
+    json_put_str(&w, "bootId", boot);
     json_close(&w);
     if (!json_end(&w, err) || !control_call(control, arena, STR("/v1/join"), buf_str(&body), 10000, &answer, err) ||
         !json_parse(arena, answer.body, JSON_STRICT, &root, err))

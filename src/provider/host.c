@@ -49,7 +49,7 @@ typedef struct Connection { Host *host; int fd; } Connection;
 static void request_answer(Host *host, Arena *arena, const HostRequest *request, HostReply *reply)
 {
     int64_t began_ms = mono_now_ms();
-    Str node_id = request->op == HOST_OP_NODE_START ? request->node.node_id : request->node_id;
+    Str node_id = request->node.node_id.ptr ? request->node.node_id : request->node_id;
     const char *event = NULL;
     bool done = true;
     switch (request->op) {
@@ -64,6 +64,10 @@ static void request_answer(Host *host, Arena *arena, const HostRequest *request,
     case HOST_OP_NODE_STOP:
         event = "node.removed";
         done = nodes_stop(host->nodes, request->node_id, &reply->error);
+        break;
+    case HOST_OP_NODE_RESTART:
+        event = "node.restarted";
+        done = nodes_restart(host->nodes, &request->node, &reply->error);
         break;
     case HOST_OP_NODE_LIST:
         done = nodes_list(host->nodes, arena, &reply->nodes, &reply->node_count, &reply->error);

@@ -65,6 +65,12 @@ static bool local_node_start(void *self, const NodeSpec *spec, Err *err)
     return node_spec_check(spec, err) && local_tell(self, &request, err);
 }
 
+static bool local_node_restart(void *self, const NodeSpec *spec, Err *err)
+{
+    HostRequest request = { .op = HOST_OP_NODE_RESTART, .node = *spec };
+    return node_spec_check(spec, err) && local_tell(self, &request, err);
+}
+
 static bool local_node_stop(void *self, Str node_id, Err *err)
 {
     HostRequest request = { .op = HOST_OP_NODE_STOP, .node_id = node_id };
@@ -111,7 +117,7 @@ Provider *provider_local_new(const char *data_dir)
     }
     local->provider = (Provider){
         .name = "local", .node_start = local_node_start, .node_stop = local_node_stop,
-        .node_list = local_node_list, .size_known = local_size_known, .self = local,
+        .node_restart = local_node_restart, .node_list = local_node_list, .size_known = local_size_known, .self = local,
     };
     return &local->provider;
 }

@@ -6,10 +6,11 @@
 enum { NODE_ID_MAX = 64, HOST_NAME_MAX = 63, DISPLAY_NAME_MAX = 256, VM_SIZE_NAME_MAX = 64 };
 
 static const struct { HostOp op; const char *name; } ops[] = {
-    { HOST_OP_HELLO,      "hello" },
-    { HOST_OP_NODE_START, "node_start" },
-    { HOST_OP_NODE_STOP,  "node_stop" },
-    { HOST_OP_NODE_LIST,  "node_list" },
+    { HOST_OP_HELLO,        "hello" },
+    { HOST_OP_NODE_START,   "node_start" },
+    { HOST_OP_NODE_STOP,    "node_stop" },
+    { HOST_OP_NODE_RESTART, "node_restart" },
+    { HOST_OP_NODE_LIST,    "node_list" },
 };
 
 /* Only the kinds that the host gives; another kind travels as "internal". */
@@ -98,6 +99,8 @@ static const JsonField node_fields[] = {
     JSON_FIELD(NodeSpec, join_json, "join",     JSON_REQUIRED),
 };
 
+static bool has_spec(HostOp op) { return op == HOST_OP_NODE_START || op == HOST_OP_NODE_RESTART; }
+
 bool host_request_parse(Arena *arena, Str json, HostRequest *out, Err *err)
 {
     const JsonVal *root;
@@ -115,9 +118,9 @@ bool host_request_parse(Arena *arena, Str json, HostRequest *out, Err *err)
         if (str_eq(in.op, str_from(ops[i].name)))
             request.op = ops[i].op;
     if (request.op == HOST_OP_UNDECLARED)
-        return err_field(err, "op", "'op' must be hello, node_start, node_stop or node_list");
-    if ((in.node != NULL) != (request.op == HOST_OP_NODE_START))
-        return err_field(err, "node", "'node' belongs to node_start, and only there");
+        return err_field(err, "op", "'op' must be hello, node_start, node_stop, node_restart or node_list");
+    if ((in.node != NULL) != has_spec(request.op))
+        return err_field(err, "node", "'node' belongs to node_start and node_restart, and only there");
     if ((in.node_id.ptr != NULL) != (request.op == HOST_OP_NODE_STOP))
         return err_field(err, "nodeId", "'nodeId' belongs to node_stop, and only there");
     if (in.node && (!json_read_exact(in.node, "node", node_fields, COUNT_OF(node_fields), &request.node, err) ||
@@ -140,7 +143,7 @@ bool host_request_write(const HostRequest *request, Buf *out, Err *err)
     for (size_t i = 0; i < COUNT_OF(ops); i++)
         if (ops[i].op == request->op)
             json_put_str(&w, "op", str_from(ops[i].name));
-    if (request->op == HOST_OP_NODE_START) {
+    if (has_spec(request->op)) {
         json_open(&w, "node");
         json_put_str(&w, "nodeId", request->node.node_id);
         json_put_str(&w, "hostName", request->node.host_name);

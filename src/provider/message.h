@@ -1,7 +1,7 @@
 /* message.h - what `serve` asks the host process, and what it answers.
  *
  * A frame is its length (4 bytes, big endian) and that much JSON. Requests: {"version":1,"id":7,"op":"node_start","node":{...}};
- * ops: hello, node_start (node), node_stop (nodeId), node_list. Answers: {"version":1,"id":7, ...} or with "error":{"code","target","message"}.
+ * ops: hello, node_start (node), node_stop (nodeId), node_restart (node), node_list. Answers: {"version":1,"id":7, ...} or with "error":{"code","target","message"}.
  * The reader is strict: unknown members, wrong kinds and values out of their limits are ERR_BAD_INPUT naming the field,
  * for the host trusts nothing that the network-facing process says. */
 #pragma once
@@ -15,12 +15,12 @@ enum {
     HOST_JOIN_BYTES_MAX    = 16 * 1024
 };
 
-typedef enum HostOp { HOST_OP_UNDECLARED, HOST_OP_HELLO, HOST_OP_NODE_START, HOST_OP_NODE_STOP, HOST_OP_NODE_LIST } HostOp;
+typedef enum HostOp { HOST_OP_UNDECLARED, HOST_OP_HELLO, HOST_OP_NODE_START, HOST_OP_NODE_STOP, HOST_OP_NODE_RESTART, HOST_OP_NODE_LIST } HostOp;
 
 typedef struct HostRequest {
     int64_t  id;
     HostOp   op;
-    NodeSpec node;                          /* HOST_OP_NODE_START */
+    NodeSpec node;                          /* HOST_OP_NODE_START, HOST_OP_NODE_RESTART */
     Str      node_id;                       /* HOST_OP_NODE_STOP */
 } HostRequest;
 

@@ -5,9 +5,11 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
@@ -16,7 +18,7 @@
 #include "provider/nodelog.h"
 #include "provider/nodework.h"
 
-enum { WORK_BYTES = 16 * 1024 * 1024 };
+enum { WORK_BYTES = 16 * 1024 * 1024, RESTART_GRACE_MS = 6000 };
 
 typedef struct Node Node;
 struct Node {
@@ -133,17 +135,36 @@ static bool start_new(Nodes *nodes, Node *node, const NodeSpec *spec, Err *err)
     return false;
 }
 
-bool nodes_start(Nodes *nodes, const NodeSpec *spec, Err *err)
+/* Its first process ends the others before itself, and gives them a moment; whatever is left then is killed (node_clear). */
+static bool end_machine(Nodes *nodes, Node *node, Err *err)
+{
+    struct pollfd polled = { .fd = node->pidfd, .events = POLLIN };
+    if (!is_running(node))
+        return true;
+    if (syscall(SYS_pidfd_send_signal, node->pidfd, SIGTERM, NULL, 0) == 0)
+        (void)poll(&polled, 1, RESTART_GRACE_MS);
+    if (!node_clear(&nodes->setup, str_from(node->id), err))
+        return false;
+    fd_close(&node->pidfd);
+    return true;
+}
+
+static bool start_held(Nodes *nodes, const NodeSpec *spec, bool again, Err *err)
 {
     if (!node_spec_check(spec, err))
         return false;
     Node *node = node_hold(nodes, spec->node_id, true);
     if (!node)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    bool started = node->is_made && node->has_range ? start_again(nodes, node, spec, err) : start_new(nodes, node, spec, err);
+    bool started = !again || end_machine(nodes, node, err);
+    if (started)
+        started = node->is_made && node->has_range ? start_again(nodes, node, spec, err) : start_new(nodes, node, spec, err);
     node_release(nodes, node, !node->is_made);
     return started;
 }
+
+bool nodes_start(Nodes *nodes, const NodeSpec *spec, Err *err) { return start_held(nodes, spec, false, err); }
+bool nodes_restart(Nodes *nodes, const NodeSpec *spec, Err *err) { return start_held(nodes, spec, true, err); }
 
 bool nodes_stop(Nodes *nodes, Str node_id, Err *err)
 {

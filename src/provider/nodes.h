@@ -29,6 +29,8 @@ DEFINE_AUTO_FREE(Nodes, nodes_close)
 /* Idempotent. A stopped node (its machine was rebooted, its first process ended) starts again on its own disk, with the
  * given join document. ERR_CONFLICT when a node of that id has another host name or size. */
 bool nodes_start(Nodes *nodes, const NodeSpec *spec, Err *err) MUST_CHECK;
+/* Ends what runs of it (its first process is asked to, and has RESTART_GRACE_MS), then as nodes_start. */
+bool nodes_restart(Nodes *nodes, const NodeSpec *spec, Err *err) MUST_CHECK;
 bool nodes_stop(Nodes *nodes, Str node_id, Err *err) MUST_CHECK;      /* and removes everything of it; fine if absent */
 bool nodes_list(Nodes *nodes, Arena *arena, NodeStatus **out, size_t *count, Err *err) MUST_CHECK;
 void nodes_tend(Nodes *nodes);              /* now and then: keeps logs within bounds */

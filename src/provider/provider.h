@@ -20,6 +20,9 @@ typedef struct Provider {
     const char *name;               /* "local", "slurm", "joined" */
     bool (*node_start)(void *self, const NodeSpec *spec, Err *err);
     bool (*node_stop)(void *self, Str node_id, Err *err);                     /* stops and removes everything of it */
+    /* Ends the machine, keeping its disk, and starts it again with the spec's join document; one that does not run is started.
+     * Its programs are asked to end first. Asked again it restarts again. */
+    bool (*node_restart)(void *self, const NodeSpec *spec, Err *err);
     bool (*node_list)(void *self, Arena *arena, NodeStatus **out, size_t *count, Err *err);
     bool (*size_known)(void *self, Str vm_size, int *cores, int64_t *memory_bytes);   /* false: not a size of this provider */
     void *self;

@@ -78,6 +78,7 @@ const char *const schema_batch_1[] = {
     "  credential_hash BLOB,"                           /* SHA-256; NULL: never joined */
     "  credential_new  BLOB,"                           /* given by a join and not used yet */
     "  next_command    INTEGER NOT NULL,"               /* never reused: the agent's cursor only rises */
+    "  reboot          TEXT    NOT NULL,"               /* of a reboot that was asked for and not done yet: what happens to tasks ("requeue", ...); else "" */
     "  report          BLOB,"                           /* sealed JSON: what the last lease said (reason, extensions) */
     "  FOREIGN KEY (account_id, pool_key) REFERENCES batch_pool (account_id, pool_key),"
     "  UNIQUE (account_id, pool_key, number)"

@@ -5,6 +5,7 @@
  *   host_probe clean DATA_DIR
  *   host_probe hello DATA_DIR INSTANCE_ID            the rest asks the host as serve does, and prints JSON or nothing
  *   host_probe start DATA_DIR NODE_ID HOST_NAME VM_SIZE JOIN_JSON
+ *   host_probe restart DATA_DIR NODE_ID HOST_NAME VM_SIZE JOIN_JSON
  *   host_probe stop DATA_DIR NODE_ID
  *   host_probe list DATA_DIR
  * Exit code 1: failed, "<code> <target or ->: <text>" on standard error. */
@@ -50,13 +51,26 @@ static bool run_hello(int argc, char **argv, Err *err)
     return provider_local_hello(provider, str_from(argv[1]), err);
 }
 
+static NodeSpec spec_of(char **argv)
+{
+    return (NodeSpec){ .node_id = str_from(argv[1]), .host_name = str_from(argv[2]), .account = STR("acct"), .pool = STR("pool"),
+                       .vm_size = str_from(argv[3]), .join_json = str_from(argv[4]) };
+}
+
 static bool run_start(int argc, char **argv, Err *err)
 {
     (void)argc;
     AUTO(provider_local_free_auto) Provider *provider = provider_local_new(argv[0]);
-    NodeSpec spec = { .node_id = str_from(argv[1]), .host_name = str_from(argv[2]), .account = STR("acct"), .pool = STR("pool"),
-                      .vm_size = str_from(argv[3]), .join_json = str_from(argv[4]) };
+    NodeSpec spec = spec_of(argv);
     return provider->node_start(provider->self, &spec, err);
+}
+
+static bool run_restart(int argc, char **argv, Err *err)
+{
+    (void)argc;
+    AUTO(provider_local_free_auto) Provider *provider = provider_local_new(argv[0]);
+    NodeSpec spec = spec_of(argv);
+    return provider->node_restart(provider->self, &spec, err);
 }
 
 static bool run_stop(int argc, char **argv, Err *err)
@@ -85,7 +99,7 @@ static bool run_list(int argc, char **argv, Err *err)
 
 static const struct { const char *name; int least_args; bool (*run)(int argc, char **argv, Err *err); } commands[] = {
     { "host", 3, run_host }, { "launch", 3, run_launch }, { "clean", 1, run_clean }, { "hello", 2, run_hello },
-    { "start", 5, run_start }, { "stop", 2, run_stop }, { "list", 1, run_list },
+    { "start", 5, run_start }, { "restart", 5, run_restart }, { "stop", 2, run_stop }, { "list", 1, run_list },
 };
 
 int main(int argc, char **argv)
@@ -99,6 +113,6 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "%d %s: %s\n", (int)err.code, err.target[0] ? err.target : "-", err.text);
         return 1;
     }
-    (void)fprintf(stderr, "usage: host_probe host|launch|clean|hello|start|stop|list DATA_DIR ...\n");
+    (void)fprintf(stderr, "usage: host_probe host|launch|clean|hello|start|restart|stop|list DATA_DIR ...\n");
     return 2;
 }

@@ -88,6 +88,36 @@ class Lives(NodesTest):
         self.assertEqual(self.site.says("n1", "id -un 1000; cat /home/kept; ls -A /tmp; ls /run/gone 2>/dev/null; cat /run/vaultyard/join.json"),
                          'alice\nkept\n{"joinToken":"t2"}')
 
+    def test_a_restart_keeps_the_disk_and_brings_a_new_join_document(self):
+        self.site.host_start()
+        self.site.start("n1")
+        first = self.site.pid("n1")
+        self.site.says("n1", "echo kept > /home/kept; echo gone > /run/gone")
+        self.site.must("restart", self.site.dir, "n1", host_name(1), SIZE, '{"joinToken":"t2"}')
+        self.assertNotEqual(self.site.pid("n1"), first)
+        self.assertEqual(self.site.list(), {"n1": "running"})
+        self.assertEqual(self.site.says("n1", "cat /home/kept; ls /run/gone 2>/dev/null; cat /run/vaultyard/join.json"), 'kept\n{"joinToken":"t2"}')
+        os.kill(self.site.pid("n1"), signal.SIGKILL)
+        wait_until(lambda: self.site.list() == {"n1": "stopped"}, "n1 is stopped")
+        self.site.must("restart", self.site.dir, "n1", host_name(1), SIZE, "{}")
+        self.site.must("restart", self.site.dir, "n2", host_name(2), SIZE, "{}")        # one that was never there is made
+        self.assertEqual(self.site.list(), {"n1": "running", "n2": "running"})
+        self.assertIn("stop it first", self.site.ask("restart", self.site.dir, "n1", host_name(3), SIZE, "{}").stderr)
+
+    def test_a_host_killed_at_any_moment_of_a_restart_mends_it(self):
+        self.site.host_start()
+        self.site.start("n1")
+        self.site.says("n1", "echo kept > /home/kept")
+        for round_number in range(6):
+            asking = subprocess.Popen([PROBE, "restart", self.site.dir, "n1", host_name(1), SIZE, "{}"], stderr=subprocess.DEVNULL)
+            time.sleep(random.uniform(0, 0.15))
+            self.site.host_end(signal.SIGKILL)
+            asking.wait(60)
+            self.site.host_start()
+            self.assertIn(self.site.list(), ({"n1": "running"}, {"n1": "stopped"}), round_number)
+            self.site.must("restart", self.site.dir, "n1", host_name(1), SIZE, "{}")
+            self.assertEqual(self.site.says("n1", "cat /home/kept"), "kept")
+
     def test_after_a_reboot_of_the_machine_nodes_are_stopped_and_start_again(self):
         self.site.host_start()
         self.site.start("n1")

@@ -43,6 +43,15 @@ static bool stop(void *self, Str node_id, Err *err)
     return true;
 }
 
+static bool restart(void *self, const NodeSpec *spec, Err *err)
+{
+    World *world = self;
+    Machine *machine = machine_named(world, spec->node_id);
+    if (machine && !world->starts_fail)
+        machine->run = NODE_RUN_STOPPED;
+    return start(self, spec, err);
+}
+
 static bool list(void *self, Arena *arena, NodeStatus **out, size_t *count, Err *err)
 {
     World *world = self;
@@ -133,7 +142,7 @@ void world_open(World *world)
 {
     static char root[128], audit[128];
     *world = (World){ .arena = arena_new(256 << 20) };
-    world->provider = (Provider){ .name = "local", .node_start = start, .node_stop = stop, .node_list = list, .size_known = size_known, .self = world };
+    world->provider = (Provider){ .name = "local", .node_start = start, .node_stop = stop, .node_restart = restart, .node_list = list, .size_known = size_known, .self = world };
     world->providers[0] = &world->provider;
     place_make(&world->place);
     place_open(&world->place);
@@ -191,7 +200,7 @@ static bool due_txn(Txn *txn, void *ctx, Err *err)
     static const char *const asks[] = {
         "SELECT id FROM batch_account WHERE state = 2",
         "SELECT account_id || '/' || pool_key FROM batch_pool",
-        "SELECT id FROM batch_node WHERE (state = 1 AND started = 0) OR state = 9",
+        "SELECT id FROM batch_node WHERE (state = 1 AND started = 0) OR state = 9 OR (state = 10 AND reboot <> '')",
     };
     Due *due = ctx;
     due->count = 0;
@@ -211,7 +220,7 @@ static bool due_txn(Txn *txn, void *ctx, Err *err)
 static int64_t fingerprint(World *world)
 {
     return read_int(world->site.store, "SELECT (SELECT COUNT(*) FROM batch_pool) * 1000000 + (SELECT COUNT(*) FROM batch_account) * 100000000 +"
-                                       " (SELECT COALESCE(SUM(state * 7 + started * 131 + number), 0) FROM batch_node) +"
+                                       " (SELECT COALESCE(SUM(state * 7 + started * 131 + length(reboot) * 17 + number), 0) FROM batch_node) +"
                                        " (SELECT COALESCE(SUM(allocation * 10007 + state * 100003), 0) FROM batch_pool)");
 }
 

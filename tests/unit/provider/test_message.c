@@ -24,6 +24,7 @@ static void test_requests_read_back_as_written(void **state)
         { .id = 2, .op = HOST_OP_NODE_START, .node = good_spec() },
         { .id = 3, .op = HOST_OP_NODE_STOP, .node_id = STR("tvmps_1_d") },
         { .id = 4, .op = HOST_OP_NODE_LIST },
+        { .id = 5, .op = HOST_OP_NODE_RESTART, .node = good_spec() },
     };
     for (size_t i = 0; i < COUNT_OF(requests); i++) {
         AUTO(buf_done_auto) Buf text;
@@ -62,6 +63,8 @@ static void test_every_bad_request_is_refused_and_names_its_field(void **state)
         { "{\"version\":1,\"id\":1,\"op\":\"node_stop\",\"nodeId\":\"_host\"}", "nodeId" },
         { "{\"version\":1,\"id\":1,\"op\":\"node_stop\",\"nodeId\":\"\"}", "nodeId" },
         { "{\"version\":1,\"id\":1,\"op\":\"node_start\"}", "node" },
+        { "{\"version\":1,\"id\":1,\"op\":\"node_restart\"}", "node" },
+        { "{\"version\":1,\"id\":1,\"op\":\"node_restart\",\"nodeId\":\"a\"}", "node" },
         { "{\"version\":1,\"id\":1,\"op\":\"node_start\",\"node\":[]}", "node" },
         { "{\"version\":1,\"id\":1,\"op\":\"node_list\"," NODE "}", "node" },
     };
