@@ -4,11 +4,34 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/str.h"
+
+static size_t char_len(unsigned char lead) { return lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4; }
+
+/* Texts are cut by bytes, here and by callers, and may quote what a client sent: half a character at the end goes, elsewhere
+ * whatever is no UTF-8 becomes a '?'. */
+static void mend_utf8(char *text)
+{
+    size_t end = strlen(text);
+    for (size_t at = 0; at < end;) {
+        size_t len = char_len((unsigned char)text[at]);
+        if (at + len > end) {
+            text[at] = '\0';
+            return;
+        }
+        if (!str_is_utf8((Str){ text + at, len })) {
+            text[at] = '?';
+            len = 1;
+        }
+        at += len;
+    }
+}
 
 FORMAT(5, 0) static void err_fill(Err *err, ErrCode code, const char *name, const char *inner, const char *fmt, va_list args)
 {
     *err = (Err){ .code = code, .name = name, .inner = inner };
     (void)vsnprintf(err->text, sizeof err->text, fmt, args);     /* a cut sentence is still a sentence */
+    mend_utf8(err->text);
 }
 
 bool err_set(Err *err, ErrCode code, const char *fmt, ...)

@@ -63,9 +63,26 @@ static void test_cstr_refuses_an_embedded_nul(void **state)
     assert_string_equal(str_to_cstr(arena, STR("ab"), &err), "ab");
 }
 
+static void test_error_texts_are_utf8_however_they_were_cut(void **state)
+{
+    (void)state;
+    Err err;
+    static char longer[2 * sizeof err.text + 2];
+    for (size_t i = 0; i + 2 < sizeof longer; i += 2)
+        memcpy(longer + i, "\xC3\xA4", 2);
+    (void)err_set(&err, ERR_BAD_INPUT, "x%s", longer);
+    assert_true(str_is_utf8(str_from(err.text)));
+    (void)err_named(&err, ERR_BAD_INPUT, "N", NULL, "half [%.*s] and [\xFF] \xC3", 3, "\xF0\x9F\x98\x80");
+    assert_true(str_is_utf8(str_from(err.text)));
+    assert_string_equal(err.text, "half [\?\?\?] and [\?] ");
+    (void)err_set(&err, ERR_BAD_INPUT, "whole '%s'", "\xF0\x9F\x98\x80");
+    assert_string_equal(err.text, "whole '\xF0\x9F\x98\x80'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_error_texts_are_utf8_however_they_were_cut),
         cmocka_unit_test(test_numbers_are_whole_and_within_bounds),
         cmocka_unit_test(test_utf8_refuses_overlong_surrogate_and_cut_forms),
         cmocka_unit_test(test_cut_walks_the_parts),
