@@ -1,7 +1,10 @@
 /* serve.c - `vaultyard serve`: bind, give up privileges, open everything, answer until told to end. */
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -42,6 +45,26 @@ static bool start_host(const Serve *serve, Err *err)
     return host_launch(dir, host_argv, err);
 }
 
+/* Before anything is written: a second server would else point the profile at a port of its own, and only then find the database
+ * taken. The directory is locked and not a file in it, since root may not leave a file that the service user cannot open. The lock
+ * ends with the process. */
+static bool take_directory(const Serve *serve, Err *err)
+{
+    const char *store = datadir_path(serve->arena, &serve->data, "store");
+    if (!store)
+        return err_too_big(err);
+    int fd = open(store, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_errno(err, "cannot open %s", store);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    bool is_taken = errno == EWOULDBLOCK;
+    (void)(is_taken ? err_set(err, ERR_CONFLICT, "the data directory " STR_FMT " is in use by another server: stop that one first", STR_ARG(serve->data.dir))
+                    : err_errno(err, "cannot lock %s", store));
+    (void)close(fd);
+    return false;
+}
+
 /* A port that was picked is written down while we still may, so that the profile's URLs are true and the next start prefers it. */
 static bool remember_port(Serve *serve, bool was_picked, Err *err)
 {
@@ -79,7 +102,7 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
 {
     HttpConfig config = { .base_domain = serve->data.domain, .tls_leaf = tls_leaf, .tls_ctx = serve };
     bool as_root = geteuid() == 0;
-    if (!http_new(&config, &serve->http, err) ||
+    if (!take_directory(serve, err) || !http_new(&config, &serve->http, err) ||
         !listeners_bind(serve->http, listen, listen_count, serve->data.port, serve->data.last_port, &serve->port, err))
         return false;
     if (as_root && with_host && !start_host(serve, err))

@@ -72,6 +72,8 @@ class Serve(unittest.TestCase):
             second = subprocess.run([BUILD / "vaultyard", "serve", "--data-dir", site.dir, "--no-host", "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)
             self.assertEqual(second.returncode, 1)
             self.assertIn("in use", second.stderr)
+            self.assertEqual(json.loads((site.dir / "admin.json").read_text()), site.admin)      # still where the first one answers
+            self.assertEqual(site.vy("account", "show")["id"], site.admin["subscriptionId"])
 
     def test_sigterm_ends_with_zero_within_five_seconds(self):
         site = Site().start()
