@@ -133,7 +133,8 @@ static void audit(Request *request)
     if (!req->plane || !req->plane->audit || req->audited || req->plane->audit(req->plane->ctx, req, &request->reply, err, &why))
         return;
     request->err = why;
-    request->err.code = ERR_INTERNAL;
+    if (why.code != ERR_UNAVAILABLE)                          /* a full disk may be said, and tried again */
+        request->err.code = ERR_INTERNAL;
     request->is_failed = true;
     request->reply.header_count = 0;
     write_failure(request);

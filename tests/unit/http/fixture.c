@@ -72,6 +72,8 @@ static bool audit(void *ctx, const Req *req, const Reply *reply, const Err *err,
     Fixture *fixture = ctx;
     if (fixture->audit_fails)
         return err_set(audit_err, ERR_INTERNAL, "disk full: secret detail");
+    if (fixture->audit_is_full)
+        return err_set(audit_err, ERR_UNAVAILABLE, "the disk is full");
     fixture->audited++;
     return true;
 }

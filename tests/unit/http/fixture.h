@@ -15,7 +15,7 @@ typedef struct Fixture {
     char ca_file[96];
     char socket_path[96];
     _Atomic int audited, leaves_made, handler_runs, body_bytes;
-    _Atomic bool audit_fails, token_expired, vault_gone, leaf_fails;
+    _Atomic bool audit_fails, audit_is_full, token_expired, vault_gone, leaf_fails;
     _Atomic int64_t renew_in_ms;        /* of leaves made from now on */
     int64_t token_expires_ms;
     void *gnutls_ca, *gnutls_ca_key;

@@ -234,6 +234,17 @@ static void test_failed_audit_turns_the_answer_into_500(void **state)
     lacks(a.body, "secret detail");
 }
 
+static void test_an_audit_without_room_withholds_the_answer_and_says_503(void **state)
+{
+    (void)state;
+    fixture.audit_is_full = true;
+    HttpAnswer a = call("GET", "v1.vault", "/items/s1?api-version=7.4", STR_NONE);
+    fixture.audit_is_full = false;
+    assert_int_equal(a.status, 503);
+    has(a.body, "the disk is full");
+    lacks(a.body, "\"name\"");
+}
+
 static void test_answers_are_whole_or_not_given(void **state)
 {
     (void)state;
@@ -362,7 +373,7 @@ int main(void)
         cmocka_unit_test(test_body_over_the_limit_of_the_row_is_413),
         cmocka_unit_test(test_204_has_no_body_and_ignored_body_is_read),
         cmocka_unit_test(test_internal_error_text_stays_in_the_log_and_headers_are_dropped),
-        cmocka_unit_test(test_failed_audit_turns_the_answer_into_500),
+        cmocka_unit_test(test_failed_audit_turns_the_answer_into_500), cmocka_unit_test(test_an_audit_without_room_withholds_the_answer_and_says_503),
         cmocka_unit_test(test_answers_are_whole_or_not_given),
         cmocka_unit_test(test_any_arena_limit_gives_a_whole_answer),
         cmocka_unit_test(test_file_body_is_sent_from_its_offset),
