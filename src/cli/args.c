@@ -220,6 +220,20 @@ static bool is_value(const char *text)
     return text[0] != '-' || text[1] == '\0' || (text[1] >= '0' && text[1] <= '9');
 }
 
+static bool check_not_empty(const Args *args, const Given *g, Err *err)
+{
+    if (g->option->flags & (OPT_MAY_BE_EMPTY | OPT_VALUE_OPTIONAL))
+        return true;
+    for (size_t i = 0; i < g->count; i++) {
+        if (g->values[i][0] == '\0') {
+            (void)err_set(err, ERR_BAD_INPUT, STR_FMT " is empty", STR_ARG(first_name(g->option)));
+            (void)snprintf(err->target, sizeof err->target, "%s", args->command->words);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool parse_option(Arena *arena, int argc, char *const *argv, int *at, Args *args, Err *err)
 {
     const char *given = argv[(*at)++], *equals = given[1] == '-' ? strchr(given, '=') : NULL;
@@ -246,6 +260,8 @@ static bool parse_option(Arena *arena, int argc, char *const *argv, int *at, Arg
             return err_set(err, ERR_BAD_INPUT, STR_FMT " takes at most %d values", STR_ARG(first_name(option)), VALUES_MAX);
         g->values[g->count++] = argv[(*at)++];
     }
+    if (!check_not_empty(args, g, err))
+        return false;
     if (g->count == 0 && !(option->flags & OPT_VALUE_OPTIONAL)) {
         (void)snprintf(err->target, sizeof err->target, "%s", args->command->words);
         err->code = ERR_BAD_INPUT;

@@ -11,7 +11,9 @@
 typedef struct Cli Cli;
 typedef bool CommandFn(Cli *cli, Err *err);               /* writes its result, one JSON value or nothing, into cli->w */
 
-enum { OPT_REQUIRED = 1, OPT_LIST = 2, OPT_VALUE_OPTIONAL = 4 };    /* LIST: one or more values; VALUE_OPTIONAL: alone it means "true" */
+/* LIST: one or more values; VALUE_OPTIONAL: alone it means "true"; MAY_BE_EMPTY: "" is a value too. Elsewhere "" is refused, since it is
+ * most often a script's unset variable, and a path that ends early names the whole collection. */
+enum { OPT_REQUIRED = 1, OPT_LIST = 2, OPT_VALUE_OPTIONAL = 4, OPT_MAY_BE_EMPTY = 8 };
 typedef struct Option {
     const char *names;                                    /* "--name -n": the first is the one that messages and code use */
     const char *metavar;                                  /* NULL: a flag */

@@ -16,14 +16,14 @@ const Option cli_global_options[] = {
 #define OPT_GROUP_REQUIRED { "--resource-group -g", "GROUP", OPT_REQUIRED, "Name of the resource group." }
 #define OPT_GROUP          { "--resource-group -g", "GROUP", 0, "Name of the resource group." }
 #define OPT_LOCATION       { "--location -l", "LOCATION", 0, "Where it is; 'West US 2' and westus2 are the same. The site's own by default." }
-#define OPT_TAGS           { "--tags", "NAME=VALUE", OPT_LIST, "Tags; \"\" takes them away." }
+#define OPT_TAGS           { "--tags", "NAME=VALUE", OPT_LIST | OPT_MAY_BE_EMPTY, "Tags; \"\" takes them away." }
 #define OPT_YES            { "--yes -y", NULL, 0, "Do not ask." }
 #define OPT_NO_WAIT        { "--no-wait", NULL, 0, "Do not wait for the end." }
 #define OPT_VAULT          { "--vault-name", "VAULT", 0, "Name of the vault." }
 #define OPT_VAULT_REQUIRED { "--vault-name", "VAULT", OPT_REQUIRED, "Name of the vault." }
 #define OPT_OBJECT         { "--name -n", "NAME", 0, "Name in the vault." }
 #define OPT_ID             { "--id", "URL", 0, "Its identifier, instead of vault and name." }
-#define OPT_VERSION        { "--version -v", "VERSION", 0, "The newest by default." }
+#define OPT_VERSION        { "--version -v", "VERSION", OPT_MAY_BE_EMPTY, "The newest by default." }
 #define OPT_ACCOUNT        { "--account-name", "ACCOUNT", 0, "Name of the Batch account. Or set AZURE_BATCH_ACCOUNT." }
 #define OPT_ENDPOINT       { "--account-endpoint", "URL", 0, "Address of the Batch account. Or set AZURE_BATCH_ENDPOINT." }
 #define OPT_POOL           { "--pool-id", "POOL", OPT_REQUIRED, "Id of the pool." }
@@ -36,7 +36,7 @@ static const Option no_options[] = { END };
 static const Option login_options[] = {
     { "--service-principal", NULL, 0, "Sign in as a service principal." },
     { "--username -u", "APP", 0, "Its application (client) id." },
-    { "--password -p", "SECRET", 0, "Its secret; @FILE reads a file, - reads standard input." },
+    { "--password -p", "SECRET", OPT_MAY_BE_EMPTY, "Its secret; @FILE reads a file, - reads standard input." },
     { "--tenant -t", "TENANT", 0, "The tenant's id." },
     { "--authority", "URL", 0, "The site's login address, https://login.DOMAIN:PORT." },
     { "--resource-manager", "URL", 0, "The site's management address, when it is not beside the login address." },
@@ -110,16 +110,16 @@ static const Option delete_policy_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_P
 #define OPT_VALIDITY { "--expires", "TIME", 0, "When it ends, like 2030-01-31T00:00:00Z." }, { "--not-before", "TIME", 0, "When it begins." }
 static const Option secret_set_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID,
-    { "--value", "TEXT", 0, "The value; - reads standard input, which others cannot see in the process list." },
+    { "--value", "TEXT", OPT_MAY_BE_EMPTY, "The value; - reads standard input, which others cannot see in the process list." },
     { "--file -f", "FILE", 0, "Read the value from a file." },
-    { "--content-type --description", "TEXT", 0, "What the value is." },
+    { "--content-type --description", "TEXT", OPT_MAY_BE_EMPTY, "What the value is." },
     OPT_VALIDITY, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be read yet." }, OPT_TAGS, END
 };
 static const Option object_show_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, END };
 static const Option object_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, END };
 static const Option object_list_options[] = { OPT_VAULT_REQUIRED, END };
 static const Option secret_attributes_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be read?" }, OPT_VALIDITY, { "--content-type", "TEXT", 0, "What the value is." }, OPT_TAGS, END
+    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be read?" }, OPT_VALIDITY, { "--content-type", "TEXT", OPT_MAY_BE_EMPTY, "What the value is." }, OPT_TAGS, END
 };
 static const Option certificate_create_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, { "--policy -p", "JSON", OPT_REQUIRED, "The policy, @FILE or - for standard input." },
@@ -182,7 +182,7 @@ static const Option pvk2pfx_options[] = {
 
 static const Option rest_options[] = {
     { "--method -m", "METHOD", 0, "get by default." }, { "--url --uri -u", "URL", OPT_REQUIRED, "An address of this site, or a path of Resource Manager; {subscriptionId} is filled in." },
-    { "--body -b", "TEXT", 0, "The body, @FILE or - for standard input." }, { "--resource", "AUDIENCE", 0, "Whom the token is for, when the host does not say." }, END
+    { "--body -b", "TEXT", OPT_MAY_BE_EMPTY, "The body, @FILE or - for standard input." }, { "--resource", "AUDIENCE", 0, "Whom the token is for, when the host does not say." }, END
 };
 
 const Group cli_groups[] = {

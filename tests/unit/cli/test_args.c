@@ -44,6 +44,31 @@ static void test_options_have_long_short_and_documents_spellings(void **state)
     }
 }
 
+/* An unset variable in a script would else name a whole collection: GET /secrets/ lists them all, and looks like success. */
+static void test_an_empty_name_is_refused_and_an_empty_value_is_not(void **state)
+{
+    static const struct { const char *line, *says; } refused[] = {
+        { "keyvault|secret|show|--vault-name|v|-n|", "--name is empty" }, { "keyvault|secret|show|--vault-name=|-n|s", "--vault-name is empty" },
+        { "group|delete|-n||--yes", "--name is empty" }, { "keyvault|show|-n|v|-g|", "--resource-group is empty" }, { "batch|pool|show|--account-name|a|--pool-id|", "--pool-id is empty" },
+        { "role|assignment|delete|--ids|a|", "--ids is empty" },
+    };
+    static const char *const taken[] = { "keyvault|secret|set|--vault-name|v|-n|s|--value|", "group|create|-n|g|--tags|", "keyvault|secret|show|--vault-name|v|-n|s|--version|" };
+    Line line;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        parse(&line, refused[i].line);
+        assert_false(line.parsed);
+        assert_string_equal(line.err.text, refused[i].says);
+        done(&line);
+    }
+    for (size_t i = 0; i < COUNT_OF(taken); i++) {
+        parse(&line, taken[i]);
+        if (!line.parsed)
+            fail_msg("%s: %s", taken[i], line.err.text);
+        done(&line);
+    }
+}
+
 static void test_underscores_count_as_hyphens(void **state)
 {
     Line line;
@@ -274,7 +299,7 @@ static void test_groups_and_commands_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_options_have_long_short_and_documents_spellings), cmocka_unit_test(test_underscores_count_as_hyphens),
+        cmocka_unit_test(test_options_have_long_short_and_documents_spellings), cmocka_unit_test(test_underscores_count_as_hyphens), cmocka_unit_test(test_an_empty_name_is_refused_and_an_empty_value_is_not),
         cmocka_unit_test(test_the_line_of_the_encryption_document_is_understood), cmocka_unit_test(test_the_lines_of_the_older_way_to_a_vault_are_understood), cmocka_unit_test(test_lists_flags_and_optional_values),
         cmocka_unit_test(test_what_follows_two_hyphens_is_the_nodes), cmocka_unit_test(test_values_may_be_a_hyphen_or_a_number),
         cmocka_unit_test(test_help_is_given_at_each_level), cmocka_unit_test(test_wrong_lines_are_refused_and_say_what_is_near),
