@@ -115,7 +115,8 @@ bool assignment_delete(Access *access, Txn *txn, Str name, Err *err)
 bool access_assign(Access *access, Txn *txn, Arena *arena, Str scope, Str principal_id, Str role_guid, Str name_guid, Err *err)
 {
     if (!role_find(role_guid))
-        return err_named(err, ERR_NOT_FOUND, "RoleDefinitionDoesNotExist", NULL, "The specified role definition with ID '" STR_FMT "' does not exist.",
+        return err_named(err, ERR_NOT_FOUND, "RoleDefinitionDoesNotExist", NULL,
+                         "The specified role definition with ID '" STR_FMT "' does not exist.",
                          STR_ARG(role_guid));
     int64_t now = clock_now_ms(access->site->clock);
     Assignment assignment = { .name = name_guid.ptr ? name_guid : guid_new(arena), .scope = scope, .principal_id = principal_id, .role_id = role_guid,
@@ -132,7 +133,8 @@ bool access_drop_scope(Access *access, Txn *txn, Str scope, Err *err)
     Str below = str_printf(arena, STR_FMT "/", STR_ARG(normal)), behind = str_printf(arena, STR_FMT "0", STR_ARG(normal));     /* '0' follows '/' */
     if (!arena_ok(arena))
         return err_too_big(err);
-    if (!txn_exec(txn, NULL, err, "DELETE FROM access_assignment WHERE scope = ?1 OR (scope >= ?2 AND scope < ?3)", db_text(normal), db_text(below), db_text(behind)))
+    if (!txn_exec(txn, NULL, err, "DELETE FROM access_assignment WHERE scope = ?1 OR (scope >= ?2 AND scope < ?3)", db_text(normal),
+                  db_text(below), db_text(behind)))
         return false;
     txn_after_commit(txn, forget_grants, access, 0);
     return true;

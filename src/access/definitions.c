@@ -7,7 +7,8 @@ Str role_definition_id(Arena *arena, Str subscription, Str role_guid)
 {
     if (str_empty(subscription))
         return str_printf(arena, "/providers/Microsoft.Authorization/roleDefinitions/" STR_FMT, STR_ARG(role_guid));
-    return str_printf(arena, "/subscriptions/" STR_FMT "/providers/Microsoft.Authorization/roleDefinitions/" STR_FMT, STR_ARG(subscription), STR_ARG(role_guid));
+    return str_printf(arena, "/subscriptions/" STR_FMT "/providers/Microsoft.Authorization/roleDefinitions/" STR_FMT, STR_ARG(subscription),
+                      STR_ARG(role_guid));
 }
 
 static void put_names(JsonWriter *w, const char *name, const char *const items[ROLE_ACTIONS_MAX])
@@ -118,7 +119,8 @@ bool role_definition_get(Req *req, Reply *reply, Err *err)
     Str guid = req_param(req, "roleDefinitionId");
     const Role *role = role_find(guid);
     if (!role)
-        return err_named(err, ERR_NOT_FOUND, "RoleDefinitionDoesNotExist", NULL, "The specified role definition with ID '" STR_FMT "' does not exist.",
+        return err_named(err, ERR_NOT_FOUND, "RoleDefinitionDoesNotExist", NULL,
+                         "The specified role definition with ID '" STR_FMT "' does not exist.",
                          STR_ARG(guid));
     Str scope = scope_normal(req->arena, req_param(req, "scope"));
     put_definition(&reply->json, req->arena, scope_subscription(scope), role);

@@ -71,7 +71,8 @@ static bool entry_check(const JsonVal *entry, size_t at, Str tenant_id, Err *err
     (void)snprintf(field, sizeof field, "properties.accessPolicies[%zu]", at);
     if (json_kind(entry) != JSON_OBJECT)
         return err_field(err, field, "%s must be an object, not %s", field, json_kind_name(json_kind(entry)));
-    if (!id_check(entry, "tenantId", true, at, err) || !id_check(entry, "objectId", true, at, err) || !id_check(entry, "applicationId", false, at, err))
+    if (!id_check(entry, "tenantId", true, at, err) || !id_check(entry, "objectId", true, at, err) ||
+        !id_check(entry, "applicationId", false, at, err))
         return false;
     if (!str_eq_nocase(json_str(json_get(entry, "tenantId")), tenant_id)) {
         (void)snprintf(field, sizeof field, "properties.accessPolicies[%zu].tenantId", at);
@@ -93,7 +94,8 @@ bool policy_check(const JsonVal *policies, Str tenant_id, Err *err)
     if (json_kind(policies) != JSON_ARRAY)
         return err_field(err, "properties.accessPolicies", "properties.accessPolicies must be an array, not %s", json_kind_name(json_kind(policies)));
     if (json_count(policies) > POLICIES_MAX)
-        return err_field(err, "properties.accessPolicies", "properties.accessPolicies has %zu entries; a vault takes at most %d", json_count(policies), POLICIES_MAX);
+        return err_field(err, "properties.accessPolicies", "properties.accessPolicies has %zu entries; a vault takes at most %d",
+                         json_count(policies), POLICIES_MAX);
     for (size_t i = 0; i < json_count(policies); i++)
         if (!entry_check(json_at(policies, i), i, tenant_id, err))
             return false;

@@ -62,8 +62,9 @@ static bool list_filter(List *list, Err *err)
     for (size_t i = 0; i < count; i++) {
         const OData *part = parts[i];
         bool is_call = part->kind == ODATA_CALL;
-        bool is_principal = (is_call ? str_eq_nocase(part->path, STR("assignedTo")) : part->kind == ODATA_EQ && !part->any && str_eq_nocase(part->path, STR("principalId"))) &&
-                            part->value_count == 1 && part->values[0].ptr;
+        bool is_named = is_call ? str_eq_nocase(part->path, STR("assignedTo"))
+                                : part->kind == ODATA_EQ && !part->any && str_eq_nocase(part->path, STR("principalId"));
+        bool is_principal = is_named && part->value_count == 1 && part->values[0].ptr;
         if (is_call && str_eq_nocase(part->path, STR("atScope")) && part->value_count == 0)
             list->is_at_scope = true;
         else if (is_principal && (!list->principal_id.ptr || str_eq_nocase(list->principal_id, part->values[0])))
@@ -162,7 +163,8 @@ static bool role_of_id(const Req *req, Str id, Str *guid, Err *err)
         return err_field(err, "properties.roleDefinitionId", "properties.roleDefinitionId '" STR_FMT "' is no role definition: expected "
                          "/subscriptions/<id>/providers/Microsoft.Authorization/roleDefinitions/<guid>", STR_ARG(id));
     if (!role_find(tail))
-        return err_named(err, ERR_NOT_FOUND, "RoleDefinitionDoesNotExist", NULL, "The specified role definition with ID '" STR_FMT "' does not exist.",
+        return err_named(err, ERR_NOT_FOUND, "RoleDefinitionDoesNotExist", NULL,
+                         "The specified role definition with ID '" STR_FMT "' does not exist.",
                          STR_ARG(tail));
     *guid = str_lower(req->arena, tail);
     return true;
@@ -174,7 +176,8 @@ static bool put_read_body(Req *req, Assignment *out, Err *err)
     PutIn in = { 0 };
     Str name = req_param(req, "roleAssignmentName");
     if (!guid_is_valid(name))
-        return err_named(err, ERR_BAD_INPUT, "InvalidRoleAssignmentId", NULL, "The role assignment ID '" STR_FMT "' is not valid. It must be a GUID.", STR_ARG(name));
+        return err_named(err, ERR_BAD_INPUT, "InvalidRoleAssignmentId", NULL,
+                         "The role assignment ID '" STR_FMT "' is not valid. It must be a GUID.", STR_ARG(name));
     if (!req_object(req, &body, err))
         return false;
     const JsonVal *properties = json_get_nocase(body, "properties");
@@ -185,10 +188,12 @@ static bool put_read_body(Req *req, Assignment *out, Err *err)
     if (in.condition.len)
         return err_set(err, ERR_NOT_BUILT, "Conditions on role assignments are not available yet; leave out properties.condition.");
     if (!guid_is_valid(in.principal_id))
-        return err_named(err, ERR_BAD_INPUT, "InvalidPrincipalId", NULL, "A valid principal ID must be provided for role assignment: properties.principalId is '"
+        return err_named(err, ERR_BAD_INPUT, "InvalidPrincipalId", NULL,
+                         "A valid principal ID must be provided for role assignment: properties.principalId is '"
                          STR_FMT "', not a GUID.", STR_ARG(in.principal_id));
     if (in.principal_type.len && !str_eq_nocase(in.principal_type, STR("ServicePrincipal")))
-        return err_named(err, ERR_BAD_INPUT, "UnmatchedPrincipalType", NULL, "The PrincipalId '" STR_FMT "' has type 'ServicePrincipal', which is different from "
+        return err_named(err, ERR_BAD_INPUT, "UnmatchedPrincipalType", NULL,
+                         "The PrincipalId '" STR_FMT "' has type 'ServicePrincipal', which is different from "
                          "specified PrincipalType '" STR_FMT "'.", STR_ARG(in.principal_id), STR_ARG(in.principal_type));
     if (in.description.len > DESCRIPTION_MAX)
         return err_field(err, "properties.description", "properties.description is longer than %d characters", DESCRIPTION_MAX);
@@ -217,7 +222,8 @@ static bool require_principal(Put *put, Txn *txn, Err *err)
 static bool put_existing(Put *put, Txn *txn, const Assignment *now, Err *err)
 {
     Arena *arena = put->req->arena;
-    bool same = str_eq(scope_normal(arena, now->scope), scope_normal(arena, put->wanted.scope)) && str_eq(now->principal_id, put->wanted.principal_id) &&
+    bool same = str_eq(scope_normal(arena, now->scope), scope_normal(arena, put->wanted.scope)) &&
+                str_eq(now->principal_id, put->wanted.principal_id) &&
                 str_eq(now->role_id, put->wanted.role_id);
     if (!same)
         return err_named(err, ERR_BAD_INPUT, "RoleAssignmentUpdateNotPermitted", NULL,
@@ -319,7 +325,8 @@ static bool delete_write(Txn *txn, void *ctx, Err *err)
         return true;
     if (!str_eq(d->gone.role_id, d->allowed_role))
         return err_set(err, ERR_CONFLICT, "The role assignment was exchanged by another one meanwhile; look at it and try again.");
-    return keep_the_last_one(d, txn, err) && assignment_delete(d->access, txn, d->gone.name, err) && write_audit(d->access, txn, d->req, &d->gone, 200, err);
+    return keep_the_last_one(d, txn, err) && assignment_delete(d->access, txn, d->gone.name, err) &&
+           write_audit(d->access, txn, d->req, &d->gone, 200, err);
 }
 
 static bool assignment_remove(Req *req, Reply *reply, Err *err)

@@ -23,7 +23,8 @@ bool application_insert(Seal *seal, Str tenant_id, Txn *txn, Arena *arena, const
     return seal_extras(seal, tenant_id, txn, arena, a, &extras, err) &&
            txn_exec(txn, NULL, err,
                     "INSERT INTO identity_application (object_id, app_id, display_name, display_key, owner_id, created_ms, extras) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    db_text(a->object_id), db_text(a->app_id), db_text(a->display_name), db_text(key), db_text(a->owner_id.ptr ? a->owner_id : STR("")),
+                    db_text(a->object_id), db_text(a->app_id), db_text(a->display_name), db_text(key),
+                    db_text(a->owner_id.ptr ? a->owner_id : STR("")),
                     db_int(a->created_ms), db_blob(extras));
 }
 
@@ -51,7 +52,8 @@ bool application_delete(Identity *identity, Txn *txn, const Application *a, Err 
     bool found;
     if (!arena)
         return err_set(err, ERR_INTERNAL, "no memory to delete an application");
-    if (!principal_by_app_id(identity, txn, arena, a->app_id, &principal, &found, err) || (found && !principal_delete(identity, txn, principal.object_id, err)))
+    if (!principal_by_app_id(identity, txn, arena, a->app_id, &principal, &found, err) ||
+        (found && !principal_delete(identity, txn, principal.object_id, err)))
         return false;
     return credential_remove_all(txn, a->object_id, err) &&
            txn_exec(txn, NULL, err, "DELETE FROM identity_application_uri WHERE app_id = ?1", db_text(a->app_id)) &&
@@ -64,12 +66,14 @@ static bool first_row(Identity *identity, Txn *txn, Rows *rows, Arena *arena, Ap
     if (!*found)
         return err->code == ERR_NONE;
     *out = (Application){
-        .object_id = str_dup(arena, row_text(rows, 0)), .app_id = str_dup(arena, row_text(rows, 1)), .display_name = str_dup(arena, row_text(rows, 2)),
+        .object_id = str_dup(arena, row_text(rows, 0)), .app_id = str_dup(arena, row_text(rows, 1)),
+        .display_name = str_dup(arena, row_text(rows, 2)),
         .owner_id = str_dup(arena, row_text(rows, 3)), .created_ms = row_int(rows, 4),
     };
     if (!arena_ok(arena))
         return err_too_big(err);
-    return row_is_null(rows, 5) || seal_get_text(identity->site->seal, txn, extras_place(arena, identity->site->tenant_id, out->object_id), row_blob(rows, 5),
+    return row_is_null(rows, 5) || seal_get_text(identity->site->seal, txn, extras_place(arena, identity->site->tenant_id, out->object_id),
+                                                 row_blob(rows, 5),
                                                  arena, &out->extras, err);
 }
 
@@ -126,11 +130,13 @@ bool application_set_uris(Txn *txn, Arena *arena, Str app_id, const Str *uris, s
         Str key = str_lower(arena, uris[i]);
         if (!key.ptr)
             return err_too_big(err);
-        if (txn_exec(txn, NULL, err, "INSERT INTO identity_application_uri (uri_key, uri, app_id) VALUES (?1, ?2, ?3)", db_text(key), db_text(uris[i]), db_text(app_id)))
+        if (txn_exec(txn, NULL, err, "INSERT INTO identity_application_uri (uri_key, uri, app_id) VALUES (?1, ?2, ?3)", db_text(key),
+                     db_text(uris[i]), db_text(app_id)))
             continue;
         if (err->code != ERR_CONFLICT)
             return false;
-        return err_named(err, ERR_BAD_INPUT, "Request_BadRequest", NULL, "Another object with the same value for property identifierUris already exists: '" STR_FMT "'.",
+        return err_named(err, ERR_BAD_INPUT, "Request_BadRequest", NULL,
+                         "Another object with the same value for property identifierUris already exists: '" STR_FMT "'.",
                          STR_ARG(uris[i]));
     }
     return true;

@@ -26,12 +26,16 @@ typedef struct Check {
     int64_t ends_ms;
 } Check;
 
-static bool malformed(Err *err, const char *why) { return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "50027", "JWT token is invalid or malformed: %s.", why); }
+static bool malformed(Err *err, const char *why)
+{
+    return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "50027", "JWT token is invalid or malformed: %s.", why);
+}
 
 static bool bad_signature(const Check *c, Err *err, const char *reason)
 {
     Str hex = hex_encode(c->req->arena, c->thumbprint);
-    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700027", "The certificate with identifier used to sign the client assertion is not registered on application, "
+    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700027",
+                      "The certificate with identifier used to sign the client assertion is not registered on application, "
                       "or it did not sign it. [Reason - %s, Thumbprint of key used by client: '" STR_FMT "'] Configured keys: az ad app credential list --cert --id " STR_FMT ".",
                       reason, STR_ARG(hex), STR_ARG(str_slice(c->client_id, 0, 80)));
 }
@@ -70,7 +74,8 @@ static bool check_key(Check *c, Err *err)
     if (!cert_public_key(c->credential.certificate, &key, err))
         return false;
     if (!jwt_check(&c->jwt, key, &reason))
-        return reason.code == ERR_UNAUTHENTICATED ? bad_signature(c, err, "The key was found, but its signature does not hold.") : (*err = reason, false);
+        return reason.code == ERR_UNAUTHENTICATED ? bad_signature(c, err, "The key was found, but its signature does not hold.")
+                                                  : (*err = reason, false);
     if (c->req->real_ms >= c->credential.end_ms)
         return bad_signature(c, err, "The key used is expired.");
     if (c->req->real_ms < c->credential.start_ms)
@@ -83,7 +88,8 @@ static bool check_key(Check *c, Err *err)
 static bool is_token_endpoint(const Check *c, Str base, Str audience)
 {
     Str tenant = c->identity->site->tenant_id;
-    static const char *const shapes[] = { "/%s/oauth2/v2.0/token", "/%s/oauth2/token", "/%s/v2.0", "/%s", "/adfs/t/%s/oauth2/token", "/adfs/t/%s/oauth2/v2.0/token", "/adfs/t/%s" };
+    static const char *const shapes[] = { "/%s/oauth2/v2.0/token", "/%s/oauth2/token", "/%s/v2.0", "/%s", "/adfs/t/%s/oauth2/token",
+                                          "/adfs/t/%s/oauth2/v2.0/token", "/adfs/t/%s" };
     static const char *const plain[] = { "/adfs/oauth2/token", "/adfs/oauth2/v2.0/token", "/adfs" };
     if (!str_starts_nocase(audience, base))
         return false;
@@ -117,8 +123,10 @@ static bool check_audience(const Check *c, Err *err)
             if (bases[b].len && one.len && is_token_endpoint(c, bases[b], one))
                 return true;
     }
-    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700023", "Client assertion audience claim does not match Realm issuer [" STR_FMT "/" STR_FMT
-                      "/oauth2/v2.0/token]. Review the documentation of your client: aud must be the token endpoint.", STR_ARG(bases[0]), STR_ARG(c->identity->site->tenant_id));
+    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700023",
+                      "Client assertion audience claim does not match Realm issuer [" STR_FMT "/" STR_FMT
+                      "/oauth2/v2.0/token]. Review the documentation of your client: aud must be the token endpoint.", STR_ARG(bases[0]),
+                      STR_ARG(c->identity->site->tenant_id));
 }
 
 static bool check_times(Check *c, Err *err)
@@ -133,7 +141,8 @@ static bool check_times(Check *c, Err *err)
     time_format(now, 0, now_text, sizeof now_text);
     time_format(from, 0, from_text, sizeof from_text);
     time_format(c->ends_ms, 0, to_text, sizeof to_text);
-    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700024", "Client assertion is not within its valid time range. Current time: %s, assertion valid from %s, expiry time "
+    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700024",
+                      "Client assertion is not within its valid time range. Current time: %s, assertion valid from %s, expiry time "
                       "of assertion %s. It may last 24 hours at most.", now_text, from_text, to_text);
 }
 
@@ -141,7 +150,8 @@ static bool check_claims(Check *c, Err *err)
 {
     Str issuer = json_str(json_get(c->jwt.claims, "iss")), subject = json_str(json_get(c->jwt.claims, "sub"));
     if (!str_eq_nocase(issuer, c->client_id) || !str_eq_nocase(subject, c->client_id))
-        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700021", "Client assertion application identifier doesn't match 'client_id' parameter: iss and sub must be '"
+        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700021",
+                          "Client assertion application identifier doesn't match 'client_id' parameter: iss and sub must be '"
                           STR_FMT "'.", STR_ARG(str_slice(c->client_id, 0, 80)));
     return check_audience(c, err) && check_times(c, err);
 }
@@ -151,7 +161,8 @@ static bool check_claims(Check *c, Err *err)
 /* Addresses of one machine: clients try ::1 and 127.0.0.1 in turn, and nodes come through a socket of their own. */
 static Str origin_of(Str address)
 {
-    bool is_local = str_empty(address) || str_eq(address, STR("::1")) || str_starts(address, STR("127.")) || str_starts(address, STR("::ffff:127.")) ||
+    bool is_local = str_empty(address) || str_eq(address, STR("::1")) || str_starts(address, STR("127.")) ||
+                    str_starts(address, STR("::ffff:127.")) ||
                     str_eq(address, STR("unix"));
     return is_local ? STR("local") : address;
 }
@@ -181,11 +192,13 @@ static bool remember(Txn *txn, void *ctx, Err *err)
         return false;
     if (rows_next(rows, err)) {
         bool same = secret_equal(row_blob(rows, 0), (Bytes){ digest, sizeof digest }) && str_eq(row_text(rows, 1), origin);
-        return same ? true : sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "50027", "JWT token is invalid: its 'jti' has been used before, in another assertion or from "
+        return same ? true : sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "50027",
+                                        "JWT token is invalid: its 'jti' has been used before, in another assertion or from "
                                         "another address. Sign a new assertion.");
     }
     return err->code == ERR_NONE &&
-           txn_exec(txn, NULL, err, "INSERT INTO identity_assertion (id, digest, address, ends_ms) VALUES (?1, ?2, ?3, ?4)", db_blob((Bytes){ id, sizeof id }),
+           txn_exec(txn, NULL, err, "INSERT INTO identity_assertion (id, digest, address, ends_ms) VALUES (?1, ?2, ?3, ?4)",
+                    db_blob((Bytes){ id, sizeof id }),
                     db_blob((Bytes){ digest, sizeof digest }), db_text(origin), db_int(c->ends_ms + TOKEN_LEEWAY_MS));
 }
 

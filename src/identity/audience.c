@@ -90,7 +90,8 @@ bool audience_require(Identity *identity, Arena *arena, Str audience, Err *err)
         return false;
     if (ask.is_known)
         return true;
-    return err_named(err, ERR_BAD_INPUT, "invalid_resource", "500011", "The resource principal named " STR_FMT " was not found in the tenant named " STR_FMT
+    return err_named(err, ERR_BAD_INPUT, "invalid_resource", "500011",
+                     "The resource principal named " STR_FMT " was not found in the tenant named " STR_FMT
                      ". Ask for one of the services of this site, or for an application of the tenant by its identifier URI.",
                      STR_ARG(str_slice(audience, 0, 200)), STR_ARG(ask.site->tenant_id));
 }

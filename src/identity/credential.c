@@ -18,7 +18,8 @@ static bool has_room(Txn *txn, Str app_id, Err *err)
     if (!txn_query(txn, &rows, err, "SELECT count(*) FROM identity_credential WHERE app_id = ?1", db_text(app_id)) || !rows_next(rows, err))
         return false;
     if (row_int(rows, 0) >= CREDENTIALS_MAX)
-        return err_named(err, ERR_BAD_INPUT, "Request_BadRequest", NULL, "The application has %d credentials, which is the limit; remove one first.", CREDENTIALS_MAX);
+        return err_named(err, ERR_BAD_INPUT, "Request_BadRequest", NULL,
+                         "The application has %d credentials, which is the limit; remove one first.", CREDENTIALS_MAX);
     return true;
 }
 
@@ -39,7 +40,8 @@ static bool insert(Seal *seal, Str tenant_id, Txn *txn, Arena *arena, const Cred
     return txn_exec(txn, NULL, err,
                     "INSERT INTO identity_credential (key_id, app_id, holder_id, kind, start_ms, end_ms, salt, hash, hint, certificate, sha1, sha256, label)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-                    db_text(c->key_id), db_text(c->app_id), db_text(c->holder_id), db_int(c->kind), db_int(c->start_ms), db_int(c->end_ms), db_blob(salt),
+                    db_text(c->key_id), db_text(c->app_id), db_text(c->holder_id), db_int(c->kind), db_int(c->start_ms), db_int(c->end_ms),
+                    db_blob(salt),
                     db_blob(hash), db_text(c->hint), db_blob(c->certificate), db_blob(c->sha1), db_blob(c->sha256), db_blob(label));
 }
 
@@ -85,7 +87,8 @@ bool credential_add_certificate(Seal *seal, Str tenant_id, Txn *txn, Arena *aren
 {
     CertInfo info;
     AUTO(key_free_auto) KeyRef *key = NULL;
-    if (!credential_check(c, err) || !has_room(txn, c->app_id, err) || !cert_read(arena, c->certificate, &info, err) || !cert_public_key(c->certificate, &key, err))
+    if (!credential_check(c, err) || !has_room(txn, c->app_id, err) || !cert_read(arena, c->certificate, &info, err) ||
+        !cert_public_key(c->certificate, &key, err))
         return false;
     if (key_spec(key).kind != KEY_RSA)
         return err_field(err, "keyCredentials", "the certificate has no RSA key: assertions are signed with RS256 or PS256");
@@ -104,7 +107,8 @@ bool credential_add_certificate(Seal *seal, Str tenant_id, Txn *txn, Arena *aren
 bool credential_remove(Txn *txn, Str holder_id, Str key_id, CredentialKind kind, bool *removed, Err *err)
 {
     int64_t changed = 0;
-    if (!txn_exec(txn, &changed, err, "DELETE FROM identity_credential WHERE holder_id = ?1 AND key_id = ?2 AND kind = ?3", db_text(holder_id), db_text(key_id), db_int(kind)))
+    if (!txn_exec(txn, &changed, err, "DELETE FROM identity_credential WHERE holder_id = ?1 AND key_id = ?2 AND kind = ?3", db_text(holder_id),
+                  db_text(key_id), db_int(kind)))
         return false;
     *removed = changed > 0;
     return true;
@@ -124,7 +128,8 @@ static bool of_row(Rows *rows, Arena *arena, Credential *out, Err *err)
     *out = (Credential){
         .key_id = str_dup(arena, row_text(rows, 0)), .app_id = str_dup(arena, row_text(rows, 1)), .holder_id = str_dup(arena, row_text(rows, 2)),
         .kind = (CredentialKind)row_int(rows, 3), .start_ms = row_int(rows, 4), .end_ms = row_int(rows, 5), .hint = str_dup(arena, row_text(rows, 6)),
-        .certificate = dup_bytes(arena, row_blob(rows, 7)), .sha1 = dup_bytes(arena, row_blob(rows, 8)), .sha256 = dup_bytes(arena, row_blob(rows, 9)),
+        .certificate = dup_bytes(arena, row_blob(rows, 7)), .sha1 = dup_bytes(arena, row_blob(rows, 8)),
+        .sha256 = dup_bytes(arena, row_blob(rows, 9)),
     };
     return arena_ok(arena) ? true : err_too_big(err);
 }
@@ -144,7 +149,8 @@ bool credential_list(Identity *identity, Txn *txn, Arena *arena, Str holder_id, 
         if (!of_row(rows, arena, c, err))
             return false;
         if (!row_is_null(rows, 10) &&
-            !seal_get_text(identity->site->seal, txn, label_place(arena, identity->site->tenant_id, c->key_id), row_blob(rows, 10), arena, &c->label, err))
+            !seal_get_text(identity->site->seal, txn, label_place(arena, identity->site->tenant_id, c->key_id), row_blob(rows, 10), arena,
+                           &c->label, err))
             return false;
     }
     *out = found;
@@ -169,11 +175,15 @@ bool credential_check_secret(Txn *txn, Str app_id, Str secret, int64_t now_ms, S
     size_t compared = 0;
     SecretFound best = SECRET_WRONG;
     *err = (Err){ 0 };
-    if (!txn_query(txn, &rows, err, "SELECT salt, hash, start_ms, end_ms FROM identity_credential WHERE app_id = ?1 AND kind = ?2", db_text(app_id), db_int(CREDENTIAL_SECRET)))
+    if (!txn_query(txn, &rows, err, "SELECT salt, hash, start_ms, end_ms FROM identity_credential WHERE app_id = ?1 AND kind = ?2",
+                   db_text(app_id), db_int(CREDENTIAL_SECRET)))
         return false;
     for (; rows_next(rows, err); compared++) {
         bool same = secret_matches(row_blob(rows, 0), row_blob(rows, 1), secret);
-        SecretFound this_one = !same ? SECRET_WRONG : now_ms >= row_int(rows, 3) ? SECRET_EXPIRED : now_ms < row_int(rows, 2) ? SECRET_NOT_YET : SECRET_GOOD;
+        SecretFound this_one = !same                         ? SECRET_WRONG
+                             : now_ms >= row_int(rows, 3) ? SECRET_EXPIRED
+                             : now_ms < row_int(rows, 2)  ? SECRET_NOT_YET
+                                                          : SECRET_GOOD;
         if (this_one > best)
             best = this_one;
     }
@@ -189,8 +199,10 @@ bool credential_find_certificate(Txn *txn, Arena *arena, Str app_id, Bytes thumb
     *err = (Err){ 0 };
     /* The same certificate may be there twice with different windows: the one that lasts longest counts. */
     bool asked = thumbprint.len == SHA1_SIZE
-        ? txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_credential WHERE app_id = ?1 AND sha1 = ?2 ORDER BY end_ms DESC", db_text(app_id), db_blob(thumbprint))
-        : txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_credential WHERE app_id = ?1 AND sha256 = ?2 ORDER BY end_ms DESC", db_text(app_id), db_blob(thumbprint));
+        ? txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_credential WHERE app_id = ?1 AND sha1 = ?2 ORDER BY end_ms DESC",
+                    db_text(app_id), db_blob(thumbprint))
+        : txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_credential WHERE app_id = ?1 AND sha256 = ?2 ORDER BY end_ms DESC",
+                    db_text(app_id), db_blob(thumbprint));
     if (!asked)
         return false;
     *found = rows_next(rows, err);

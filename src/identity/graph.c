@@ -22,7 +22,8 @@ bool graph_bad_request(Err *err, const char *field, const char *fmt, ...)
 
 bool graph_not_found(Err *err, Str id)
 {
-    return err_named(err, ERR_NOT_FOUND, "Request_ResourceNotFound", NULL, "Resource '" STR_FMT "' does not exist or one of its queried reference-property objects are "
+    return err_named(err, ERR_NOT_FOUND, "Request_ResourceNotFound", NULL,
+                     "Resource '" STR_FMT "' does not exist or one of its queried reference-property objects are "
                      "not present.", STR_ARG(str_slice(id, 0, 80)));
 }
 
@@ -33,7 +34,8 @@ bool graph_denied(Err *err, const char *why)
 
 static const struct { ErrCode code; const char *name; } default_codes[] = {
     { ERR_BAD_INPUT, "Request_BadRequest" },   { ERR_UNAUTHENTICATED, "InvalidAuthenticationToken" }, { ERR_DENIED, "Authorization_RequestDenied" },
-    { ERR_NOT_FOUND, "Request_ResourceNotFound" }, { ERR_BAD_METHOD, "Request_BadRequest" },          { ERR_CONFLICT, "Request_MultipleObjectsWithSameKeyValue" },
+    { ERR_NOT_FOUND, "Request_ResourceNotFound" }, { ERR_BAD_METHOD, "Request_BadRequest" },
+    { ERR_CONFLICT, "Request_MultipleObjectsWithSameKeyValue" },
     { ERR_TOO_LARGE, "RequestEntityTooLarge" }, { ERR_THROTTLED, "TooManyRequests" },                 { ERR_NOT_BUILT, "NotImplemented" },
     { ERR_UNAVAILABLE, "ServiceUnavailable" },
 };
@@ -93,8 +95,9 @@ static bool graph_authenticate(void *ctx, Req *req, Reply *reply, Err *err)
         if (err->name && strcmp(err->name, refused_tokens[i].cause) == 0)
             words = refused_tokens[i].words;
     Str login = site_url(identity->site, req->arena, STR("login"));
-    reply_header(reply, STR("WWW-Authenticate"), str_printf(req->arena, "Bearer realm=\"\", authorization_uri=\"" STR_FMT "/common/oauth2/authorize\", "
-                                                            "client_id=\"00000003-0000-0000-c000-000000000000\"", STR_ARG(login)));
+    reply_header(reply, STR("WWW-Authenticate"),
+                 str_printf(req->arena, "Bearer realm=\"\", authorization_uri=\"" STR_FMT "/common/oauth2/authorize\", "
+                            "client_id=\"00000003-0000-0000-c000-000000000000\"", STR_ARG(login)));
     Str detail = str_dup(req->arena, str_from(err->text));
     return err_named(err, ERR_UNAUTHENTICATED, "InvalidAuthenticationToken", NULL, "%s " STR_FMT, words, STR_ARG(detail));
 }
@@ -225,7 +228,8 @@ bool graph_mount(Identity *identity, HttpServer *server, Err *err)
 {
     identity->graph = (Plane){
         .name = "graph", .host_pattern = "graph", .default_content_type = "application/json; odata.metadata=minimal; charset=utf-8", .ctx = identity,
-        .authenticate = graph_authenticate, .authorize = graph_authorize, .write_error = graph_write_error, .audit = graph_audit, .finish = graph_finish,
+        .authenticate = graph_authenticate, .authorize = graph_authorize, .write_error = graph_write_error, .audit = graph_audit,
+        .finish = graph_finish,
     };
     return http_mount(server, &identity->graph, graph_routes, COUNT_OF(graph_routes), identity, err);
 }

@@ -8,12 +8,15 @@ enum { URI_MAX = 255, EXTRAS_MAX_BYTES = 64 * 1024 };
 static const struct { const char *name, *otherwise; } extras[] = {
     { "signInAudience", "\"AzureADMyOrg\"" }, { "description", "null" }, { "notes", "null" }, { "tags", "[]" },
     { "api", "{\"acceptMappedClaims\":null,\"knownClientApplications\":[],\"requestedAccessTokenVersion\":null,\"oauth2PermissionScopes\":[],\"preAuthorizedApplications\":[]}" },
-    { "appRoles", "[]" }, { "defaultRedirectUri", "null" }, { "groupMembershipClaims", "null" }, { "info", "{}" }, { "isDeviceOnlyAuthSupported", "null" },
-    { "isFallbackPublicClient", "null" }, { "optionalClaims", "null" }, { "parentalControlSettings", "null" }, { "publicClient", "{\"redirectUris\":[]}" },
+    { "appRoles", "[]" }, { "defaultRedirectUri", "null" }, { "groupMembershipClaims", "null" }, { "info", "{}" },
+    { "isDeviceOnlyAuthSupported", "null" },
+    { "isFallbackPublicClient", "null" }, { "optionalClaims", "null" }, { "parentalControlSettings", "null" },
+    { "publicClient", "{\"redirectUris\":[]}" },
     { "requiredResourceAccess", "[]" }, { "samlMetadataUrl", "null" }, { "serviceManagementReference", "null" }, { "spa", "{\"redirectUris\":[]}" },
     { "tokenEncryptionKeyId", "null" }, { "web", "{\"homePageUrl\":null,\"logoutUrl\":null,\"redirectUris\":[]}" },
 };
-static const char *const read_only[] = { "id", "appId", "createdDateTime", "deletedDateTime", "publisherDomain", "verifiedPublisher", "certification", "applicationTemplateId" };
+static const char *const read_only[] = { "id", "appId", "createdDateTime", "deletedDateTime", "publisherDomain", "verifiedPublisher",
+                                         "certification", "applicationTemplateId" };
 static const char *const ours[] = { "displayName", "identifierUris", "keyCredentials", "passwordCredentials" };
 
 /* ---- shown ---- */
@@ -99,7 +102,8 @@ static bool members_check(const JsonVal *body, Err *err)
     }
     const JsonVal *passwords = json_get(body, "passwordCredentials");
     if (json_count(passwords) > 0)
-        return graph_bad_request(err, "passwordCredentials", "passwordCredentials cannot be written: secrets are made by addPassword and removed by removePassword.");
+        return graph_bad_request(err, "passwordCredentials",
+                                 "passwordCredentials cannot be written: secrets are made by addPassword and removed by removePassword.");
     return true;
 }
 
@@ -175,7 +179,8 @@ static bool write_parts(Work *work, Txn *txn, Err *err)
     const Application *app = &work->view.app;
     const Str *uris = NULL;
     size_t count = 0;
-    if (uri_list && (!uris_read(work->req->arena, uri_list, &uris, &count, err) || !application_set_uris(txn, work->req->arena, app->app_id, uris, count, err)))
+    if (uri_list && (!uris_read(work->req->arena, uri_list, &uris, &count, err) || 
+                     !application_set_uris(txn, work->req->arena, app->app_id, uris, count, err)))
         return false;
     return !keys || graph_set_certificates(work->identity, txn, work->req->arena, app, keys, work->req->real_ms, err);
 }
@@ -271,7 +276,8 @@ static bool remove_write(Txn *txn, void *ctx, Err *err)
         return false;
     if (has_administrator && str_eq(administrator.app_id, work->view.app.app_id))
         return graph_denied(err, "The administrator of the tenant cannot be deleted.");
-    return application_delete(work->identity, txn, &work->view.app, err) && graph_record_write(work->identity, txn, work->req, work->view.app.object_id, 204, err);
+    return application_delete(work->identity, txn, &work->view.app, err) &&
+           graph_record_write(work->identity, txn, work->req, work->view.app.object_id, 204, err);
 }
 
 bool graph_application_remove(Req *req, Reply *reply, Err *err)

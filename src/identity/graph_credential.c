@@ -92,11 +92,14 @@ static bool read_certificate(Arena *arena, const KeyIn *in, Credential *out, Err
     CertInfo info;
     Err reason = { 0 };
     if (in->type.len && !str_eq_nocase(in->type, STR("AsymmetricX509Cert")))
-        return graph_bad_request(err, "keyCredentials.type", "keyCredentials.type '" STR_FMT "' is not supported; use AsymmetricX509Cert.", STR_ARG(str_slice(in->type, 0, 40)));
+        return graph_bad_request(err, "keyCredentials.type", "keyCredentials.type '" STR_FMT "' is not supported; use AsymmetricX509Cert.",
+                                 STR_ARG(str_slice(in->type, 0, 40)));
     if (in->usage.len && !str_eq_nocase(in->usage, STR("Verify")))
-        return graph_bad_request(err, "keyCredentials.usage", "keyCredentials.usage '" STR_FMT "' is not supported; use Verify.", STR_ARG(str_slice(in->usage, 0, 40)));
+        return graph_bad_request(err, "keyCredentials.usage", "keyCredentials.usage '" STR_FMT "' is not supported; use Verify.",
+                                 STR_ARG(str_slice(in->usage, 0, 40)));
     if (!base64_decode(arena, in->key, &out->certificate, &reason) || !cert_read(arena, out->certificate, &info, &reason))
-        return reason.code == ERR_BAD_INPUT ? graph_bad_request(err, "keyCredentials.key", "keyCredentials.key is no certificate (base64 of DER): %s.", reason.text)
+        return reason.code == ERR_BAD_INPUT ? graph_bad_request(err, "keyCredentials.key",
+                                                                "keyCredentials.key is no certificate (base64 of DER): %s.", reason.text)
                                             : (*err = reason, false);
     out->label = in->display_name;
     return read_time(in->start, "keyCredentials.startDateTime", info.not_before_ms, &out->start_ms, err) &&
@@ -141,14 +144,16 @@ bool graph_set_certificates(Identity *identity, Txn *txn, Arena *arena, const Ap
         if (is_old && str_empty(in.key))
             continue;
         if (str_empty(in.key))
-            return graph_bad_request(err, "keyCredentials.key", "keyCredentials[%zu] has no key, and no certificate with its keyId is there to keep.", i);
+            return graph_bad_request(err, "keyCredentials.key",
+                                     "keyCredentials[%zu] has no key, and no certificate with its keyId is there to keep.", i);
         if (in.key_id.len && !guid_is_valid(in.key_id))
             return graph_bad_request(err, "keyCredentials.keyId", "keyCredentials[%zu].keyId must be a GUID.", i);
         Credential c = { .app_id = app->app_id, .holder_id = app->object_id, .key_id = in.key_id.len ? str_lower(arena, in.key_id) : STR_NONE };
         if (!read_certificate(arena, &in, &c, err))
             return false;
         if (c.end_ms <= now_ms)
-            return graph_bad_request(err, "keyCredentials.endDateTime", "keyCredentials[%zu].endDateTime is in the past: nobody could sign in with it.", i);
+            return graph_bad_request(err, "keyCredentials.endDateTime",
+                                     "keyCredentials[%zu].endDateTime is in the past: nobody could sign in with it.", i);
         if (is_old && !credential_remove(txn, app->object_id, c.key_id, CREDENTIAL_CERTIFICATE, &removed, err))
             return false;
         if (!credential_add_certificate(identity->site->seal, identity->site->tenant_id, txn, arena, &c, err))
@@ -214,7 +219,8 @@ static bool add_password(Req *req, Reply *reply, Err *err, bool of_principal)
         !read_time(in.end, "passwordCredential.endDateTime", p.credential.start_ms + PASSWORD_MS, &p.credential.end_ms, err))
         return false;
     if (p.credential.end_ms <= req->real_ms)
-        return graph_bad_request(err, "passwordCredential.endDateTime", "passwordCredential.endDateTime is in the past: nobody could sign in with it.");
+        return graph_bad_request(err, "passwordCredential.endDateTime",
+                                 "passwordCredential.endDateTime is in the past: nobody could sign in with it.");
     if (!store_write(p.identity->site->store, add_password_write, &p, err))
         return false;
     req->audited = true;

@@ -105,9 +105,11 @@ static bool put_if_matching(List *list, Txn *txn, Arena *arena, Str id, Err *err
     GraphApplication a;
     GraphPrincipal p;
     bool found;
-    if (list->of_principals ? !graph_principal_load(list->identity, txn, arena, id, &p, &found, err) : !graph_application_load(list->identity, txn, arena, id, &a, &found, err))
+    if (list->of_principals ? !graph_principal_load(list->identity, txn, arena, id, &p, &found, err)
+                            : !graph_application_load(list->identity, txn, arena, id, &a, &found, err))
         return false;
-    if (!found || (list->filter && !(list->of_principals ? odata_matches(list->filter, principal_value, &p) : odata_matches(list->filter, application_value, &a))))
+    if (!found || (list->filter && !(list->of_principals ? odata_matches(list->filter, principal_value, &p)
+                                                         : odata_matches(list->filter, application_value, &a))))
         return true;
     if (list->written == list->top) {
         list->has_more = true;
@@ -149,7 +151,8 @@ static bool list_read(Txn *txn, void *ctx, Err *err)
 static bool read_query(List *list, Err *err)
 {
     static const char *const application_names[] = { "id", "appId", "displayName", "identifierUris" };
-    static const char *const principal_names[] = { "id", "appId", "displayName", "servicePrincipalNames", "servicePrincipalType", "accountEnabled", "alternativeNames" };
+    static const char *const principal_names[] = { "id", "appId", "displayName", "servicePrincipalNames", "servicePrincipalType",
+                                                   "accountEnabled", "alternativeNames" };
     Arena *arena = list->req->arena;
     Str filter = req_query(list->req, "$filter"), top = req_query(list->req, "$top"), token = req_query(list->req, "$skiptoken");
     Err reason = { 0 };
@@ -157,7 +160,8 @@ static bool read_query(List *list, Err *err)
     if (top.ptr && !str_to_int64(top, 1, TOP_MAX, &list->top, &reason))
         return graph_bad_request(err, "$top", "$top must be a number from 1 to %d.", TOP_MAX);
     if (req_query(list->req, "$search").len)
-        return err_named(err, ERR_BAD_INPUT, "Request_UnsupportedQuery", NULL, "$search is not supported; use $filter=startswith(displayName,'text').");
+        return err_named(err, ERR_BAD_INPUT, "Request_UnsupportedQuery", NULL,
+                         "$search is not supported; use $filter=startswith(displayName,'text').");
     list->after = token.ptr ? token : STR("");
     if (!str_empty(str_trim(filter))) {
         bool known = odata_parse(arena, filter, &list->filter, &reason) &&
@@ -175,7 +179,8 @@ static void put_next_link(const List *list, JsonWriter *w, const char *collectio
     Arena *arena = list->req->arena;
     Str base = site_url(list->identity->site, arena, STR("graph")), filter = req_query(list->req, "$filter");
     Str suffix = filter.len ? str_printf(arena, "&$filter=" STR_FMT, STR_ARG(percent_encode(arena, filter))) : STR("");
-    json_put_str(w, "@odata.nextLink", str_printf(arena, STR_FMT "/v1.0/%s?$top=%lld&$skiptoken=" STR_FMT STR_FMT, STR_ARG(base), collection, (long long)list->top,
+    json_put_str(w, "@odata.nextLink", str_printf(arena, STR_FMT "/v1.0/%s?$top=%lld&$skiptoken=" STR_FMT STR_FMT, STR_ARG(base), collection,
+                                                  (long long)list->top,
                                                   STR_ARG(list->last), STR_ARG(suffix)));
 }
 
@@ -259,7 +264,8 @@ bool graph_get_by_ids(Req *req, Reply *reply, Err *err)
     if (!req_object(req, &body, err))
         return false;
     const JsonVal *types = json_get(body, "types");
-    ByIds ask = { .identity = req->ctx, .req = req, .reply = reply, .ids = json_get(body, "ids"), .wants_principals = wants(types, "servicePrincipal"),
+    ByIds ask = { .identity = req->ctx, .req = req, .reply = reply, .ids = json_get(body, "ids"),
+                  .wants_principals = wants(types, "servicePrincipal"),
                   .wants_applications = wants(types, "application") };
     if (json_kind(ask.ids) != JSON_ARRAY || json_count(ask.ids) > IDS_MAX)
         return graph_bad_request(err, "ids", "ids must be an array of at most %d object ids.", IDS_MAX);

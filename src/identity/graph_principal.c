@@ -97,7 +97,8 @@ static bool create_write(Txn *txn, void *ctx, Err *err)
     if (!principal_by_app_id(identity, txn, req->arena, app.app_id, &now, &found, err))
         return false;
     if (found)
-        return err_named(err, ERR_CONFLICT, "Request_MultipleObjectsWithSameKeyValue", NULL, "The service principal cannot be created, updated, or restored because the service "
+        return err_named(err, ERR_CONFLICT, "Request_MultipleObjectsWithSameKeyValue", NULL,
+                         "The service principal cannot be created, updated, or restored because the service "
                          "principal name " STR_FMT " is already in use.", STR_ARG(app.app_id));
     PrincipalRow row = {
         .p = { .object_id = guid_new(req->arena), .app_id = app.app_id, .display_name = app.display_name, .kind = PRINCIPAL_APP,
@@ -106,7 +107,8 @@ static bool create_write(Txn *txn, void *ctx, Err *err)
     };
     if (!arena_ok(req->arena))
         return err_too_big(err);
-    return principal_insert(txn, req->arena, &row, err) && graph_principal_load(identity, txn, req->arena, row.p.object_id, &work->view, &work->found, err) &&
+    return principal_insert(txn, req->arena, &row, err) &&
+           graph_principal_load(identity, txn, req->arena, row.p.object_id, &work->view, &work->found, err) &&
            graph_record_write(identity, txn, req, row.p.object_id, 201, err);
 }
 
@@ -195,7 +197,8 @@ static bool remove_write(Txn *txn, void *ctx, Err *err)
     Work *work = ctx;
     if (!load_or_refuse(work, txn, err) || !may_be_changed(work, err))
         return false;
-    return principal_delete(work->identity, txn, work->view.row.p.object_id, err) && graph_record_write(work->identity, txn, work->req, work->view.row.p.object_id, 204, err);
+    return principal_delete(work->identity, txn, work->view.row.p.object_id, err) &&
+           graph_record_write(work->identity, txn, work->req, work->view.row.p.object_id, 204, err);
 }
 
 bool graph_principal_remove(Req *req, Reply *reply, Err *err)

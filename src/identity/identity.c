@@ -15,10 +15,12 @@ static bool insert_administrator(Seal *seal, Txn *txn, Arena *arena, Bootstrap *
 {
     Str name = STR("Vaultyard administrator");
     Application application = { .object_id = guid_new(arena), .app_id = b->admin_app_id, .display_name = name, .created_ms = now_ms };
-    PrincipalRow row = { .p = { .object_id = b->admin_object_id, .app_id = b->admin_app_id, .display_name = name, .kind = PRINCIPAL_APP, .enabled = true },
+    PrincipalRow row = { .p = { .object_id = b->admin_object_id, .app_id = b->admin_app_id, .display_name = name, .kind = PRINCIPAL_APP,
+                                .enabled = true },
                          .created_ms = now_ms };
     int64_t real = real_now_ms();
-    Credential credential = { .app_id = b->admin_app_id, .holder_id = application.object_id, .label = STR("vaultyard init"), .start_ms = real, .end_ms = real + ADMIN_SECRET_MS };
+    Credential credential = { .app_id = b->admin_app_id, .holder_id = application.object_id, .label = STR("vaultyard init"), .start_ms = real,
+                              .end_ms = real + ADMIN_SECRET_MS };
     return application_insert(seal, b->tenant_id, txn, arena, &application, err) && principal_insert(txn, arena, &row, err) &&
            credential_add_secret(seal, b->tenant_id, txn, arena, &credential, &b->admin_secret, err);
 }
@@ -33,11 +35,13 @@ bool identity_bootstrap(Seal *seal, Txn *txn, Arena *arena, Str tenant_name, Boo
     if (!arena_ok(arena))
         return err_too_big(err);
     if (!seal_scope_create(seal, txn, scope, err) ||
-        !txn_exec(txn, NULL, err, "INSERT INTO identity_tenant (id, display_name, admin_id, created_ms) VALUES (?1, ?2, ?3, ?4)", db_text(b.tenant_id),
+        !txn_exec(txn, NULL, err, "INSERT INTO identity_tenant (id, display_name, admin_id, created_ms) VALUES (?1, ?2, ?3, ?4)",
+                  db_text(b.tenant_id),
                   db_text(tenant_name), db_text(b.admin_object_id), db_int(now)) ||
         !insert_administrator(seal, txn, arena, &b, now, err))
         return false;
-    if (!key_generate((KeySpec){ .kind = KEY_RSA, .rsa_bits = 2048 }, &key, err) || !signing_key_create(seal, txn, arena, b.tenant_id, key, now, now, &kid, err))
+    if (!key_generate((KeySpec){ .kind = KEY_RSA, .rsa_bits = 2048 }, &key, err) ||
+        !signing_key_create(seal, txn, arena, b.tenant_id, key, now, now, &kid, err))
         return false;
     *out = b;
     return true;
@@ -82,7 +86,8 @@ static bool start(Identity *identity, Err *err)
     if (!store_read(identity->site->store, read_tenant, &tenant, err))
         return false;
     if (!str_eq(tenant.id, identity->site->tenant_id))
-        return err_set(err, ERR_INTERNAL, "the site is set up for tenant " STR_FMT ", the store belongs to " STR_FMT, STR_ARG(identity->site->tenant_id), STR_ARG(tenant.id));
+        return err_set(err, ERR_INTERNAL, "the site is set up for tenant " STR_FMT ", the store belongs to " STR_FMT,
+                       STR_ARG(identity->site->tenant_id), STR_ARG(tenant.id));
     identity->admin_id = tenant.admin_id;
     if (!signing_load(identity, err))
         return false;
@@ -98,7 +103,8 @@ bool identity_open(Site *site, Identity **out, Err *err)
     identity->site = site;
     pthread_mutex_init(&identity->ring_lock, NULL);
     identity->arena = arena_new(IDENTITY_ARENA_BYTES);
-    bool started = identity->arena ? cache_new(CACHED_TOKENS, &identity->tokens, err) && start(identity, err) : err_set(err, ERR_INTERNAL, "no memory for identity");
+    bool started = identity->arena ? cache_new(CACHED_TOKENS, &identity->tokens, err) && start(identity, err)
+                                   : err_set(err, ERR_INTERNAL, "no memory for identity");
     if (!started) {
         identity_close(identity);
         return false;

@@ -39,13 +39,16 @@ bool login_tenant_check(const Site *site, Str tenant, Err *err)
     if (is_ours(site, tenant))
         return true;
     if (is_everybody(tenant))
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "50059", "No tenant-identifying information found in either the request or implied by any provided "
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "50059",
+                          "No tenant-identifying information found in either the request or implied by any provided "
                           "credentials. Use /" STR_FMT "/ in the URL.", STR_ARG(site->tenant_id));
     size_t at;
     if (!guid_is_valid(tenant) && !str_find(tenant, STR("."), &at))
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "900023", "Specified tenant identifier '" STR_FMT "' is neither a valid DNS name, nor a valid external "
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "900023",
+                          "Specified tenant identifier '" STR_FMT "' is neither a valid DNS name, nor a valid external "
                           "domain.", STR_ARG(tenant));
-    return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90002", "Tenant '" STR_FMT "' not found. Check to make sure you have the correct tenant ID and are signing "
+    return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90002",
+                      "Tenant '" STR_FMT "' not found. Check to make sure you have the correct tenant ID and are signing "
                       "into the correct cloud.", STR_ARG(tenant));
 }
 
@@ -69,7 +72,8 @@ static void put_list(JsonWriter *w, const char *name, const char *const *items, 
 
 static bool openid_configuration(Req *req, Reply *reply, Err *err, bool is_v2)
 {
-    static const char *const methods[] = { "client_secret_post", "client_secret_basic", "private_key_jwt" }, *const modes[] = { "query", "fragment", "form_post" },
+    static const char *const methods[] = { "client_secret_post", "client_secret_basic", "private_key_jwt" },
+                      *const modes[] = { "query", "fragment", "form_post" },
                       *const subjects[] = { "pairwise" }, *const algs[] = { "RS256" }, *const types[] = { "code", "id_token", "code id_token", "token" },
                       *const scopes[] = { "openid" }, *const claims[] = { "sub", "iss", "aud", "exp", "iat", "nbf", "appid", "appidacr", "idtyp", "oid", "tid", "uti", "ver" };
     const Identity *identity = req->ctx;
@@ -123,7 +127,8 @@ static bool discovery_instance(Req *req, Reply *reply, Err *err)
     const Identity *identity = req->ctx;
     Str rest = req_query(req, "authorization_endpoint"), scheme = STR("https://");
     if (str_empty(rest))
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "900144", "The request must contain the following parameter: 'authorization_endpoint'.");
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "900144",
+                          "The request must contain the following parameter: 'authorization_endpoint'.");
     Str ours = site_url(identity->site, req->arena, STR("login"));
     if (!ours.ptr)
         return err_too_big(err);
@@ -133,7 +138,8 @@ static bool discovery_instance(Req *req, Reply *reply, Err *err)
     Str host = str_cut(&rest, '/');
     Str tenant = rest.ptr ? str_cut(&rest, '/') : STR_NONE;
     if (!is_https || !str_eq_nocase(host_only(host), host_only(our_host)) || str_empty(tenant))
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_instance", "50049", "Unknown or invalid instance: this service knows https://" STR_FMT "/<tenant>/.", STR_ARG(our_host));
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_instance", "50049",
+                          "Unknown or invalid instance: this service knows https://" STR_FMT "/<tenant>/.", STR_ARG(our_host));
 
     JsonWriter *w = &reply->json;
     json_open(w, NULL);
@@ -204,15 +210,18 @@ static bool signing_keys(Req *req, Reply *reply, Err *err)
 static bool user_sign_in(Req *req, Reply *reply, Err *err)
 {
     (void)req, (void)reply;
-    return sts_refuse(err, ERR_NOT_BUILT, "unsupported_grant_type", "70003", "Signing in as a user is not available yet. Sign in as a service principal "
+    return sts_refuse(err, ERR_NOT_BUILT, "unsupported_grant_type", "70003",
+                      "Signing in as a user is not available yet. Sign in as a service principal "
                       "(client id and secret or certificate) or use a managed identity.");
 }
 
 /* ---- the plane ---- */
 
 static const struct { ErrCode code; const char *error, *number; } defaults[] = {
-    { ERR_NOT_FOUND, "invalid_request", "900971" },      { ERR_BAD_METHOD, "invalid_request", "900561" },         { ERR_TOO_LARGE, "invalid_request", "90015" },
-    { ERR_INTERNAL, "server_error", "90033" },           { ERR_UNAVAILABLE, "temporarily_unavailable", "90033" }, { ERR_THROTTLED, "temporarily_unavailable", "90055" },
+    { ERR_NOT_FOUND, "invalid_request", "90013" },      { ERR_BAD_METHOD, "invalid_request", "900561" },
+    { ERR_TOO_LARGE, "invalid_request", "90015" },
+    { ERR_INTERNAL, "server_error", "90033" },           { ERR_UNAVAILABLE, "temporarily_unavailable", "90033" },
+    { ERR_THROTTLED, "temporarily_unavailable", "90055" },
     { ERR_UNAUTHENTICATED, "invalid_client", "7000215" },
 };
 
@@ -238,13 +247,15 @@ static void login_write_error(void *ctx, const Req *req, Reply *reply, const Err
     gmtime_r(&seconds, &parts);
     (void)strftime(when, sizeof when, "%Y-%m-%d %H:%M:%SZ", &parts);
     Str correlation = correlation_of(req);
-    Str text = err->code == ERR_INTERNAL ? STR("A transient error has occurred. Please try again; the log of the server names the cause.") : str_from(err->text);
+    Str text = err->code == ERR_INTERNAL ? STR("A transient error has occurred. Please try again; the log of the server names the cause.")
+                                         : str_from(err->text);
 
     JsonWriter *w = &reply->json;
     json_open(w, NULL);
     json_put_str(w, "error", str_from(error));
-    json_put_str(w, "error_description", str_printf(req->arena, "AADSTS%s: " STR_FMT " Trace ID: " STR_FMT " Correlation ID: " STR_FMT " Timestamp: %s", number,
-                                                    STR_ARG(text), STR_ARG(req->request_id), STR_ARG(correlation), when));
+    json_put_str(w, "error_description",
+                 str_printf(req->arena, "AADSTS%s: " STR_FMT " Trace ID: " STR_FMT " Correlation ID: " STR_FMT " Timestamp: %s", number,
+                            STR_ARG(text), STR_ARG(req->request_id), STR_ARG(correlation), when));
     json_open_array(w, "error_codes");
     json_put_raw(w, NULL, str_from(number));
     json_close_array(w);

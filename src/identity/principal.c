@@ -30,7 +30,8 @@ bool principal_insert(Txn *txn, Arena *arena, const PrincipalRow *row, Err *err)
     return txn_exec(txn, NULL, err,
                     "INSERT INTO identity_principal (object_id, app_id, kind, display_name, display_key, mirid, mirid_key, enabled, owner_id, created_ms)"
                     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                    db_text(p->object_id), db_text(p->app_id), db_int(p->kind), db_text(p->display_name), db_text(key), db_text(p->mirid), db_text(mirid_key),
+                    db_text(p->object_id), db_text(p->app_id), db_int(p->kind), db_text(p->display_name), db_text(key), db_text(p->mirid),
+                    db_text(mirid_key),
                     db_int(p->enabled), db_text(row->owner_id.ptr ? row->owner_id : STR("")), db_int(row->created_ms));
 }
 
@@ -119,7 +120,8 @@ bool principal_by_app_id(Identity *identity, Txn *txn, Arena *arena, Str app_id,
     PrincipalRow row;
     Str key = str_lower(arena, app_id);
     *err = (Err){ 0 };
-    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_principal WHERE app_id = ?1", db_text(key)) || !first_row(rows, arena, &row, found, err))
+    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_principal WHERE app_id = ?1", db_text(key)) ||
+        !first_row(rows, arena, &row, found, err))
         return false;
     if (*found)
         *out = row.p;
@@ -133,7 +135,8 @@ bool principal_by_mirid(Identity *identity, Txn *txn, Arena *arena, Str mirid, P
     PrincipalRow row;
     Str key = str_lower(arena, mirid);
     *err = (Err){ 0 };
-    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_principal WHERE mirid_key = ?1", db_text(key)) || !first_row(rows, arena, &row, found, err))
+    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_principal WHERE mirid_key = ?1", db_text(key)) ||
+        !first_row(rows, arena, &row, found, err))
         return false;
     if (*found)
         *out = row.p;
@@ -163,14 +166,17 @@ static bool holder_of(Identity *identity, Txn *txn, Arena *arena, Str app_id, St
 bool principal_add_secret(Identity *identity, Txn *txn, Arena *arena, Str app_id, Str name, int64_t valid_ms, Str *secret, Err *err)
 {
     int64_t now = real_now_ms();
-    Credential credential = { .app_id = str_lower(arena, app_id), .label = name, .kind = CREDENTIAL_SECRET, .start_ms = now, .end_ms = now + valid_ms };
+    Credential credential = { .app_id = str_lower(arena, app_id), .label = name, .kind = CREDENTIAL_SECRET, .start_ms = now,
+                              .end_ms = now + valid_ms };
     return holder_of(identity, txn, arena, credential.app_id, &credential.holder_id, err) &&
            credential_add_secret(identity->site->seal, identity->site->tenant_id, txn, arena, &credential, secret, err);
 }
 
-bool principal_add_certificate(Identity *identity, Txn *txn, Arena *arena, Str app_id, Str name, Bytes der, int64_t start_ms, int64_t end_ms, Err *err)
+bool principal_add_certificate(Identity *identity, Txn *txn, Arena *arena, Str app_id, Str name, Bytes der, int64_t start_ms, int64_t end_ms,
+                               Err *err)
 {
-    Credential credential = { .app_id = str_lower(arena, app_id), .label = name, .kind = CREDENTIAL_CERTIFICATE, .certificate = der, .start_ms = start_ms, .end_ms = end_ms };
+    Credential credential = { .app_id = str_lower(arena, app_id), .label = name, .kind = CREDENTIAL_CERTIFICATE, .certificate = der,
+                              .start_ms = start_ms, .end_ms = end_ms };
     return holder_of(identity, txn, arena, credential.app_id, &credential.holder_id, err) &&
            credential_add_certificate(identity->site->seal, identity->site->tenant_id, txn, arena, &credential, err);
 }

@@ -52,7 +52,8 @@ static bool form_is_sound(const Req *req, Err *err)
             return false;
         for (size_t i = 0; i < count; i++)
             if (str_eq_nocase(seen[i], seen[count]))
-                return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "9000411", "The request is not properly formatted. The parameter '" STR_FMT "' is duplicated.",
+                return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "9000411",
+                                  "The request is not properly formatted. The parameter '" STR_FMT "' is duplicated.",
                                   STR_ARG(seen[count]));
         count++;
     }
@@ -71,12 +72,14 @@ static bool read_basic(SignIn *s, Err *err)
     Bytes decoded;
     Err ignored = { 0 };
     if (s->secret.len || s->assertion.len)
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90013", "The request proves the client twice: in the Authorization header and in the body. Use one.");
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90013",
+                          "The request proves the client twice: in the Authorization header and in the body. Use one.");
     bool sound = base64_decode(arena, str_trim(str_slice(header, 6, header.len)), &decoded, &ignored);
     Str secret = sound ? str_of(decoded) : STR_NONE;
     Str id = str_cut(&secret, ':');
     if (!sound || !secret.ptr || !percent_decode(arena, id, true, &id, &ignored) || !percent_decode(arena, secret, true, &secret, &ignored))
-        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000215", "Invalid client secret provided: the Basic header is not base64 of id:secret.");
+        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000215",
+                          "Invalid client secret provided: the Basic header is not base64 of id:secret.");
     if (s->client_id.len && !str_eq_nocase(s->client_id, id))
         return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90013", "The client_id of the body and that of the Authorization header differ.");
     s->client_id = id;
@@ -93,14 +96,16 @@ static bool read_client(SignIn *s, Err *err)
     if (!read_basic(s, err))
         return false;
     if (s->assertion.len && s->secret.len)
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90013", "The request proves the client twice: with client_secret and client_assertion. Use one.");
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90013",
+                          "The request proves the client twice: with client_secret and client_assertion. Use one.");
     if (s->assertion.len && !str_eq(type, STR("urn:ietf:params:oauth:client-assertion-type:jwt-bearer")))
         return type.len ? sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "90100", "client_assertion_type parameter is not valid: expected "
                                      "urn:ietf:params:oauth:client-assertion-type:jwt-bearer.") : missing(err, "client_assertion_type");
     if (str_empty(s->client_id) && str_empty(s->assertion))
         return missing(err, "client_id");
     if (str_empty(s->secret) && str_empty(s->assertion))
-        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000216", "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' "
+        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000216",
+                          "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' "
                           "grant type.");
     return true;
 }
@@ -124,13 +129,15 @@ static bool check_secret(const SignIn *s, Err *err)
     case SECRET_GOOD:
         return true;
     case SECRET_EXPIRED:
-        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000222", "The provided client secret keys for app '" STR_FMT "' are expired. Create a new one "
+        return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000222",
+                          "The provided client secret keys for app '" STR_FMT "' are expired. Create a new one "
                           "(vy ad sp credential reset, az ad app credential reset).", STR_ARG(s->client_id));
     case SECRET_NOT_YET:
     case SECRET_WRONG:
         break;
     }
-    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000215", "Invalid client secret provided. Ensure the secret being sent in the request is the client "
+    return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "7000215",
+                      "Invalid client secret provided. Ensure the secret being sent in the request is the client "
                       "secret value, not the client secret ID, for a secret added to app '" STR_FMT "'.", STR_ARG(s->client_id));
 }
 
@@ -142,16 +149,19 @@ static bool authenticate(SignIn *s, Err *err)
     if (!store_read(s->identity->site->store, find_client, s, err))
         return false;
     if (!s->has_application)
-        return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "700016", "Application with identifier '" STR_FMT "' was not found in the directory '" STR_FMT "'. This can "
+        return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "700016",
+                          "Application with identifier '" STR_FMT "' was not found in the directory '" STR_FMT "'. This can "
                           "happen if the application has not been installed by the administrator of the tenant. You may have sent your authentication request to the "
                           "wrong tenant.", STR_ARG(str_slice(s->client_id, 0, 80)), STR_ARG(tenant_id));
     if (s->secret.len && !check_secret(s, err))
         return false;
     if (!s->has_principal)
-        return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "7000229", "The client application " STR_FMT " is missing service principal in the tenant " STR_FMT ".",
+        return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "7000229",
+                          "The client application " STR_FMT " is missing service principal in the tenant " STR_FMT ".",
                           STR_ARG(s->client_id), STR_ARG(tenant_id));
     if (!s->principal.enabled)
-        return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "7000112", "Application '" STR_FMT "'(" STR_FMT ") is disabled.", STR_ARG(s->principal.app_id),
+        return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "7000112", "Application '" STR_FMT "'(" STR_FMT ") is disabled.",
+                          STR_ARG(s->principal.app_id),
                           STR_ARG(s->principal.display_name));
     return true;
 }
@@ -173,10 +183,13 @@ static bool read_audience(SignIn *s, Err *err)
         return missing(err, str_find(s->req->path, STR("/v2.0/"), &at) ? "scope" : "resource");
     }
     if (str_find(scope, STR(" "), &space))
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_scope", "70011", "The provided request must include a 'scope' input parameter. The provided value for the input parameter "
-                          "'scope' is not valid. The scope " STR_FMT " is not valid: client credentials take one resource.", STR_ARG(str_slice(scope, 0, 200)));
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_scope", "70011",
+                          "The provided request must include a 'scope' input parameter. The provided value for the input parameter "
+                          "'scope' is not valid. The scope " STR_FMT " is not valid: client credentials take one resource.",
+                          STR_ARG(str_slice(scope, 0, 200)));
     if (!str_ends_nocase(scope, suffix) || scope.len == suffix.len)
-        return sts_refuse(err, ERR_BAD_INPUT, "invalid_scope", "1002012", "The provided value for scope " STR_FMT " is not valid. Client credential flows must have a scope value "
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_scope", "1002012",
+                          "The provided value for scope " STR_FMT " is not valid. Client credential flows must have a scope value "
                           "with /.default suffixed to the resource identifier (application ID URI).", STR_ARG(str_slice(scope, 0, 200)));
     s->audience = str_slice(scope, 0, scope.len - suffix.len);
     return true;
@@ -214,7 +227,8 @@ static bool read_request(SignIn *s, Err *err)
     if (str_empty(grant))
         return missing(err, "grant_type");
     if (!str_eq(grant, STR("client_credentials")))
-        return sts_refuse(err, ERR_BAD_INPUT, "unsupported_grant_type", "70003", "The app requested an unsupported grant type '" STR_FMT "'. This service issues tokens for "
+        return sts_refuse(err, ERR_BAD_INPUT, "unsupported_grant_type", "70003",
+                          "The app requested an unsupported grant type '" STR_FMT "'. This service issues tokens for "
                           "'client_credentials'.", STR_ARG(str_slice(grant, 0, 80)));
     return read_client(s, err) && read_audience(s, err);
 }
@@ -224,7 +238,8 @@ static bool give_token(SignIn *s, Reply *reply, Err *err)
     Str token;
     if (!audience_require(s->identity, s->req->arena, s->audience, err))
         return false;
-    Issue issue = { .principal = &s->principal, .audience = s->audience, .proof = s->assertion.len ? PROOF_CERTIFICATE : PROOF_SECRET, .now_ms = s->req->real_ms,
+    Issue issue = { .principal = &s->principal, .audience = s->audience, .proof = s->assertion.len ? PROOF_CERTIFICATE : PROOF_SECRET,
+                    .now_ms = s->req->real_ms,
                     .life_s = TOKEN_APP_LIFE_S };
     if (!token_make(s->identity, s->req->arena, &issue, &token, err))
         return false;

@@ -59,10 +59,12 @@ static SealPlace private_place(Arena *arena, Str tenant_id, Str kid)
     return (SealPlace){ .scope = identity_tenant_scope(arena, tenant_id), .table = "identity_signing_key", .row = kid, .column = "private" };
 }
 
-bool signing_key_create(Seal *seal, Txn *txn, Arena *arena, Str tenant_id, const KeyRef *key, int64_t now_ms, int64_t sign_from_ms, Str *kid, Err *err)
+bool signing_key_create(Seal *seal, Txn *txn, Arena *arena, Str tenant_id, const KeyRef *key, int64_t now_ms, int64_t sign_from_ms, Str *kid,
+                        Err *err)
 {
     AUTO(secret_free_auto) Secret *pkcs8 = NULL;
-    CertSpec spec = { .subject = STR("CN=accounts.accesscontrol"), .path_length = -1, .not_before_ms = now_ms, .not_after_ms = now_ms + CERTIFICATE_MS };
+    CertSpec spec = { .subject = STR("CN=Vaultyard token signing"), .path_length = -1, .not_before_ms = now_ms,
+                      .not_after_ms = now_ms + CERTIFICATE_MS };
     Bytes certificate, sealed;
     if (!cert_self_sign(arena, key, &spec, &certificate, err) || !key_to_pkcs8(key, &pkcs8, err))
         return false;
@@ -183,7 +185,8 @@ static bool write_rotation(Txn *txn, void *ctx, Err *err)
 {
     Rotation *r = ctx;
     Str kid;
-    if (r->key && !signing_key_create(r->identity->site->seal, txn, r->arena, r->identity->site->tenant_id, r->key, r->now_ms, r->plan.make_sign_from_ms, &kid, err))
+    if (r->key && !signing_key_create(r->identity->site->seal, txn, r->arena, r->identity->site->tenant_id, r->key, r->now_ms,
+                                      r->plan.make_sign_from_ms, &kid, err))
         return false;
     for (size_t i = 0; i < r->plan.drop; i++)
         if (!txn_exec(txn, NULL, err, "DELETE FROM identity_signing_key WHERE kid = ?1", db_text(r->drop[i])))
@@ -195,7 +198,8 @@ static bool rotate(Rotation *r, Err *err)
 {
     if (r->plan.make && !key_generate((KeySpec){ .kind = KEY_RSA, .rsa_bits = SIGNING_RSA_BITS }, &r->key, err))
         return false;
-    bool done = (!r->plan.make && r->plan.drop == 0) || (store_write(r->identity->site->store, write_rotation, r, err) && signing_load(r->identity, err));
+    bool done = (!r->plan.make && r->plan.drop == 0) || (store_write(r->identity->site->store, write_rotation, r, err) &&
+                                                         signing_load(r->identity, err));
     key_free(r->key);
     return done;
 }
