@@ -14,21 +14,28 @@
 #include "base/log.h"
 #include "node/boot.h"
 #include "node/commands.h"
+#include "node/exec_command.h"
 #include "node/extension.h"
+#include "node/files.h"
+#include "node/lease_mark.h"
 #include "node/metadata.h"
 #include "node/relay.h"
+#include "node/runs.h"
 
-enum { LEASE_DEFAULT_MS = 30000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000, PORTS_MAX = 32 };
+enum { LEASE_DEFAULT_MS = 30000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000, PORTS_MAX = 32, FILE_THREADS = 4 };
 
 typedef struct Agent {
     Arena *arena;                       /* for the agent's life */
+    NodePlaces places;
+    const char *program;                /* of keepers */
     NodeCard card;
     Str boot_id;
     Control *control;
     Relay *relay;
     Metadata *metadata;
-    Commands *commands;
+    Commands *commands;                 /* from the first lease on: runs need to know what it says */
     Extensions *extensions;
+    Runs *runs;
     int signals, wake;
     _Atomic bool leaving;
     int ports[PORTS_MAX];
@@ -36,15 +43,63 @@ typedef struct Agent {
     int64_t lease_ms, next_lease_ms, retry_ms;      /* monotonic */
 } Agent;
 
-static void on_command(void *ctx, Str kind)
+/* -- commands: one row, one kind -- */
+
+static void wake(Agent *agent)
 {
-    Agent *agent = ctx;
     uint64_t one = 1;
-    if (str_eq(kind, STR("stop")))
-        atomic_store(&agent->leaving, true);
     if (write(agent->wake, &one, sizeof one) < 0)
         log_event(LOG_WARN, "node.wake_failed");
 }
+
+static void take_refresh(void *ctx, const JsonVal *command)
+{
+    (void)command;
+    wake(ctx);
+}
+
+static void take_stop(void *ctx, const JsonVal *command)
+{
+    Agent *agent = ctx;
+    (void)command;
+    atomic_store(&agent->leaving, true);
+    wake(agent);
+}
+
+static void take_run(void *ctx, const JsonVal *command) { runs_begin(((Agent *)ctx)->runs, json_get(command, "run")); }
+
+static void take_stop_run(void *ctx, const JsonVal *command)
+{
+    Str code = json_str(json_get(command, "code")), message = json_str(json_get(command, "message"));
+    runs_end(((Agent *)ctx)->runs, json_str(json_get(command, "runId")), code.len ? code : STR("TaskEnded"), message.ptr ? message : STR("The task was ended by user request"));
+}
+
+static void take_drop_run(void *ctx, const JsonVal *command) { runs_drop(((Agent *)ctx)->runs, json_str(json_get(command, "runId"))); }
+
+static void work_file(void *ctx, Arena *arena, const JsonVal *command, JsonWriter *result)
+{
+    const Agent *agent = ctx;
+    FileAsk ask;
+    FileAnswer answer;
+    Err err = { 0 };
+    if (files_ask_read(command, &ask, &err))
+        files_do(arena, agent->places.tasks_dir, &ask, &answer);
+    else
+        answer = (FileAnswer){ .error = "InvalidPath", .message = str_from(err.text) };
+    files_answer_write(arena, &answer, result);
+}
+
+static const CommandKind kinds[] = {
+    { .kind = "exec",     .work = exec_command_work, .threads_max = EXECS_MAX, .refuse = exec_command_refuse },
+    { .kind = "file",     .work = work_file,         .threads_max = FILE_THREADS },
+    { .kind = "refresh",  .take = take_refresh },
+    { .kind = "stop",     .take = take_stop },
+    { .kind = "run",      .take = take_run },
+    { .kind = "stop-run", .take = take_stop_run },
+    { .kind = "drop-run", .take = take_drop_run },
+};
+
+/* -- the lease -- */
 
 static void open_port(Agent *agent, int64_t port)
 {
@@ -96,13 +151,28 @@ static void lease_body(Agent *agent, Arena *arena, Buf *body, JsonWriter *w)
     for (size_t i = 0; i < agent->port_count; i++)
         json_put_int(w, NULL, agent->ports[i]);
     json_close_array(w);
+    runs_write(agent->runs, w, "runs");
     json_close(w);
 }
 
-static bool lease_take(Agent *agent, const JsonVal *root, Err *err)
+/* asked_ms: boot time before the request went out, so that our end of the lease is never behind the server's. */
+static void lease_take_runs(Agent *agent, const JsonVal *root, int64_t asked_ms)
+{
+    Str account = json_str(json_get(root, "account")), url = json_str(json_get(root, "accountUrl")), pool = json_str(json_get(root, "pool"));
+    RunNode node = { agent->card.node_id, account.ptr ? account : STR(""), url.ptr ? url : STR(""), pool.ptr ? pool : STR(""), json_bool(json_get(root, "dedicated"), true) };
+    Err err = { 0 };
+    if (!users_apply(&agent->places, json_get(root, "users"), &err))
+        log_event(LOG_ERROR, "node.user_not_made", log_cstr("error", err.text));      /* tasks of that user say so */
+    runs_describe(agent->runs, &node);
+    runs_lease(agent->runs, asked_ms + agent->lease_ms);
+    runs_answer(agent->runs, json_get(root, "runs"));
+}
+
+static bool lease_take(Agent *agent, const JsonVal *root, int64_t asked_ms, Err *err)
 {
     int64_t lease_ms = json_int(json_get(root, "leaseMs"), LEASE_DEFAULT_MS);
     agent->lease_ms = lease_ms < 1000 ? 1000 : lease_ms > 600000 ? 600000 : lease_ms;
+    lease_take_runs(agent, root, asked_ms);
     write_clock(json_int(json_get(root, "clockOffsetMs"), 0));
     const JsonVal *ports = json_get(root, "ports");
     for (size_t i = 0; i < json_count(ports); i++)
@@ -121,9 +191,19 @@ static bool lease_once(Agent *agent, Err *err)
     const JsonVal *root;
     if (!arena)
         return err_set(err, ERR_INTERNAL, "out of memory");
+    int64_t asked_ms = boot_now_ms();
     lease_body(agent, arena, &body, &w);
     return json_end(&w, err) && control_call(agent->control, arena, STR("/v1/lease"), buf_str(&body), 10000, &answer, err) &&
-           json_parse(arena, answer.body, JSON_STRICT, &root, err) && lease_take(agent, root, err);
+           json_parse(arena, answer.body, JSON_STRICT, &root, err) && lease_take(agent, root, asked_ms, err);
+}
+
+/* The node was removed, or somebody else has its credential: nothing here is ours any more. */
+static void lease_revoked(Agent *agent)
+{
+    Err err = { 0 };
+    runs_lease(agent->runs, 0);
+    if (!extensions_apply(agent->extensions, NULL, &err))
+        log_event(LOG_WARN, "node.extensions_not_stopped", log_cstr("error", err.text));
 }
 
 static void lease_renew(Agent *agent)
@@ -132,8 +212,12 @@ static void lease_renew(Agent *agent)
     if (lease_once(agent, &err)) {
         agent->retry_ms = 0;
         agent->next_lease_ms = mono_now_ms() + agent->lease_ms / 3;
+        if (!agent->commands && !commands_start(&agent->card, kinds, COUNT_OF(kinds), agent, &agent->commands, &err))
+            log_event(LOG_ERROR, "node.no_commands", log_cstr("error", err.text));
         return;
     }
+    if (err.code == ERR_UNAUTHENTICATED)
+        lease_revoked(agent);
     log_event(LOG_WARN, "node.lease_failed", log_cstr("error", err.text));
     uint32_t random;
     random_fill(&random, sizeof random);
@@ -205,11 +289,19 @@ static bool join_until_done(Agent *agent)
     }
 }
 
+static bool start_runs(Agent *agent, const char *program_dir, Err *err)
+{
+    agent->program = str_printf(agent->arena, "%s/vaultyard-node", program_dir).ptr;
+    RunsConfig config = { .places = &agent->places, .card = &agent->card, .program = agent->program };
+    return agent->program ? runs_start(&config, &agent->runs, err) : err_too_big(err);
+}
+
 static bool start_parts(Agent *agent, const char *program_dir, Err *err)
 {
-    if (!node_card_read(agent->arena, NODE_JOIN_FILE, &agent->card, err) || !boot_id_get(agent->arena, NODE_BOOT_FILE, &agent->boot_id, err) || !catch_signals(agent, err) ||
+    if (!node_places(agent->arena, "", &agent->places, err) || !node_card_read(agent->arena, &agent->places, &agent->card, err) ||
+        !boot_id_get(agent->arena, NODE_BOOT_FILE, &agent->boot_id, err) || !catch_signals(agent, err) ||
         !metadata_start(&agent->card, &agent->metadata, err) || !extensions_new(program_dir, &agent->extensions, err) ||
-        !control_new(&agent->card, &agent->control, err))
+        !control_new(&agent->card, &agent->control, err) || !start_runs(agent, program_dir, err))
         return false;
     if (agent->card.socket) {
         if (!relay_start(agent->card.socket, &agent->relay, err))
@@ -229,8 +321,6 @@ int node_agent_run(const char *program_dir)
     } else if (join_until_done(&agent)) {
         log_event(LOG_INFO, "node.joined", log_str("node", agent.card.node_id));
         agent.retry_ms = 0;
-        if (!commands_start(&agent.card, on_command, &agent, &agent.commands, &err))
-            log_event(LOG_ERROR, "node.no_commands", log_cstr("error", err.text));
         do {
             if (mono_now_ms() >= agent.next_lease_ms)
                 lease_renew(&agent);
@@ -238,6 +328,7 @@ int node_agent_run(const char *program_dir)
         code = 0;
     }
     commands_stop(agent.commands);
+    runs_stop(agent.runs);
     extensions_free(agent.extensions);
     metadata_stop(agent.metadata);
     relay_stop(agent.relay);

@@ -1,5 +1,6 @@
-/* commands.c - one thread waits for commands; each exec runs on a thread of its own, so that a long one holds up nobody. */
+/* commands.c - one thread waits for commands; what takes time runs on threads of its own, so that a long one holds up nobody. */
 #include "node/commands.h"
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,25 +9,25 @@
 #include "base/encode.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "node/exec.h"
 
-enum { WAIT_MS = 60000, EXECS_MAX = 16, ARGS_MAX = 256, DONE_MAX = 512, EXEC_TIMEOUT_MAX_MS = 3600000, RESULT_TRIES = 60, PAUSE_MAX_MS = 5000 };
+enum { WAIT_MS = 60000, DONE_MAX = 512, RESULT_TRIES = 60, PAUSE_MAX_MS = 5000, JOB_ARENA = 32 << 20, RESULT_BYTES_MAX = 16 << 20 };
 
 struct Commands {
     const NodeCard *card;
-    CommandFn *asked;
+    const CommandKind *kinds;
+    size_t kind_count;
     void *ctx;
     pthread_t thread;
     Control *control;
     _Atomic bool stopping;
-    _Atomic int running;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct { char id[64]; } done[DONE_MAX];     /* ring of ids begun; guarded by lock */
+    int running[COMMAND_KINDS_MAX], running_all;    /* threads; guarded by lock */
+    struct { char id[64]; } done[DONE_MAX];         /* ring of ids begun; guarded by lock */
     size_t done_count;
 };
 
-typedef struct Exec { Commands *commands; Arena *arena; Str id; char **argv; int64_t timeout_ms; } Exec;
+typedef struct Job { Commands *commands; const CommandKind *kind; Arena *arena; Str id; const JsonVal *command; } Job;
 
 /* Sleeps for a random part of the pause, ended early by stopping. */
 static void pause_for(Commands *commands, int64_t *pause_ms)
@@ -58,120 +59,152 @@ static bool first_time(Commands *commands, Str id)
     return is_new;
 }
 
-static void post_result(Exec *exec, const ExecResult *result, const char *error)
+/* -- results -- */
+
+static void post_result(Job *job, Str body)
+{
+    Err err = { 0 };
+    Control *control = NULL;
+    if (!control_new(job->commands->card, &control, &err))
+        return;
+    int64_t pause_ms = 0;
+    Str path = str_printf(job->arena, "/v1/commands/" STR_FMT "/result", STR_ARG(percent_encode(job->arena, job->id)));
+    for (int tries = 0; tries < RESULT_TRIES && !atomic_load(&job->commands->stopping); tries++) {
+        AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+        HttpAnswer answer;
+        err = (Err){ 0 };
+        if (arena && (control_call(control, arena, path, body, 30000, &answer, &err) || err.code != ERR_UNAVAILABLE))
+            break;
+        pause_for(job->commands, &pause_ms);
+    }
+    if (err.code)
+        log_event(LOG_WARN, "node.result_not_taken", log_str("command", job->id), log_cstr("error", err.text));
+    control_free(control);
+}
+
+/* Runs the command, or refuses it with `why`. */
+static void do_job(Job *job, const char *why)
 {
     AUTO(buf_done_auto) Buf body;
     JsonWriter w;
     Err err = { 0 };
-    Control *control = NULL;
-    buf_init(&body, 16 * 1024 * 1024);
+    buf_init(&body, RESULT_BYTES_MAX);
     json_begin(&w, &body);
-    json_open(&w, NULL);
-    json_put_int(&w, "exitCode", result ? result->exit_code : 127);
-    json_put_int(&w, "signal", result ? result->signal : 0);
-    json_put_str(&w, "stdout", result ? base64_encode(exec->arena, buf_bytes(&result->out)) : STR(""));
-    json_put_str(&w, "stderr", result ? base64_encode(exec->arena, buf_bytes(&result->err)) : STR(""));
-    json_put_bool(&w, "truncated", result && result->truncated);
-    json_put_str(&w, "error", str_from(error));
-    json_close(&w);
-    if (!json_end(&w, &err) || !control_new(exec->commands->card, &control, &err))
-        return;
-    int64_t pause_ms = 0;
-    Str path = str_printf(exec->arena, "/v1/commands/" STR_FMT "/result", STR_ARG(exec->id));
-    for (int tries = 0; tries < RESULT_TRIES && !atomic_load(&exec->commands->stopping); tries++) {
-        AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-        HttpAnswer answer;
-        if (arena && (control_call(control, arena, path, buf_str(&body), 30000, &answer, &err) || err.code != ERR_UNAVAILABLE))
-            break;
-        pause_for(exec->commands, &pause_ms);
-    }
-    control_free(control);
+    if (why)
+        job->kind->refuse(&w, why);
+    else
+        job->kind->work(job->commands->ctx, job->arena, job->command, &w);
+    if (json_end(&w, &err))
+        post_result(job, buf_str(&body));
+    else
+        log_event(LOG_ERROR, "node.result_too_large", log_str("command", job->id));
 }
 
-static void *run_exec(void *arg)
+static void job_free(Job *job)
 {
-    Exec *exec = arg;
-    Commands *commands = exec->commands;
-    ExecResult result;
-    Err err = { 0 };
-    if (exec_run(exec->argv, exec->timeout_ms, &result, &err)) {
-        post_result(exec, &result, result.timed_out ? "the command was ended because its time was up" : "");
-        exec_result_done(&result);
-    } else {
-        post_result(exec, NULL, err.text);
-    }
-    arena_free(exec->arena);
-    free(exec);
+    if (job)
+        arena_free(job->arena);
+    free(job);
+}
+
+/* -- threads -- */
+
+static size_t index_of(const Commands *commands, const CommandKind *kind) { return (size_t)(kind - commands->kinds); }
+
+static void *run_job(void *arg)
+{
+    Job *job = arg;
+    Commands *commands = job->commands;
+    size_t kind = index_of(commands, job->kind);
+    do_job(job, NULL);
+    job_free(job);
     pthread_mutex_lock(&commands->lock);
-    commands->running--;
+    commands->running[kind]--;
+    commands->running_all--;
     pthread_cond_broadcast(&commands->changed);
     pthread_mutex_unlock(&commands->lock);
     return NULL;
 }
 
-static bool exec_prepare(Exec *exec, const JsonVal *command, Err *err)
+/* A place for one more thread of the kind, waited for unless the kind refuses. */
+static bool take_place(Commands *commands, const CommandKind *kind)
 {
-    const JsonVal *argv = json_get(command, "argv");
-    size_t count = json_count(argv);
-    int64_t timeout = json_int(json_get(command, "timeoutMs"), 60000);
-    if (json_kind(argv) != JSON_ARRAY || count == 0 || count > ARGS_MAX)
-        return err_set(err, ERR_BAD_INPUT, "'argv' must be an array of 1 to %d strings", ARGS_MAX);
-    exec->id = str_dup(exec->arena, json_str(json_get(command, "id")));
-    exec->argv = ARENA_ARRAY(exec->arena, char *, count + 1);
-    exec->timeout_ms = timeout < 1 ? 1 : timeout > EXEC_TIMEOUT_MAX_MS ? EXEC_TIMEOUT_MAX_MS : timeout;
-    for (size_t i = 0; i < count && exec->argv; i++) {
-        exec->argv[i] = str_to_cstr(exec->arena, json_str(json_at(argv, i)), err);
-        if (!exec->argv[i])
-            return false;
-    }
-    return arena_ok(exec->arena) || err_too_big(err);
+    size_t at = index_of(commands, kind);
+    pthread_mutex_lock(&commands->lock);
+    while (!kind->refuse && commands->running[at] >= kind->threads_max && !atomic_load(&commands->stopping))
+        (void)pthread_cond_wait(&commands->changed, &commands->lock);
+    bool has_place = commands->running[at] < kind->threads_max && !atomic_load(&commands->stopping);
+    commands->running[at] += has_place;
+    commands->running_all += has_place;
+    pthread_mutex_unlock(&commands->lock);
+    return has_place;
 }
 
-static void begin_exec(Commands *commands, const JsonVal *command)
+static void give_place_back(Commands *commands, const CommandKind *kind)
+{
+    pthread_mutex_lock(&commands->lock);
+    commands->running[index_of(commands, kind)]--;
+    commands->running_all--;
+    pthread_mutex_unlock(&commands->lock);
+}
+
+/* The command is read again into an arena of its own: it outlives the answer it came in. */
+static Job *job_new(Commands *commands, const CommandKind *kind, const JsonVal *command)
+{
+    Err err = { 0 };
+    Job *job = calloc(1, sizeof *job);
+    if (!job || !(job->arena = arena_new(JOB_ARENA))) {
+        free(job);
+        return NULL;
+    }
+    job->commands = commands;
+    job->kind = kind;
+    Str text = json_text(job->arena, command);
+    if (!text.ptr || !json_parse(job->arena, text, JSON_STRICT, &job->command, &err)) {
+        job_free(job);
+        return NULL;
+    }
+    job->id = json_str(json_get(job->command, "id"));
+    return job;
+}
+
+static void begin_work(Commands *commands, const CommandKind *kind, const JsonVal *command)
 {
     pthread_t thread;
-    Err err = { 0 };
-    Exec *exec = calloc(1, sizeof *exec);
-    if (exec)
-        exec->arena = arena_new(32 * 1024 * 1024);
-    if (!exec || !exec->arena) {
-        free(exec);
+    Job *job = job_new(commands, kind, command);
+    if (!job) {
+        log_event(LOG_ERROR, "node.command_not_begun", log_cstr("error", "out of memory"));
         return;
     }
-    exec->commands = commands;
-    bool started = false;
-    if (!exec_prepare(exec, command, &err)) {
-        post_result(exec, NULL, err.text);
-    } else if (atomic_load(&commands->running) >= EXECS_MAX) {
-        post_result(exec, NULL, "the node runs as many commands at once as it may; try again later");
-    } else {
-        pthread_mutex_lock(&commands->lock);
-        commands->running++;
-        pthread_mutex_unlock(&commands->lock);
-        started = pthread_create(&thread, NULL, run_exec, exec) == 0;
-        if (started) {
+    if (take_place(commands, kind)) {
+        if (pthread_create(&thread, NULL, run_job, job) == 0) {
             (void)pthread_detach(thread);
             return;
         }
-        pthread_mutex_lock(&commands->lock);
-        commands->running--;
-        pthread_mutex_unlock(&commands->lock);
+        give_place_back(commands, kind);
+        log_event(LOG_ERROR, "node.command_not_begun", log_str("command", job->id), log_cstr("error", "cannot start a thread"));
+    } else if (kind->refuse) {
+        do_job(job, "the node runs as many commands at once as it may; try again later");
     }
-    arena_free(exec->arena);
-    free(exec);
+    job_free(job);
 }
 
-static void take(Commands *commands, const JsonVal *list)
+static void take_all(Commands *commands, const JsonVal *list)
 {
     for (size_t i = 0; i < json_count(list); i++) {
         const JsonVal *command = json_at(list, i);
         Str kind = json_str(json_get(command, "kind"));
+        size_t at = 0;
         if (!first_time(commands, json_str(json_get(command, "id"))))
             continue;
-        if (str_eq(kind, STR("exec")))
-            begin_exec(commands, command);
+        while (at < commands->kind_count && !str_eq(kind, str_from(commands->kinds[at].kind)))
+            at++;
+        if (at == commands->kind_count)
+            log_event(LOG_ERROR, "node.unknown_command", log_str("kind", str_slice(kind, 0, 40)));
+        else if (commands->kinds[at].take)
+            commands->kinds[at].take(commands->ctx, command);
         else
-            commands->asked(commands->ctx, kind);
+            begin_work(commands, &commands->kinds[at], command);
     }
 }
 
@@ -181,7 +214,7 @@ static void *run(void *arg)
     char cursor[256] = "";
     int64_t pause_ms = 0;
     while (!atomic_load(&commands->stopping)) {
-        AUTO(arena_free_auto) Arena *arena = arena_new(32 * 1024 * 1024);
+        AUTO(arena_free_auto) Arena *arena = arena_new(JOB_ARENA);
         HttpAnswer answer;
         const JsonVal *root;
         Err err = { 0 };
@@ -194,20 +227,22 @@ static void *run(void *arg)
         }
         pause_ms = 0;
         Str next = percent_encode(arena, json_str(json_get(root, "cursor")));
+        take_all(commands, json_get(root, "commands"));
         if (next.len < sizeof cursor)
             (void)snprintf(cursor, sizeof cursor, STR_FMT, STR_ARG(next));
-        take(commands, json_get(root, "commands"));
     }
     return NULL;
 }
 
-bool commands_start(const NodeCard *card, CommandFn *asked, void *ctx, Commands **out, Err *err)
+bool commands_start(const NodeCard *card, const CommandKind *kinds, size_t count, void *ctx, Commands **out, Err *err)
 {
+    assert(count <= COMMAND_KINDS_MAX);
     Commands *commands = calloc(1, sizeof *commands);
     if (!commands)
         return err_set(err, ERR_INTERNAL, "out of memory");
     commands->card = card;
-    commands->asked = asked;
+    commands->kinds = kinds;
+    commands->kind_count = count;
     commands->ctx = ctx;
     (void)pthread_mutex_init(&commands->lock, NULL);
     (void)pthread_cond_init(&commands->changed, NULL);
@@ -232,7 +267,7 @@ void commands_stop(Commands *commands)
     control_cancel(commands->control);
     (void)pthread_join(commands->thread, NULL);
     pthread_mutex_lock(&commands->lock);
-    while (atomic_load(&commands->running) > 0)
+    while (commands->running_all > 0)
         (void)pthread_cond_wait(&commands->changed, &commands->lock);
     pthread_mutex_unlock(&commands->lock);
     control_free(commands->control);

@@ -21,8 +21,9 @@ static const JsonField card_fields[] = {
     JSON_FIELD(CardIn, socket, "socket", JSON_OPTIONAL),       JSON_FIELD(CardIn, ca_file, "caFile", JSON_OPTIONAL),
 };
 
-bool node_card_read(Arena *arena, const char *path, NodeCard *out, Err *err)
+bool node_card_read(Arena *arena, const NodePlaces *places, NodeCard *out, Err *err)
 {
+    const char *path = places->join_file;
     Str text;
     const JsonVal *root;
     CardIn in = { 0 };
@@ -31,7 +32,7 @@ bool node_card_read(Arena *arena, const char *path, NodeCard *out, Err *err)
         return false;
     if (in.version != 1 || in.port < 1 || in.port > 65535)
         return err_set(err, ERR_BAD_INPUT, "%s is of a version this agent does not know", path);
-    NodeCard card = { .node_id = in.node_id, .host_name = in.host_name, .join_token = in.token, .domain = in.domain, .port = (int)in.port };
+    NodeCard card = { .places = places, .node_id = in.node_id, .host_name = in.host_name, .join_token = in.token, .domain = in.domain, .port = (int)in.port };
     card.socket = in.socket.len ? str_to_cstr(arena, in.socket, err) : NULL;
     card.ca_file = in.ca_file.len ? str_to_cstr(arena, in.ca_file, err) : NULL;
     if (err->code)
@@ -107,7 +108,7 @@ bool control_call(Control *control, Arena *arena, Str path, Str body, int timeou
     Err ignored;
     if (!json_parse(arena, answer->body, JSON_STRICT, &root, &ignored))
         root = NULL;
-    ErrCode code = answer->status == 401 ? ERR_UNAUTHENTICATED : answer->status == 400 ? ERR_BAD_INPUT : ERR_UNAVAILABLE;
+    ErrCode code = answer->status == 401 ? ERR_UNAUTHENTICATED : answer->status == 400 ? ERR_BAD_INPUT : answer->status == 404 ? ERR_NOT_FOUND : ERR_UNAVAILABLE;
     return err_set(err, code, "the control plane answered status %d: " STR_FMT, answer->status,
                    STR_ARG(str_slice(json_str(json_path(root, "error.message")), 0, 300)));
 }
@@ -136,25 +137,37 @@ static bool join(Control *control, Arena *arena, const NodeCard *card, Err *err)
     if (!text.len || text.len > CREDENTIAL_MAX_BYTES)
         return err_set(err, ERR_UNAVAILABLE, "the control plane's answer to join holds no credential");
     /* On disk before its first use: the join token ends with that. */
-    if (!dir_make(NODE_STATE_DIR, 0700, err) || !file_replace(NODE_CREDENTIAL_FILE, bytes_of(text), 0600, (uid_t)-1, (gid_t)-1, err))
+    if (!dir_make(card->places->state_dir, 0700, err) || !file_replace(card->places->credential_file, bytes_of(text), 0600, (uid_t)-1, (gid_t)-1, err))
         return false;
     credential_set(text);
     secret_wipe((void *)answer.body.ptr, answer.body.len);
     return true;
 }
 
-bool control_join(Control *control, const NodeCard *card, Err *err)
+bool control_load(const NodeCard *card, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(256 * 1024);
     Str stored;
     if (!arena)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    if (file_read(arena, NODE_CREDENTIAL_FILE, CREDENTIAL_MAX_BYTES, &stored, err)) {
-        credential_set(stored);
-        secret_wipe((void *)stored.ptr, stored.len);
+    if (!file_read(arena, card->places->credential_file, CREDENTIAL_MAX_BYTES, &stored, err))
+        return false;
+    credential_set(stored);
+    secret_wipe((void *)stored.ptr, stored.len);
+    return true;
+}
+
+bool control_join(Control *control, const NodeCard *card, Err *err)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(256 * 1024);
+    if (!arena)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    if (control_load(card, err))
         return true;
-    }
-    return err->code == ERR_NOT_FOUND && join(control, arena, card, err);
+    if (err->code != ERR_NOT_FOUND)
+        return false;
+    *err = (Err){ 0 };
+    return join(control, arena, card, err);
 }
 
 void control_cancel(Control *control) { http_client_cancel(control->http); }

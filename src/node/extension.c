@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "node/control.h"
+#include "node/places.h"
 
 #define EXTENSION_BUILD "1363.13"
 #define LOG_DIR         "/var/log/azure/Microsoft.Azure.KeyVault.KeyVaultForLinux"
