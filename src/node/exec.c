@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/clock.h"
@@ -57,9 +58,13 @@ static bool keep(int fd, Buf *stream, bool *truncated)
     return true;
 }
 
+/* Until both streams end; or, once the command itself has ended, until they are quiet: what it left running may hold them open for ever. */
 static void collect(pid_t child, int out, int errors, int64_t deadline_ms, ExecResult *result)
 {
-    struct pollfd fds[2] = { { .fd = out, .events = POLLIN }, { .fd = errors, .events = POLLIN } };
+    enum { QUIET_MS = 500 };
+    AUTO(fd_close) int pidfd = (int)syscall(SYS_pidfd_open, child, 0);      /* readable once it has ended; -1: the deadline alone counts */
+    struct pollfd fds[3] = { { .fd = out, .events = POLLIN }, { .fd = errors, .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+    bool has_ended = false;
     while (fds[0].fd >= 0 || fds[1].fd >= 0) {
         int64_t left = deadline_ms - mono_now_ms();
         if (left <= 0 && !result->timed_out) {
@@ -70,8 +75,16 @@ static void collect(pid_t child, int out, int errors, int64_t deadline_ms, ExecR
         }
         if (left <= 0)
             return;
-        if (poll(fds, 2, left > 60000 ? 60000 : (int)left) < 0 && errno != EINTR)
+        int most_ms = has_ended ? QUIET_MS : 60000;
+        int ready = poll(fds, COUNT_OF(fds), left > most_ms ? most_ms : (int)left);
+        if ((ready < 0 && errno != EINTR) || (ready == 0 && has_ended))
             return;
+        if (ready <= 0)
+            continue;
+        if (fds[2].revents) {
+            has_ended = true;
+            fds[2].fd = -1;
+        }
         if (fds[0].revents && !keep(out, &result->out, &result->truncated))
             fds[0].fd = -1;
         if (fds[1].revents && !keep(errors, &result->err, &result->truncated))

@@ -1,4 +1,5 @@
 #include "../cm.h"
+#include <signal.h>
 #include <stdio.h>
 #include "base/clock.h"
 #include "node/exec.h"
@@ -37,6 +38,24 @@ static void test_a_command_over_its_time_is_killed_with_its_children(void **stat
     exec_result_done(&result);
 }
 
+/* A daemon started in the background keeps its starter's pipes open for as long as it lives. */
+static void test_a_command_ends_although_what_it_started_stays(void **state)
+{
+    (void)state;
+    ExecResult result;
+    Err err = { 0 };
+    int64_t begun = mono_now_ms();
+    assert_true(run("tail -f /dev/null & echo $!", 30000, &result, &err));
+    assert_true(mono_now_ms() - begun < 10000);
+    assert_true(!result.timed_out && result.exit_code == 0 && result.signal == 0);
+    int stayed = 0;
+    char pid[16] = "";
+    (void)snprintf(pid, sizeof pid, STR_FMT, STR_ARG(buf_str(&result.out)));
+    assert_int_equal(sscanf(pid, "%d", &stayed), 1);
+    assert_int_equal(kill(stayed, SIGKILL), 0);           /* it was not killed with its starter */
+    exec_result_done(&result);
+}
+
 static void test_a_missing_program_is_said(void **state)
 {
     (void)state;
@@ -63,6 +82,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams_and_exit_code_are_kept),
         cmocka_unit_test(test_a_command_over_its_time_is_killed_with_its_children),
+        cmocka_unit_test(test_a_command_ends_although_what_it_started_stays),
         cmocka_unit_test(test_a_missing_program_is_said),
         cmocka_unit_test(test_output_beyond_the_limit_is_dropped_and_said),
     };
