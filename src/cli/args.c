@@ -226,7 +226,8 @@ static bool check_not_empty(const Args *args, const Given *g, Err *err)
         return true;
     for (size_t i = 0; i < g->count; i++) {
         if (g->values[i][0] == '\0') {
-            (void)err_set(err, ERR_BAD_INPUT, STR_FMT " is empty", STR_ARG(first_name(g->option)));
+            Str rest = str_from(g->typed), typed = str_cut(&rest, '=');       /* by the name the person used */
+            (void)err_set(err, ERR_BAD_INPUT, STR_FMT " is empty", STR_ARG(typed));
             (void)snprintf(err->target, sizeof err->target, "%s", args->command->words);
             return false;
         }

@@ -179,7 +179,7 @@ class CertificateFiles(unittest.TestCase):
                            ("makecert -sv k.pvk c.cer -r", "-n NAME is needed"), ("makecert -sv k.pvk -n CN=x c.cer", "-r is needed"), ("makecert -sv k.pvk -n CN=x -r", "FILE.cer"), (base + " -a sha1", "-a: signatures with sha1"),
                            (base + " -a MD5", "-a: signatures with MD5"), (base + " -a rot13", "-a: 'rot13'"), (base + " -len 1024", "-len: '1024'"), (base + " -len 2047", "-len: '2047'"), (base + " -len many", "-len: 'many'"),
                            (base + " -b 2019-09-23", "-b: '2019-09-23'"), (base + " -b 13/01/2030", "-b: '13/01/2030'"), (base + " -e 02/30/2030", "-e: '02/30/2030'"), (base + " -e 02/29/2031", "-e: '02/29/2031'"),
-                           (base + " -e 1/1/30", "-e: '1/1/30'"), (base + " -e 1/1/2030/1", "-e: "), (base + " -b ''", "-b: ''"), ("makecert -sv k.pvk -n x c.cer -r", "-n: "), ("makecert -sv k.pvk -n NOPE=x c.cer -r", "-n: "),
+                           (base + " -e 1/1/30", "-e: '1/1/30'"), (base + " -e 1/1/2030/1", "-e: "), (base + " -b ''", "-b is empty"), ("makecert -sv k.pvk -n x c.cer -r", "-n: "), ("makecert -sv k.pvk -n NOPE=x c.cer -r", "-n: "),
                            ("makecert -sv same -n CN=x same -r", "cannot both be same"), ("pvk2pfx -pvk a.pvk -spc a.cer", "--pfx"), ("pvk2pfx -spc a.cer -pfx a.pfx", "--pvk"), ("pvk2pfx -pvk a.pvk -spc a.cer -pfx a.pfx -f now", "now")):
             with self.subTest(line):
                 self.assertIn(says, self.without_terminal(line, 2).stderr)

@@ -48,8 +48,8 @@ static void test_options_have_long_short_and_documents_spellings(void **state)
 static void test_an_empty_name_is_refused_and_an_empty_value_is_not(void **state)
 {
     static const struct { const char *line, *says; } refused[] = {
-        { "keyvault|secret|show|--vault-name|v|-n|", "--name is empty" }, { "keyvault|secret|show|--vault-name=|-n|s", "--vault-name is empty" },
-        { "group|delete|-n||--yes", "--name is empty" }, { "keyvault|show|-n|v|-g|", "--resource-group is empty" }, { "batch|pool|show|--account-name|a|--pool-id|", "--pool-id is empty" },
+        { "keyvault|secret|show|--vault-name|v|-n|", "-n is empty" }, { "keyvault|secret|show|--vault-name=|-n|s", "--vault-name is empty" },
+        { "group|delete|-n||--yes", "-n is empty" }, { "keyvault|show|-n|v|-g|", "-g is empty" }, { "batch|pool|show|--account-name|a|--pool-id|", "--pool-id is empty" },
         { "role|assignment|delete|--ids|a|", "--ids is empty" },
     };
     static const char *const taken[] = { "keyvault|secret|set|--vault-name|v|-n|s|--value|", "group|create|-n|g|--tags|", "keyvault|secret|show|--vault-name|v|-n|s|--version|" };
