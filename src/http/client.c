@@ -167,6 +167,7 @@ static void set_up(HttpClient *client, const HttpCall *call)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, client);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https,http");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);        /* ".." in a name is the server's to refuse, not to be folded into another path */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);

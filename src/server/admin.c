@@ -65,8 +65,11 @@ bool admin_move_port(const DataDir *data, Err *err)
         *err = (Err){ 0 };
         return true;
     }
-    bool moved = json_parse(arena, text, JSON_STRICT, &root, err) && json_read(root, "", profile_fields, COUNT_OF(profile_fields), &admin, err) &&
-                 admin_write(data, &admin, err);
+    Site site = { .names = { data->domain, data->port, data->location } };
+    bool moved = json_parse(arena, text, JSON_STRICT, &root, err) && json_read(root, "", profile_fields, COUNT_OF(profile_fields), &admin, err);
+    /* Left alone when it is true already, so that a full or read-only disk does not keep the server from starting. */
+    if (moved && !str_eq(json_str(json_get(root, "resourceManager")), site_url(&site, arena, STR("management"))))
+        moved = admin_write(data, &admin, err);
     secret_wipe((void *)text.ptr, text.len);
     return moved;
 }
