@@ -39,7 +39,7 @@ void chain_next(const Secret *key, ChainStream stream, const ChainPoint *last, B
 
 bool chain_follows(const Secret *key, ChainStream stream, const ChainPoint *last, Str record, const uint8_t mac[CHAIN_MAC_SIZE])
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     ChainPoint next;
     chain_begin(&buf);
     buf_put_str(&buf, record);

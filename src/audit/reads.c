@@ -143,7 +143,7 @@ static bool append_locked(ReadsLog *log, Buf *buf, Err *err)
 
 bool reads_append(ReadsLog *log, const AuditRecord *record, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     chain_begin(&buf);
     if (!record_put(&buf, record, err))
         return false;

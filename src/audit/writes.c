@@ -4,7 +4,7 @@
 
 bool writes_append(const Secret *key, Txn *txn, const AuditRecord *record, int64_t *number, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     ChainPoint last, next;
     ChainHead head;
     chain_begin(&buf);

@@ -84,8 +84,8 @@ static bool put_modes(const JsonVal *given, const JsonVal *before, JsonWriter *w
 
 bool account_settings_read(Arena *arena, const JsonVal *properties, Str now, Str *settings, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
-    AUTO(buf_done_auto) Buf ignored;
+    AUTO(buf_done_auto) Buf buf = { 0 };
+    AUTO(buf_done_auto) Buf ignored = { 0 };
     JsonWriter w, nowhere;
     const JsonVal *before = NULL;
     buf_init(&buf, SETTINGS_MAX);

@@ -39,7 +39,7 @@ bool command_exec_read(Arena *arena, const JsonVal *body, Str *command_json, int
         JSON_FIELD(ExecIn, timeout_ms, "timeoutMs", JSON_OPTIONAL),
     };
     ExecIn in = { .timeout_ms = EXEC_TIMEOUT_USUAL_MS };
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     buf_init(&buf, BODY_MAX);
     if (!json_read_exact(body, "", fields, COUNT_OF(fields), &in, err))
@@ -82,7 +82,7 @@ bool command_result_read(Arena *arena, const JsonVal *body, Str *result_json, Er
         JSON_FIELD(ResultIn, error,     "error",     JSON_OPTIONAL),
     };
     ResultIn in = { .out = STR(""), .err_out = STR(""), .error = STR("") };
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     buf_init(&buf, RESULT_MAX);
     if (!json_read(body, "", fields, COUNT_OF(fields), &in, err) || !check_stream(arena, in.out, "stdout", err) || !check_stream(arena, in.err_out, "stderr", err))

@@ -158,7 +158,7 @@ bool data_item_end(DataList *list, Err *err)
 /* The request's own URL with the token of the next page in place of its own. */
 static Str next_link(const DataList *list, Str after)
 {
-    AUTO(buf_done_auto) Buf link;
+    AUTO(buf_done_auto) Buf link = { 0 };
     Req *req = list->req;
     Str rest = req->query;
     buf_init(&link, 64 * 1024);

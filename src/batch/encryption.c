@@ -220,7 +220,7 @@ static bool read_identifier(const Site *site, Arena *arena, Str text, KeyName *o
 
 bool encryption_read(const Site *site, Arena *arena, const JsonVal *properties, EncryptionIn *out, Err *err)
 {
-    AUTO(buf_done_auto) Buf ignored;
+    AUTO(buf_done_auto) Buf ignored = { 0 };
     JsonWriter nowhere;
     const JsonVal *body = json_get(properties, "encryption"), *source = json_get(body, "keySource"), *identifier = json_path(body, "keyVaultProperties.keyIdentifier");
     *out = (EncryptionIn){ 0 };

@@ -173,7 +173,7 @@ static bool take_value(KeyCalls *calls, const KeyName *key, const HttpAnswer *an
 bool key_wrap_data(KeyCalls *calls, const KeyName *key, const Secret *plain, Str *algorithm, Bytes *wrapped, Err *err)
 {
     for (size_t i = 0; i < COUNT_OF(algorithms); i++) {
-        AUTO(buf_done_auto) Buf body;
+        AUTO(buf_done_auto) Buf body = { 0 };
         HttpAnswer answer;
         if (!put_body(calls->arena, algorithms[i], secret_bytes(plain), &body, err))
             return false;
@@ -189,7 +189,7 @@ bool key_wrap_data(KeyCalls *calls, const KeyName *key, const Secret *plain, Str
 
 bool key_unwrap_data(KeyCalls *calls, const KeyName *key, Str algorithm, Bytes wrapped, Secret **plain, Err *err)
 {
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     HttpAnswer answer;
     Bytes value;
     char name[32];

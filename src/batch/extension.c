@@ -31,7 +31,7 @@ static const ShapeField report_fields[] = {
 
 bool report_read(Arena *arena, const JsonVal *body, Str *report, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     buf_init(&buf, REPORT_MAX);
     json_begin(&w, &buf);

@@ -249,7 +249,7 @@ static bool wait_for_extensions(Lease *lease, Err *err)
         lease->event = NODE_GETS_READY;
     if (sync != FIRST_SYNC_FAILED)
         return true;
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     buf_init(&buf, 256 * 1024);
     json_begin(&w, &buf);

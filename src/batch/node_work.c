@@ -94,7 +94,7 @@ typedef bool StartFn(void *self, const NodeSpec *spec, Err *err);
 static bool start_machine(Work *work, Provider *provider, StartFn *start_fn, Err *err)
 {
     uint8_t random[CREDENTIAL_SIZE];
-    AUTO(buf_done_auto) Buf join;
+    AUTO(buf_done_auto) Buf join = { 0 };
     random_fill(random, sizeof random);
     Str token = hex_encode(work->arena, (Bytes){ random, sizeof random });
     secret_wipe(random, sizeof random);

@@ -185,7 +185,7 @@ static const ShapeField top_fields[] = {
 
 static bool read_top(Write *w, Err *err)
 {
-    AUTO(buf_done_auto) Buf ignored;
+    AUTO(buf_done_auto) Buf ignored = { 0 };
     JsonWriter nowhere;
     const JsonVal *body;
     buf_init(&ignored, 4096);

@@ -57,7 +57,7 @@ static bool take_scale(const JsonVal *scale, PoolSpec *out, Err *err)
 /* Reads `object` by the table of a fixed scale, in Resource Manager's names (the data plane has the same ones). */
 static bool read_fixed_scale(Arena *arena, const JsonVal *object, const char *where, PoolSpec *out, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     const JsonVal *scale;
     buf_init(&buf, DOCUMENT_MAX);
@@ -96,7 +96,7 @@ static bool read_scale_arm(Arena *arena, const JsonVal *properties, PoolSpec *ou
 static bool read_scale_data(Arena *arena, const JsonVal *object, PoolSpec *out, Err *err)
 {
     static const char *const names[] = { "targetDedicatedNodes", "targetLowPriorityNodes", "resizeTimeout", "nodeDeallocationOption" };
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     const JsonVal *scale;
     buf_init(&buf, DOCUMENT_MAX);
@@ -114,7 +114,7 @@ static bool read_scale_data(Arena *arena, const JsonVal *object, PoolSpec *out, 
 /* Reads the machine and writes {deploymentConfiguration: {virtualMachineConfiguration}} into the open document. */
 static bool read_machine(Arena *arena, const JsonVal *machine, Spelling from, const char *where, JsonWriter *w, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter part;
     const JsonVal *read;
     buf_init(&buf, DOCUMENT_MAX);
@@ -142,7 +142,7 @@ static bool read_deployment_arm(Arena *arena, const JsonVal *properties, JsonWri
     const JsonVal *deployment = given(properties, "deploymentConfiguration");
     if (!deployment)
         return true;
-    AUTO(buf_done_auto) Buf ignored;
+    AUTO(buf_done_auto) Buf ignored = { 0 };
     JsonWriter nowhere;
     buf_init(&ignored, DOCUMENT_MAX);
     json_begin(&nowhere, &ignored);
@@ -170,7 +170,7 @@ static void put_defaults(const JsonVal *object, Spelling from, const JsonVal *be
 /* Everything but the size of the pool; what cannot change after creation is compared with what is. */
 static bool read_document(Arena *arena, const JsonVal *object, Spelling from, const JsonVal *before, Str *body, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     buf_init(&buf, DOCUMENT_MAX);
     json_begin(&w, &buf);

@@ -25,7 +25,7 @@ bool identities_from_json(Arena *arena, Str json, AssignedIdentity **out, size_t
 
 Str identities_to_json(Arena *arena, const AssignedIdentity *list, size_t count)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     Err err = { 0 };
     buf_init(&buf, JSON_MAX);

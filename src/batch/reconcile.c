@@ -214,7 +214,7 @@ static bool settle(Run *run, Txn *txn, Str errors_json, Err *err)
 
 static Str error_json(Arena *arena, const char *code, Str message)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     Err ignored = { 0 };
     buf_init(&buf, 16 * 1024);

@@ -79,7 +79,7 @@ static bool put_query(Arena *arena, const SignedRequest *request, Buf *out, Err 
 
 bool sharedkey_text(Arena *arena, const SignedRequest *request, Str *out, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, SIGNED_MAX);
     buf_put_str(&text, request->method);
     buf_put_char(&text, '\n');

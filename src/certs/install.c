@@ -252,7 +252,7 @@ static bool pkcs12_password(Arena *arena, const Observed *observed, Str *out, Er
 static bool separate_content(const Install *in, FileKind kind, Secret **out, Err *err)
 {
     const Bundle *bundle = &in->fetched->bundle;
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 1024 * 1024);
     if (kind == FILE_KEY) {
         Bundle alone = { .key = bundle->key };

@@ -23,7 +23,7 @@ bool status_write(const char *path, ServiceState state, Str reason, int64_t sinc
     bool running = state == SERVICE_RUNNING || state == SERVICE_RUNNING_BEHIND;
 
     AUTO(arena_free_auto) Arena *arena = arena_new(64 * 1024);
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     buf_init(&text, 64 * 1024);
     json_begin(&w, &text);

@@ -76,7 +76,7 @@ bool bool_arg(Cli *cli, const char *option, bool *value, Err *err)
 
 static bool read_stdin(Cli *cli, Str *text, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     char chunk[8192];
     ssize_t got;
 

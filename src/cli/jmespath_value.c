@@ -295,7 +295,7 @@ static bool put(Search *s, JsonWriter *w, const char *name, const Val *v, int de
 
 bool val_to_json_text(Search *s, const Val *v, Str *out)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
 
     buf_init(&buf, TEXT_BYTES_MAX);

@@ -51,7 +51,7 @@ static void as_json(Buf *out, const JsonVal *v)
 
 static void scalar(const Pretty *p, const JsonVal *v)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
 
     buf_init(&text, SIZE_MAX);
     as_json(&text, v);
@@ -60,7 +60,7 @@ static void scalar(const Pretty *p, const JsonVal *v)
 
 static void quoted(const Pretty *p, Str name)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
 
     buf_init(&text, SIZE_MAX);
@@ -265,7 +265,7 @@ static const JsonVal *cell_of(const JsonVal *item, const Column *column)
 
 static size_t clean_cell(const JsonVal *item, const Column *column, char *out)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
 
     buf_init(&text, 1 << 20);
     cell_text(&text, cell_of(item, column), STR(""));
@@ -322,7 +322,7 @@ static void table(Buf *out, const JsonVal *value, const char *spec)
 
     if (item_count == 0)
         return;
-    AUTO(buf_done_auto) Buf buf;                           /* of pointers: a list is walked once for each column */
+    AUTO(buf_done_auto) Buf buf = { 0 };                           /* of pointers: a list is walked once for each column */
     buf_init(&buf, SIZE_MAX);
     for (size_t i = 0; i < item_count; i++) {
         const JsonVal *item = is_list ? json_at(value, i) : value;

@@ -78,7 +78,7 @@ bool profile_read(Arena *arena, const char *path, Profile *out, Err *err)
 
 bool profile_store(Arena *arena, const Profile *p, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     char *path, *slash;
 

@@ -47,7 +47,7 @@ static size_t cache_read(Arena *arena, const char *path, int64_t now_ms, Cached 
 
 static void cache_write(const char *path, const Cached *items, size_t count)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     Err ignored = { 0 };
 

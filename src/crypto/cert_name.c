@@ -261,7 +261,7 @@ static void put_value(Buf *out, const ASN1_STRING *value)
 
 Str cert_name_text(Arena *arena, const X509_NAME *name)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 4 * CERT_DER_MAX);
     int last_set = -1;
     for (int i = 0; i < X509_NAME_entry_count(name); i++) {

@@ -140,7 +140,7 @@ static bool uris_read(Arena *arena, const JsonVal *list, const Str **uris, size_
 /* The kept members with those of the body in place of them; a null takes one away. */
 static bool extras_merge(Arena *arena, Str now_text, const JsonVal *body, Str *out, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     const JsonVal *now = parsed_extras(arena, now_text);
     bool any = false;

@@ -62,7 +62,7 @@ static bool sign_claims(Arena *arena, const SigningKey *key, Str claims, Str *to
 
 bool token_make(Identity *identity, Arena *arena, const Issue *issue, Str *token, Err *err)
 {
-    AUTO(buf_done_auto) Buf claims;
+    AUTO(buf_done_auto) Buf claims = { 0 };
     buf_init(&claims, CLAIMS_MAX_BYTES);
     if (!claims_text(identity->site, arena, issue, &claims, err))
         return false;

@@ -17,7 +17,7 @@ void cert_material_done(CertMaterial *material)
 
 static bool certificate_doc_make(Arena *arena, const CertInfo *info, Str content_type, Str tags_json, Str *doc, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 256 << 10);
     JsonWriter w;
     json_begin(&w, &text);

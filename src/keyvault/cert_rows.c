@@ -34,7 +34,7 @@ bool policy_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str n
 bool policy_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const CertPolicy *policy, Err *err)
 {
     Str name_key = str_lower(arena, name);
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, DOC_MAX_BYTES);
     JsonWriter w;
     Bytes sealed;
@@ -89,7 +89,7 @@ bool pending_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str 
 bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const PendingRow *row, Bytes key_pkcs8, Err *err)
 {
     Str name_key = str_lower(arena, name);
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, DOC_MAX_BYTES);
     JsonWriter w;
     Bytes doc, key = { 0 };

@@ -269,7 +269,7 @@ bool certificate_policy_update(Req *req, Reply *reply, Err *err)
 /* The document of a version with other tags. */
 static bool doc_with_tags(Arena *arena, const JsonVal *doc, Str tags_json, Str *out, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 1 << 20);
     JsonWriter w;
     json_begin(&w, &text);

@@ -16,7 +16,7 @@ bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_js
     KeyPublic parts;
     if (!key_public(arena, key, &parts, err))
         return false;
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 64 << 10);
     JsonWriter w;
     json_begin(&w, &text);
@@ -184,7 +184,7 @@ static bool key_update_txn(Txn *txn, void *ctx, Err *err)
         !key_ops_read(req->arena, view->body, kind, &ops, err))
         return false;
     row->attributes.updated_ms = req->now_ms;
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 64 << 10);
     JsonWriter w;
     json_begin(&w, &text);

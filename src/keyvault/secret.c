@@ -22,7 +22,7 @@ static bool content_type_check(Str content_type, Err *err)
 
 Str secret_doc(Arena *arena, Str content_type, Str tags_json)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 64 << 10);
     JsonWriter w;
     json_begin(&w, &text);

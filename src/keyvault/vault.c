@@ -44,7 +44,7 @@ static void put_opt_bool(JsonWriter *w, const char *name, OptBool value)
 
 static bool vault_doc_seal(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Bytes *sealed, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, VAULT_DOC_MAX_BYTES);
     JsonWriter w;
     json_begin(&w, &text);

@@ -259,7 +259,7 @@ static bool edit_txn(Txn *txn, void *ctx, Err *err)
     if (!require_live(req, txn, &edit->vault, err))
         return false;
     size_t before = json_count(edit->vault.policies);
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, POLICIES_MAX_BYTES);
     JsonWriter w;
     json_begin(&w, &text);

@@ -85,7 +85,7 @@ static void post_result(Job *job, Str body)
 /* Runs the command, or refuses it with `why`. */
 static void do_job(Job *job, const char *why)
 {
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     JsonWriter w;
     Err err = { 0 };
     buf_init(&body, RESULT_BYTES_MAX);

@@ -115,7 +115,7 @@ bool control_call(Control *control, Arena *arena, Str path, Str body, int timeou
 
 static bool join(Control *control, Arena *arena, const NodeCard *card, Err *err)
 {
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     JsonWriter w;
     HttpAnswer answer;
     const JsonVal *root;

@@ -116,7 +116,7 @@ static bool lay_out(Extensions *extensions, Extension *extension, Err *err)
     if (!dir_make(path, 0700, err) || !dir_make(LOG_DIR, 0755, err))
         return false;
 
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     buf_init(&text, 1024 * 1024);
     json_begin(&w, &text);

@@ -61,7 +61,7 @@ static bool make_tools(const NodePlaces *places, Str run_id, Err *err)
 
 bool journal_add(const NodePlaces *places, Str run_id, const JsonVal *run, const RunNode *node, int slot, int64_t now_ms, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     char dir[PATH_BYTES];
     buf_init(&text, ENTRY_BYTES_MAX);
@@ -113,7 +113,7 @@ bool journal_read(const NodePlaces *places, Arena *arena, Str run_id, RunEntry *
 
 bool journal_put_stop(const NodePlaces *places, Str run_id, const RunStop *stop, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     buf_init(&text, 64 * 1024);
     json_begin(&w, &text);

@@ -91,7 +91,7 @@ static bool token_get(Req *req, Reply *reply, Err *err)
     if (!resource.len)
         return reject(err, "Required query variable 'resource' is missing");
 
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     JsonWriter w;
     buf_init(&body, 16 * 1024);
     json_begin(&w, &body);

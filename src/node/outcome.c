@@ -46,7 +46,7 @@ void outcome_write(const RunOutcome *outcome, JsonWriter *w)
 
 Str outcome_text(Arena *arena, const RunOutcome *outcome)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     Err err = { 0 };
     buf_init(&text, TEXT_BYTES_MAX);

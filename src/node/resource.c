@@ -231,7 +231,7 @@ static bool get_control(Fetcher *fetcher, Err *err)
 
 static bool get_token(Fetcher *fetcher, Arena *arena, const RunResource *resource, Str *header, Err *err)
 {
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     JsonWriter w;
     HttpAnswer answer = { 0 };
     const JsonVal *root;

@@ -87,7 +87,7 @@ static void request_answer(Host *host, Arena *arena, const HostRequest *request,
 static bool connection_serve_one(Connection *connection)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(CALL_ARENA_BYTES);
-    AUTO(buf_done_auto) Buf answer;
+    AUTO(buf_done_auto) Buf answer = { 0 };
     HostRequest request = { 0 };
     HostReply reply = { 0 };
     Err err = { 0 };

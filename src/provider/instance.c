@@ -89,7 +89,7 @@ bool instance_read(Arena *arena, const char *data_dir, Instance *out, Err *err)
 
 bool instance_announce(const Instance *instance, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     char path[PATH_MAX];
     buf_init(&text, INSTANCE_BYTES_MAX);

@@ -21,7 +21,7 @@ typedef struct Local {
 static bool local_ask(Local *local, HostRequest request, Arena *arena, HostReply *reply, Err *err)
 {
     AUTO(fd_close) int fd = -1;
-    AUTO(buf_done_auto) Buf message;
+    AUTO(buf_done_auto) Buf message = { 0 };
     Err why = { 0 };
     Str answer;
     int64_t deadline_ms = mono_now_ms() + CALL_MS;

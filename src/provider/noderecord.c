@@ -20,7 +20,7 @@ static const JsonField record_fields[] = {
 
 bool node_record_write(const char *path, const NodeRecord *record, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     buf_init(&text, HOST_REQUEST_BYTES_MAX);
     json_begin(&w, &text);

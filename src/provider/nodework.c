@@ -97,7 +97,7 @@ static bool site_mount(const NodesSetup *setup, const NodePaths *paths, Err *err
 
 static bool config_write(const NodesSetup *setup, const NodePaths *paths, const NodeRecord *record, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     char certs[PATH_MAX];
     struct rlimit files;
     OciPlan plan = {

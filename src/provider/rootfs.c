@@ -162,7 +162,7 @@ static bool copy_etc(Tree *tree, const char *image_dir, Err *err)
 
 static bool write_names(Tree *tree, Str host_name, Err *err)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 4096);
     buf_printf(&text, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 " STR_FMT "\n", STR_ARG(host_name));
     if (!tree_file(tree, "etc/hosts", buf_str(&text), 0644, 0, 0, err))
@@ -182,7 +182,7 @@ static bool write_names(Tree *tree, Str host_name, Err *err)
 static bool write_trust(Tree *tree, const RootPlan *plan, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(BUNDLE_BYTES_MAX * 3);
-    AUTO(buf_done_auto) Buf bundle;
+    AUTO(buf_done_auto) Buf bundle = { 0 };
     char path[PATH_MAX];
     Str ca, machine = STR_NONE;
     buf_init(&bundle, BUNDLE_BYTES_MAX + CA_BYTES_MAX + 1);

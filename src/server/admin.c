@@ -17,7 +17,7 @@ static Str suffix(const Site *site, Arena *arena, Str label)
 bool admin_write(const DataDir *data, const Admin *admin, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(PROFILE_MAX_BYTES);
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     buf_init(&text, PROFILE_MAX_BYTES);
     char *path = arena ? datadir_path(arena, data, "admin.json") : NULL, *ca = arena ? datadir_path(arena, data, "ca.pem") : NULL;

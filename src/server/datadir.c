@@ -121,7 +121,7 @@ char *datadir_path(Arena *arena, const DataDir *data, const char *below)
 bool datadir_write(const DataDir *data, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(CARD_MAX_BYTES);
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     buf_init(&text, CARD_MAX_BYTES);
     json_begin(&w, &text);

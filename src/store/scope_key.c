@@ -213,7 +213,7 @@ static bool wrapping_key(ScopeKeys *keys, Str scope, Str wrapped_by, Secret **ou
 
 static bool wrap(const Secret *wrapping, Str scope, int64_t generation, int64_t id, const Secret *key, Buf *wrapped, Err *err)
 {
-    AUTO(buf_done_auto) Buf aad;
+    AUTO(buf_done_auto) Buf aad = { 0 };
     wrap_aad(&aad, scope, generation, id);
     return aad.failed ? err_set(err, ERR_INTERNAL, "out of memory") : aead_seal(wrapping, buf_bytes(&aad), secret_bytes(key), wrapped, err);
 }
@@ -225,7 +225,7 @@ static bool unwrap(ScopeKeys *keys, Rows *row, int64_t id, ScopeKey **out, Err *
     bool is_shut;
     AUTO(scope_key_free_auto) ScopeKey *key = calloc(1, sizeof *key);
     AUTO(secret_free_auto) Secret *wrapping = NULL;
-    AUTO(buf_done_auto) Buf aad;
+    AUTO(buf_done_auto) Buf aad = { 0 };
     wrap_aad(&aad, scope, generation, id);
     if (!key || aad.failed)
         return err_set(err, ERR_INTERNAL, "out of memory");
@@ -248,7 +248,7 @@ static bool unwrap(ScopeKeys *keys, Rows *row, int64_t id, ScopeKey **out, Err *
 static bool make(ScopeKeys *keys, Txn *txn, Str scope, int64_t generation, Str wrapped_by, int64_t *out_id, Err *err)
 {
     AUTO(secret_free_auto) Secret *key = secret_new(AEAD_KEY_SIZE), *wrapping = NULL;
-    AUTO(buf_done_auto) Buf wrapped;
+    AUTO(buf_done_auto) Buf wrapped = { 0 };
     uint64_t bits;
     random_fill(&bits, sizeof bits);
     int64_t id = (int64_t)(bits >> 1);
@@ -345,7 +345,7 @@ static bool next_generation(Txn *txn, Str scope, int64_t after, int64_t *generat
 
 static bool rewrap_one(ScopeKeys *keys, Txn *txn, Str scope, int64_t generation, int64_t id, const Secret *wrapping, Str wrapped_by, Err *err)
 {
-    AUTO(buf_done_auto) Buf wrapped;
+    AUTO(buf_done_auto) Buf wrapped = { 0 };
     ScopeKey *key;
     buf_init(&wrapped, AEAD_KEY_SIZE + AEAD_OVERHEAD);
     if (!scope_key_find(keys, txn, id, &key, err))
@@ -384,7 +384,7 @@ bool scope_key_unlock(ScopeKeys *keys, Txn *txn, Str scope, const Secret *handed
 {
     AUTO(rows_free_auto) Rows *row = NULL;
     AUTO(secret_free_auto) Secret *opened = NULL;
-    AUTO(buf_done_auto) Buf aad;
+    AUTO(buf_done_auto) Buf aad = { 0 };
     Err failed = { 0 };
     buf_init(&aad, 0);
     if (!txn_query(txn, &row, err, "SELECT id, generation, wrapped_by, wrapped FROM scope_key WHERE scope = ?1 ORDER BY generation DESC LIMIT 1", db_text(scope)))

@@ -23,5 +23,8 @@ for path in sorted((ROOT / "src").glob("*/*.[ch]")):
     for banned in re.findall(r"\b(strcpy|strcat|sprintf|gets|atoi|strtok)\s*\(", text):
         wrong.append(f"{path.relative_to(ROOT)} calls {banned}")
 
+    for bare in re.findall(r"AUTO\([a-z_]+\) [^=;\n]+;", text):
+        wrong.append(f"{path.relative_to(ROOT)}: not initialised, so an early return releases garbage: {bare}")
+
 print("\n".join(wrong) or "the house is in order")
 sys.exit(1 if wrong else 0)

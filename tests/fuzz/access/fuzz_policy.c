@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void edit(const JsonVal *now, const JsonVal *change, PolicyEdit how)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     AUTO(arena_free_auto) Arena *arena = arena_new(8 << 20);
     JsonWriter w;
     const JsonVal *again;

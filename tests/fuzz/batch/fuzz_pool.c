@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static Str written(Arena *arena, Spelling to, const PoolSpec *spec)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     Err err = { 0 };
     buf_init(&buf, 4 << 20);

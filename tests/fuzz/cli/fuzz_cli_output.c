@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_json(Arena *arena, const JsonVal *value)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     const JsonVal *again;
     Err err = { 0 };
 
@@ -19,7 +19,7 @@ static void check_json(Arena *arena, const JsonVal *value)
 
 static void check_table(const JsonVal *value, const char *columns)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
 
     buf_init(&out, 64 << 20);
     output_write(&out, OUTPUT_TABLE, value, columns);
@@ -35,7 +35,7 @@ static void check_table(const JsonVal *value, const char *columns)
 /* Every shape of anything is JSON again. */
 static void check_shapes(Cli *cli, const JsonVal *value)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     JsonWriter w;
     Err err = { 0 };
 

@@ -16,7 +16,7 @@ static void put_quoted(Buf *line, const char *word)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(64 << 20);
-    AUTO(buf_done_auto) Buf line;
+    AUTO(buf_done_auto) Buf line = { 0 };
     char **words, **again;
     size_t count = 0;
     Err err = { 0 };

@@ -54,7 +54,7 @@ static void set_up(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(64 << 20);
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     const JsonVal *command;
     JsonWriter w;
     FileAsk ask;

@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(8 << 20);
-    AUTO(buf_done_auto) Buf again;
+    AUTO(buf_done_auto) Buf again = { 0 };
     HostRequest request, request_again;
     HostReply reply;
     Err err = { 0 };

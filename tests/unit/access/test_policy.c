@@ -97,7 +97,7 @@ static void test_wrong_entries_are_refused_by_field(void **state)
 static void assert_edit(PolicyEdit edit, const char *now, const char *change, const char *wanted)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(64 * 1024);
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     buf_init(&buf, 64 * 1024);
     JsonWriter w;
     json_begin(&w, &buf);

@@ -210,7 +210,7 @@ static void test_a_resource_has_at_most_50_tags(void **state)
 {
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    AUTO(buf_done_auto) Buf json;
+    AUTO(buf_done_auto) Buf json = { 0 };
     Str out;
     Err err;
     buf_init(&json, 1 << 16);

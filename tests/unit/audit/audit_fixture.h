@@ -120,7 +120,7 @@ static inline void lines_load(Books *b, Lines *lines)
 
 static inline void lines_save(Books *b, Lines *lines)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     buf_init(&buf, 8 << 20);
     for (size_t i = 0; i < lines->count; i++)
         buf_put_str(&buf, lines->line[i]);

@@ -390,7 +390,7 @@ static void test_a_forged_end_is_found(void **state)
     note_reads(&b, 5);
     books_shut_audit(&b);
     lines_load(&b, &lines);
-    AUTO(buf_done_auto) Buf forged;
+    AUTO(buf_done_auto) Buf forged = { 0 };
     buf_init(&forged, 1 << 16);
     buf_put_str(&forged, lines.line[4]);
     forged.ptr[10] = '6';

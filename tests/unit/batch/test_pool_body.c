@@ -27,7 +27,7 @@ static const JsonVal *parsed(const char *text)
 
 static Str written(Spelling to, Str body)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     Err err = { 0 };
     buf_init(&buf, 1 << 20);

@@ -180,7 +180,7 @@ static void test_help_is_given_at_each_level(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         Line line;
-        AUTO(buf_done_auto) Buf out;
+        AUTO(buf_done_auto) Buf out = { 0 };
         parse(&line, cases[i].line);
         assert_true(line.parsed && line.cli.args.wants_help);
         assert_string_equal(line.cli.args.help_words, cases[i].words);

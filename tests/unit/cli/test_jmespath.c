@@ -98,7 +98,7 @@ static void test_each_case_of_the_language_holds(void **state)
 static ErrCode search_repeated(const char *begin, const char *unit, size_t n, const char *end, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(ARENA_MAX);
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     const JsonVal *given, *result;
 
     buf_init(&text, 1 << 20);

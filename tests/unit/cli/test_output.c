@@ -16,7 +16,7 @@ static const JsonVal *read_json(const char *text)
 
 static Str printed(OutputFormat format, const char *json, const char *columns)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     buf_init(&out, 1 << 20);
     output_write(&out, format, read_json(json), columns);
     assert_false(out.failed);
@@ -80,7 +80,7 @@ static void test_formats_are_known_by_name(void **state)
 
 static Str shaped(Shape *shape, const char *json)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     JsonWriter w;
     Cli cli = { .arena = arena };
     Err err = { 0 };
@@ -115,7 +115,7 @@ static void test_times_are_readable_and_names_beside_ids(void **state)
 
 static Str policy(bool to_wire, const char *json)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     JsonWriter w;
     Err err = { 0 };
     buf_init(&out, 1 << 20);

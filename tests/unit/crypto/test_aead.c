@@ -22,7 +22,7 @@ static void test_vectors_of_nist_open_or_fail(void **state)
         Bytes iv = vector_hex(arena, &v, "IV"), ct = vector_hex(arena, &v, "CT"), tag = vector_hex(arena, &v, "Tag");
         AUTO(secret_free_auto) Secret *key = secret_copy(vector_hex(arena, &v, "Key"));
         AUTO(secret_free_auto) Secret *plain = NULL;
-        AUTO(buf_done_auto) Buf sealed;
+        AUTO(buf_done_auto) Buf sealed = { 0 };
         buf_init(&sealed, 4096);
         buf_put(&sealed, iv.ptr, iv.len);
         buf_put(&sealed, ct.ptr, ct.len);
@@ -61,7 +61,7 @@ static void test_what_is_sealed_opens_again(void **state)
     for (size_t i = 0; i < sizeof plain; i++)
         plain[i] = (uint8_t)(i * 31);
     for (size_t i = 0; i < COUNT_OF(lengths); i++) {
-        AUTO(buf_done_auto) Buf out;
+        AUTO(buf_done_auto) Buf out = { 0 };
         AUTO(secret_free_auto) Secret *back = NULL;
         Err err;
         buf_init(&out, 200000);
@@ -80,7 +80,7 @@ static void test_any_flipped_bit_or_cut_is_refused(void **state)
     AUTO(secret_free_auto) Secret *key = key_of(7);
     AUTO(secret_free_auto) Secret *other = key_of(8);
     AUTO(secret_free_auto) Secret *back = NULL;
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     Err err;
     buf_init(&out, 4096);
     assert_true(aead_seal(key, bytes_of(STR("a")), bytes_of(STR("a secret")), &out, &err));
@@ -116,7 +116,7 @@ static void test_a_wrong_key_size_or_a_full_buffer_is_an_error(void **state)
     (void)state;
     AUTO(secret_free_auto) Secret *shorter = secret_new(AEAD_KEY_SIZE - 1);
     AUTO(secret_free_auto) Secret *key = key_of(7);
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     Err err = { 0 };
     buf_init(&out, AEAD_OVERHEAD);
     assert_false(aead_seal(shorter, bytes_of(STR("")), bytes_of(STR("")), &out, &err));

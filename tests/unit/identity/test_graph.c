@@ -340,7 +340,7 @@ typedef struct Walk { Tenant *t; Str wrong; int rows; } Walk;
 /* The template with a GUID for each {name}. */
 static const char *filled(Tenant *t, const char *template)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     buf_init(&out, 1024);
     for (const char *p = template; *p; p++) {
         if (*p != '{') {

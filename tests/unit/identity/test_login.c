@@ -159,7 +159,7 @@ typedef struct Refusal { const char *form; int status; int64_t number; const cha
 /* "@id" and "@secret" stand for the administrator's. */
 static Str filled(Tenant *t, const char *form)
 {
-    AUTO(buf_done_auto) Buf out;
+    AUTO(buf_done_auto) Buf out = { 0 };
     buf_init(&out, 8192);
     for (const char *p = form; *p;) {
         if (strncmp(p, "@id", 3) == 0) {

@@ -114,7 +114,7 @@ typedef struct Forged { const char *what; const char *member, *value; bool forei
 
 static Str claims_with(Tenant *t, const char *member, const char *value)
 {
-    AUTO(buf_done_auto) Buf buf;
+    AUTO(buf_done_auto) Buf buf = { 0 };
     buf_init(&buf, 4096);
     long long now = real_now_ms() / 1000;
     Str issuer = site_authority(&t->site, t->arena);

@@ -85,7 +85,7 @@ static void test_unknown_paths_and_methods(void **state)
 /* "/keys/{name}/{version?}/sign" as a path that its route takes. */
 static const char *path_of_route(const Route *route)
 {
-    AUTO(buf_done_auto) Buf path;
+    AUTO(buf_done_auto) Buf path = { 0 };
     buf_init(&path, 256);
     bool inside = false;
     for (const char *c = route->path; *c; c++) {

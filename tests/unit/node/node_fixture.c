@@ -266,7 +266,7 @@ Str node_run_id(NodeFixture *fixture)
 
 const JsonVal *node_run(NodeFixture *fixture, Str run_id, const char *task, const char *command_line, const char *more)
 {
-    AUTO(buf_done_auto) Buf line;
+    AUTO(buf_done_auto) Buf line = { 0 };
     JsonWriter w;
     const JsonVal *run;
     Err err = { 0 };

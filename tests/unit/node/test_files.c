@@ -134,7 +134,7 @@ static void test_a_full_directory_is_deleted_only_with_what_it_holds(void **stat
 static void test_an_answer_is_written_as_the_protocol_says(void **state)
 {
     (void)state;
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     JsonWriter w;
     Err err = { 0 };
     FileEntry entry = { .path = STR("a"), .size = 3, .modified_ms = 5, .mode = 0100640 };

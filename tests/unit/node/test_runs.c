@@ -210,7 +210,7 @@ static void test_a_run_the_control_plane_does_not_know_is_ended_and_forgotten(vo
 static void test_a_lease_that_does_not_name_a_run_ends_it(void **state)
 {
     (void)state;
-    AUTO(buf_done_auto) Buf body;
+    AUTO(buf_done_auto) Buf body = { 0 };
     JsonWriter w;
     Err err = { 0 };
     const JsonVal *none;

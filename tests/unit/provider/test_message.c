@@ -27,7 +27,7 @@ static void test_requests_read_back_as_written(void **state)
         { .id = 5, .op = HOST_OP_NODE_RESTART, .node = good_spec() },
     };
     for (size_t i = 0; i < COUNT_OF(requests); i++) {
-        AUTO(buf_done_auto) Buf text;
+        AUTO(buf_done_auto) Buf text = { 0 };
         HostRequest read;
         Err err = { 0 };
         buf_init(&text, HOST_REQUEST_BYTES_MAX);
@@ -113,7 +113,7 @@ static void test_node_specs_out_of_their_limits_are_refused(void **state)
 
 static HostReply reply_again(Arena *arena, const HostReply *reply, HostOp op)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     HostReply read;
     Err err = { 0 };
     buf_init(&text, HOST_REPLY_BYTES_MAX);

@@ -18,7 +18,7 @@ static OciPlan good_plan(void)
 
 static const JsonVal *written(Arena *arena, const OciPlan *plan)
 {
-    AUTO(buf_done_auto) Buf text;
+    AUTO(buf_done_auto) Buf text = { 0 };
     const JsonVal *root;
     Err err = { 0 };
     buf_init(&text, 1 << 20);
