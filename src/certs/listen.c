@@ -173,8 +173,9 @@ static void end(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
     }
     bool first_401 = came && answer.status == 401 && !l->was_refused;
     l->was_refused = came && answer.status == 401;
-    if (first_401) {
+    if (l->was_refused)
         fetch_token_refused(l->fetcher, l->vault_url);
+    if (first_401) {
         l->begin_at_ms = now_ms;
         return;
     }
