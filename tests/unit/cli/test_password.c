@@ -268,6 +268,11 @@ static void test_without_a_terminal_it_is_refused(void **state)
 
 int main(void)
 {
+    /* A test run in the background may have inherited these as ignored, and an ignored signal ends nothing. */
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGQUIT, SIG_DFL);
+    (void)signal(SIGTSTP, SIG_DFL);
+    (void)signal(SIGHUP, SIG_DFL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_answer_is_not_shown_and_the_echo_comes_back), cmocka_unit_test(test_the_line_can_be_edited_and_be_empty),
         cmocka_unit_test(test_a_new_password_is_asked_twice),                  cmocka_unit_test(test_answers_that_differ_are_asked_again_and_refused_the_third_time),
