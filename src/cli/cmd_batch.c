@@ -1,4 +1,4 @@
-/* cmd_batch.c - Batch accounts through Resource Manager; pools, nodes and what runs on them through the account's own address. */
+/* cmd_batch.c - pools, nodes and what runs on them, through the account's own address; accounts are in cmd_batch_account.c. */
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/encode.h"
@@ -7,119 +7,9 @@
 #include "cli/run.h"
 #include "cli/shape.h"
 
-#define ACCOUNT_VERSION "2023-11-01"
 #define DATA_VERSION    "2022-10-01.16.0"
-#define ACCOUNTS        "/providers/Microsoft.Batch/batchAccounts"
 
 enum { EXEC_TIMEOUT_USUAL_MS = 60 * 1000, EXEC_TIMEOUT_MAX_S = 3600, EXEC_EXTRA_MS = 30 * 1000 };
-
-/* ---- accounts ---- */
-
-static bool account_url(Cli *cli, Str *url, Err *err)
-{
-    Str name = arg(cli, "--name"), group = arg(cli, "--resource-group"), id;
-
-    if (group.ptr) {
-        *url = arm_group_url(cli, group, str_printf(cli->arena, ACCOUNTS "/" STR_FMT, STR_ARG(percent_encode(cli->arena, name))), ACCOUNT_VERSION);
-        return true;
-    }
-    if (!find_resource(cli, "Microsoft.Batch/batchAccounts", name, &id, err))
-        return false;
-    *url = arm_url(cli, id, ACCOUNT_VERSION);
-    return true;
-}
-
-/* -l westus2, or --locations regionName='West US 2' as the documents have it. */
-static bool account_location(Cli *cli, Str *location, Err *err)
-{
-    Str plain = arg(cli, "--location"), region = arg(cli, "--locations"), prefix = STR("regionName=");
-
-    if (plain.ptr && region.ptr)
-        return cli_usage(cli, err, "give either --location or --locations");
-    if (region.ptr && str_starts_nocase(region, prefix))
-        region = str_slice(region, prefix.len, region.len);
-    *location = plain.ptr ? plain : region;
-    return true;
-}
-
-static bool account_identity(Cli *cli, Str *type, Err *err)
-{
-    static const Str known[] = { { "SystemAssigned", 14 }, { "None", 4 } };
-    Str given = arg(cli, "--identity");
-    bool system;
-
-    if (!bool_arg(cli, "--mi-system-assigned", &system, err))
-        return false;
-    *type = arg_flag(cli, "--mi-system-assigned") ? known[0] : STR("None");
-    if (!given.ptr)
-        return true;
-    for (size_t i = 0; i < COUNT_OF(known); i++) {
-        if (str_eq_nocase(given, known[i])) {
-            *type = known[i];
-            return true;
-        }
-    }
-    return cli_usage(cli, err, "--identity: '" STR_FMT "' is neither SystemAssigned nor None; user-assigned identities belong to pools", STR_ARG(given));
-}
-
-bool run_batch_account_create(Cli *cli, Err *err)
-{
-    AUTO(body_done_auto) Body body = { 0 };
-    Str url, text, location, identity;
-    Answer answer;
-
-    if (!account_location(cli, &location, err) || !account_identity(cli, &identity, err) || !cli_profile(cli, err) || !account_url(cli, &url, err))
-        return false;
-    body_begin(&body);
-    json_open(&body.w, NULL);
-    json_put_str(&body.w, "location", location.ptr ? location : cli->profile.location);
-    json_open(&body.w, "identity");
-    json_put_str(&body.w, "type", identity);
-    json_close(&body.w);
-    if (!put_tags(cli, &body.w, err))
-        return false;
-    json_open(&body.w, "properties");
-    json_close(&body.w);
-    json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_and_wait(cli, "PUT", to_arm(cli), url, text, &answer, err))
-        return false;
-    if (!answer.json && !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
-        return false;
-    shape_flat(cli, &cli->w, answer.json);
-    return true;
-}
-
-bool run_batch_account_show(Cli *cli, Err *err)
-{
-    Answer answer;
-    Str url;
-
-    if (!cli_profile(cli, err) || !account_url(cli, &url, err) || !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
-        return false;
-    shape_flat(cli, &cli->w, answer.json);
-    return true;
-}
-
-bool run_batch_account_list(Cli *cli, Err *err)
-{
-    Str group = arg(cli, "--resource-group");
-
-    if (!cli_profile(cli, err))
-        return false;
-    return call_list(cli, to_arm(cli), group.ptr ? arm_group_url(cli, group, STR(ACCOUNTS), ACCOUNT_VERSION) : arm_subscription_url(cli, STR(ACCOUNTS), ACCOUNT_VERSION),
-                     shape_flat, err);
-}
-
-bool run_batch_account_delete(Cli *cli, Err *err)
-{
-    Answer answer;
-    Str url;
-
-    if (!cli_confirm(cli, "delete this account with its pools and nodes", err) || !cli_profile(cli, err) || !account_url(cli, &url, err))
-        return false;
-    return arg_flag(cli, "--no-wait") ? call_service(cli, "DELETE", to_arm(cli), url, STR_NONE, &answer, err)
-                                      : call_and_wait(cli, "DELETE", to_arm(cli), url, STR_NONE, &answer, err);
-}
 
 /* ---- the account that pool and node commands work in ---- */
 
@@ -158,7 +48,7 @@ static bool account_base(Cli *cli, Str *base, Err *err)
     if (!str_empty(endpoint))
         return endpoint_check(cli, endpoint, base, err);
     if (!find_resource(cli, "Microsoft.Batch/batchAccounts", name, &id, err) ||
-        !call_service(cli, "GET", to_arm(cli), arm_url(cli, id, ACCOUNT_VERSION), STR_NONE, &answer, err))
+        !call_service(cli, "GET", to_arm(cli), arm_url(cli, id, BATCH_ARM_VERSION), STR_NONE, &answer, err))
         return false;
     return endpoint_check(cli, json_str(json_path(answer.json, "properties.accountEndpoint")), base, err);
 }
@@ -208,7 +98,7 @@ static bool pool_put(Cli *cli, Str document, Str name, Err *err)
         return cli_usage(cli, err, "this document goes through Resource Manager; give --account-name");
     if (str_empty(name))
         return cli_usage(cli, err, "the document has no \"name\"; give --id POOL");
-    if (!(api_version = str_to_cstr(cli->arena, version.ptr ? version : STR(ACCOUNT_VERSION), err)))
+    if (!(api_version = str_to_cstr(cli->arena, version.ptr ? version : STR(BATCH_ARM_VERSION), err)))
         return false;
     if (!find_resource(cli, "Microsoft.Batch/batchAccounts", account, &id, err) ||
         !call_and_wait(cli, "PUT", to_arm(cli),

@@ -35,6 +35,18 @@ static Str filter_url(Cli *cli, const char *format_before, Str text, const char 
 /* ---- finding one ---- */
 
 typedef struct First { const JsonVal *item; } First;
+typedef struct Named { const JsonVal *item; size_t count; } Named;
+
+static bool named_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Err *err)
+{
+    Named *named = ctx;
+
+    (void)cli;
+    (void)err;
+    named->item = item;
+    *done = ++named->count > 1;
+    return true;
+}
 
 static bool first_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Err *err)
 {
@@ -59,6 +71,15 @@ static bool find_service_principal(Cli *cli, Str who, const JsonVal **out, Err *
             first.item = answer.json;
         else if (err->code != ERR_NOT_FOUND)
             return false;
+    }
+    *err = (Err){ 0 };
+    if (!first.item && !guid_is_valid(who)) {
+        Named named = { 0 };
+        if (!call_each(cli, to_graph(cli), filter_url(cli, "displayName eq ", who, ""), named_visit, &named, err))
+            return false;
+        if (named.count > 1)
+            return err_set(err, ERR_CONFLICT, "several principals are called '" STR_FMT "': give the object id of the one you mean; `vy ad sp list --display-name` shows them", STR_ARG(who));
+        first.item = named.item;
     }
     if (!first.item)
         return err_set(err, ERR_NOT_FOUND, "there is no service principal or managed identity '" STR_FMT "': give its application (client) id, object id or name; `vy ad sp list` lists them",

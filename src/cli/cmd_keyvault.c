@@ -1,5 +1,6 @@
 /* cmd_keyvault.c - vaults and their access policies, through Resource Manager. */
 #include "base/encode.h"
+#include "base/id.h"
 #include "cli/call.h"
 #include "cli/profile.h"
 #include "cli/run.h"
@@ -151,7 +152,7 @@ static bool policy_principal(Cli *cli, Str *object_id, Err *err)
     Str spn = arg(cli, "--spn");
 
     *object_id = arg(cli, "--object-id");
-    return spn.ptr ? find_principal(cli, spn, object_id, err) : true;
+    return !spn.ptr && guid_is_valid(*object_id) ? true : find_principal(cli, spn.ptr ? spn : *object_id, object_id, err);
 }
 
 static void put_permissions(Cli *cli, JsonWriter *w, const JsonVal *now)

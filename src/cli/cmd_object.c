@@ -325,5 +325,91 @@ bool run_certificate_attributes(Cli *cli, Err *err)
 
 /* ---- keys ---- */
 
+static void put_operations(Cli *cli, JsonWriter *w)
+{
+    const char *const *operations;
+    size_t count = arg_list(cli, "--ops", &operations);
+
+    if (count == 0)
+        return;
+    json_open_array(w, "key_ops");
+    for (size_t i = 0; i < count; i++) {
+        Str rest = str_from(operations[i]);                /* "wrapKey unwrapKey" as one word, too */
+        while (rest.ptr) {
+            Str one = str_cut(&rest, ' ');
+            if (!str_empty(one))
+                json_put_str(w, NULL, one);
+        }
+    }
+    json_close_array(w);
+}
+
+bool run_key_create(Cli *cli, Err *err)
+{
+    AUTO(body_done_auto) Body body = { 0 };
+    Str base, type = arg(cli, "--kty"), size = arg(cli, "--size"), protection = arg(cli, "--protection");
+    int64_t bits = 0;
+
+    if (size.ptr && !str_to_int64(size, 1, 65536, &bits, &(Err){ 0 }))
+        return cli_usage(cli, err, "--size: '" STR_FMT "' is no number of bits, such as 2048", STR_ARG(size));
+    if (protection.ptr && !str_eq(protection, STR("software")) && !str_eq(protection, STR("hsm")))
+        return cli_usage(cli, err, "--protection: '" STR_FMT "' is neither software nor hsm", STR_ARG(protection));
+    if (!object_base(cli, "keys", false, &base, err))
+        return false;
+    body_begin(&body);
+    json_open(&body.w, NULL);
+    json_put_str(&body.w, "kty", type.ptr ? type : str_eq(protection, STR("hsm")) ? STR("RSA-HSM") : STR("RSA"));
+    if (bits > 0)
+        json_put_int(&body.w, "key_size", bits);
+    json_put_str(&body.w, "crv", arg(cli, "--curve"));
+    put_operations(cli, &body.w);
+    if (!put_attributes(cli, &body.w, "--disabled", true, true, err) || !put_tags(cli, &body.w, err))
+        return false;
+    json_close(&body.w);
+    return send(cli, "POST", versioned(cli, base, "/create"), &body, shape_key, err);
+}
+
+bool run_key_attributes(Cli *cli, Err *err)
+{
+    AUTO(body_done_auto) Body body = { 0 };
+    const char *const *values;
+    Str base;
+
+    if (!arg(cli, "--enabled").ptr && !arg(cli, "--expires").ptr && !arg(cli, "--not-before").ptr && arg_list(cli, "--tags", &values) == 0 && arg_list(cli, "--ops", &values) == 0)
+        return cli_usage(cli, err, "give what to change: --enabled, --expires, --not-before, --ops or --tags");
+    if (!object_base(cli, "keys", true, &base, err))
+        return false;
+    body_begin(&body);
+    json_open(&body.w, NULL);
+    put_operations(cli, &body.w);
+    if (!put_attributes(cli, &body.w, "--enabled", false, true, err) || !put_tags(cli, &body.w, err))
+        return false;
+    json_close(&body.w);
+    return send(cli, "PATCH", versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape_key, err);
+}
+
 bool run_key_list(Cli *cli, Err *err) { return list(cli, "keys", shape_key, err); }
 bool run_key_show(Cli *cli, Err *err) { return show(cli, "keys", shape_key, err); }
+bool run_key_versions(Cli *cli, Err *err) { return list_versions(cli, "keys", shape_key, err); }
+bool run_key_delete(Cli *cli, Err *err) { return delete_object(cli, "keys", shape_key, err); }
+bool run_key_list_deleted(Cli *cli, Err *err) { return list(cli, "deletedkeys", shape_key, err); }
+bool run_key_show_deleted(Cli *cli, Err *err) { return show(cli, "deletedkeys", shape_key, err); }
+
+bool run_key_recover(Cli *cli, Err *err)
+{
+    Answer answer;
+    Str base;
+
+    if (!object_base(cli, "deletedkeys", false, &base, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/recover"), STR(""), &answer, err))
+        return false;
+    shape_key(cli, &cli->w, answer.json);
+    return true;
+}
+
+bool run_key_purge(Cli *cli, Err *err)
+{
+    Answer answer;
+    Str base;
+
+    return object_base(cli, "deletedkeys", false, &base, err) && call_service(cli, "DELETE", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err);
+}

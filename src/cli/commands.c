@@ -94,7 +94,7 @@ static const Option vault_create_options[] = {
     END
 };
 static const Option vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, END };
-#define OPT_POLICY_OF { "--object-id", "ID", 0, "Object id of the principal." }, { "--spn", "NAME", 0, "Service principal name (application id) of the principal." }
+#define OPT_POLICY_OF { "--object-id", "ID", 0, "Object id of the principal, or its name." }, { "--spn", "NAME", 0, "Service principal name (application id) of the principal, or its name." }
 static const Option set_policy_options[] = {
     OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF,
     { "--secret-permissions", "PERMISSION", OPT_LIST, "all, get, list, set, delete, recover, backup, restore, purge." },
@@ -103,6 +103,7 @@ static const Option set_policy_options[] = {
     { "--storage-permissions", "PERMISSION", OPT_LIST, "all, get, list, ..." },
     END
 };
+static const Option deleted_vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_LOCATION, END };
 static const Option delete_policy_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF, END };
 
 /* ---- objects of a vault ---- */
@@ -128,15 +129,30 @@ static const Option certificate_create_options[] = {
 static const Option certificate_attributes_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, { "--policy -p", "JSON", 0, "What to change in the policy." }, OPT_TAGS, END
 };
+#define OPT_OPS { "--ops", "OPERATION", OPT_LIST, "What it may be used for: encrypt, decrypt, sign, verify, wrapKey, unwrapKey." }
+static const Option key_create_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "RSA|EC", 0, "Its type; RSA by default." }, { "--size", "BITS", 0, "Of an RSA key: 2048, 3072 or 4096." },
+    { "--curve", "CURVE", 0, "Of an EC key: P-256, P-384, P-521 or P-256K." }, { "--protection -p", "software|hsm", 0, "Where it lies; software by default." }, OPT_OPS,
+    OPT_VALIDITY, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
+};
+static const Option key_attributes_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, OPT_VALIDITY, OPT_OPS, OPT_TAGS, END };
 static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "Accepted as in az." }, END };
 
 /* ---- Batch ---- */
 
 #define OPT_ACCOUNT_SELF { "--name -n", "ACCOUNT", OPT_REQUIRED, "Name of the account." }
+#define OPT_ENCRYPTION { "--encryption-key-source", "SOURCE", 0, "Microsoft.Batch, or Microsoft.KeyVault with a key of your own." }, \
+                       { "--encryption-key-identifier", "URL", 0, "The key's identifier; without a version, new ones are followed." }
 static const Option account_create_options[] = {
     OPT_ACCOUNT_SELF, OPT_GROUP_REQUIRED, OPT_LOCATION, { "--locations", "regionName=LOCATION", 0, "The same in the older spelling." },
-    { "--identity --identity-type", "SystemAssigned|None", 0, "The account's identity." }, { "--mi-system-assigned", "true|false", OPT_VALUE_OPTIONAL, "The same in az's spelling." },
-    OPT_TAGS, END
+    { "--identity --identity-type", "SystemAssigned|UserAssigned|None", 0, "The account's identity." },
+    { "--mi-system-assigned", "true|false", OPT_VALUE_OPTIONAL, "The same in az's spelling." },
+    { "--mi-user-assigned", "ID", OPT_LIST, "Ids of user-assigned identities." }, OPT_ENCRYPTION, OPT_TAGS, END
+};
+static const Option account_set_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, OPT_ENCRYPTION, OPT_TAGS, END };
+static const Option account_identity_options[] = {
+    OPT_ACCOUNT_SELF, OPT_GROUP, { "--system-assigned --mi-system-assigned", "true|false", OPT_VALUE_OPTIONAL, "The identity of the account itself." },
+    { "--user-assigned --mi-user-assigned", "ID", OPT_LIST, "Ids of user-assigned identities." }, END
 };
 static const Option account_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, END };
 static const Option account_delete_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, OPT_YES, OPT_NO_WAIT, END };
@@ -191,7 +207,7 @@ const Group cli_groups[] = {
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
     { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." },
-    { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." }, { "batch pool", "Pools." }, { "batch node", "Compute nodes." },
+    { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." }, { "batch node", "Compute nodes." },
     { "batch node extension", "Extensions on a node." },
     { "dev", "For development servers (serve --dev)." }, { "dev clock", "The clock of objects." },
 };
@@ -205,6 +221,9 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 #define SECRET_COLUMNS     "Name=name Id=id ContentType=contentType Enabled=attributes.enabled Expires=attributes.expires"
 #define CERT_COLUMNS       "Name=name Id=id Enabled=attributes.enabled Expires=attributes.expires Thumbprint=x509ThumbprintHex"
 #define ACCOUNT_B_COLUMNS  RESOURCE_COLUMNS " State=provisioningState Endpoint=accountEndpoint"
+#define ACCOUNT_KEY_COLUMNS "KeySource=encryption.keySource KeyAccess=encryption.keyAccess.state LostAt=encryption.keyAccess.lostAt RestoredAt=encryption.keyAccess.restoredAt"
+#define KEY_COLUMNS        "Name=name Type=key.kty Id=key.kid Enabled=attributes.enabled"
+#define DELETED_VAULT_COLUMNS "Name=name Location=properties.location Deleted=properties.deletionDate Purged=properties.scheduledPurgeDate"
 #define POOL_COLUMNS       "Id=id State=state Allocation=allocationState VmSize=vmSize Nodes=currentDedicatedNodes Target=targetDedicatedNodes"
 #define NODE_COLUMNS       "Id=id State=state VmSize=vmSize Address=ipAddress Since=stateTransitionTime"
 
@@ -237,6 +256,10 @@ const Command cli_commands[] = {
     { "keyvault show",               run_vault_show,                 "One vault.",                                           vault_options, RESOURCE_COLUMNS " Uri=properties.vaultUri", NULL, false },
     { "keyvault list",               run_vault_list,                 "Vaults of a group or of the subscription.",            in_group_options, RESOURCE_COLUMNS, NULL, false },
     { "keyvault delete",             run_vault_delete,               "Delete a vault; it can be recovered.",                 vault_options, NULL, NULL, false },
+    { "keyvault list-deleted",       run_vault_list_deleted,         "Deleted vaults that can be recovered.",                no_options, DELETED_VAULT_COLUMNS, NULL, false },
+    { "keyvault show-deleted",       run_vault_show_deleted,         "One deleted vault.",                                   deleted_vault_options, DELETED_VAULT_COLUMNS, NULL, false },
+    { "keyvault recover",            run_vault_recover,              "Bring a deleted vault back.",                          deleted_vault_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault purge",              run_vault_purge,                "Remove a deleted vault for good.",                     deleted_vault_options, NULL, NULL, false },
     { "keyvault set-policy",         run_vault_set_policy,           "Say what a principal may do in a vault.",              set_policy_options, RESOURCE_COLUMNS, NULL, false },
     { "keyvault delete-policy",      run_vault_delete_policy,        "Take a principal's access policy away.",               delete_policy_options, RESOURCE_COLUMNS, NULL, false },
     { "keyvault secret set",         run_secret_set,                 "Store a secret, or a new version of it.",              secret_set_options, SECRET_COLUMNS, NULL, false },
@@ -254,9 +277,21 @@ const Command cli_commands[] = {
     { "keyvault certificate delete", run_certificate_delete,         "Delete a certificate; it can be recovered.",           object_options, CERT_COLUMNS, NULL, false },
     { "keyvault certificate pending show", run_certificate_pending,  "How far the making of a certificate is.",              object_options, "Name=name Status=status Target=target", NULL, false },
     { "keyvault key list",           run_key_list,                   "Keys of a vault.",                                     object_list_options, "Name=name Id=kid Enabled=attributes.enabled", NULL, false },
-    { "keyvault key show",           run_key_show,                   "The public part of a key.",                            object_show_options, "Name=name Type=key.kty Id=key.kid Enabled=attributes.enabled", NULL, false },
+    { "keyvault key show",           run_key_show,                   "The public part of a key.",                            object_show_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key create",         run_key_create,                 "Make a key, or a new version of it.",                  key_create_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key list-versions",  run_key_versions,               "Versions of a key.",                                   object_options, "Name=name Id=kid Enabled=attributes.enabled", NULL, false },
+    { "keyvault key set-attributes", run_key_attributes,             "Change a key's attributes, operations or tags.",       key_attributes_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key delete",         run_key_delete,                 "Delete a key; it can be recovered.",                   object_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key list-deleted",   run_key_list_deleted,           "Deleted keys of a vault.",                             object_list_options, "Name=name Id=kid Purged=scheduledPurgeDate", NULL, false },
+    { "keyvault key show-deleted",   run_key_show_deleted,           "One deleted key.",                                     object_show_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key recover",        run_key_recover,                "Bring a deleted key back.",                            object_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key purge",          run_key_purge,                  "Remove a deleted key for good.",                       object_options, NULL, NULL, false },
     { "batch account create",        run_batch_account_create,       "Create an account.",                                   account_create_options, ACCOUNT_B_COLUMNS, NULL, false },
-    { "batch account show",          run_batch_account_show,         "One account.",                                         account_options, ACCOUNT_B_COLUMNS, NULL, false },
+    { "batch account show",          run_batch_account_show,         "One account, with its key and when that was lost.",    account_options, ACCOUNT_B_COLUMNS " " ACCOUNT_KEY_COLUMNS, NULL, false },
+    { "batch account set",           run_batch_account_set,          "Change an account's encryption key or tags.",          account_set_options, ACCOUNT_B_COLUMNS " " ACCOUNT_KEY_COLUMNS, NULL, false },
+    { "batch account identity show", run_batch_account_identity_show, "The identity of an account.",                         account_options, NULL, NULL, false },
+    { "batch account identity assign", run_batch_account_identity_assign, "Give an account an identity.",                   account_identity_options, NULL, NULL, false },
+    { "batch account identity remove", run_batch_account_identity_remove, "Take an identity away from an account.",         account_identity_options, NULL, NULL, false },
     { "batch account list",          run_batch_account_list,         "Accounts of a group or of the subscription.",          in_group_options, ACCOUNT_B_COLUMNS, NULL, false },
     { "batch account delete",        run_batch_account_delete,       "Delete an account with its pools.",                    account_delete_options, NULL, NULL, false },
     { "batch pool create",           run_pool_create,                "Create a pool from a document.",                       pool_create_options, NULL, NULL, false },

@@ -13,13 +13,19 @@ CommandFn run_sp_create, run_sp_list, run_sp_show, run_sp_delete;
 CommandFn run_role_assign, run_role_list, run_role_unassign, run_role_definitions;
 /* cmd_keyvault.c */
 CommandFn run_vault_create, run_vault_show, run_vault_list, run_vault_delete, run_vault_set_policy, run_vault_delete_policy;
+/* cmd_vault_deleted.c */
+CommandFn run_vault_list_deleted, run_vault_show_deleted, run_vault_recover, run_vault_purge;
 /* cmd_object.c */
 CommandFn run_secret_set, run_secret_show, run_secret_list, run_secret_versions, run_secret_attributes, run_secret_delete;
 CommandFn run_certificate_create, run_certificate_default_policy, run_certificate_show, run_certificate_list, run_certificate_versions, run_certificate_attributes,
           run_certificate_delete, run_certificate_pending;
-CommandFn run_key_list, run_key_show;
+CommandFn run_key_create, run_key_list, run_key_show, run_key_versions, run_key_attributes, run_key_delete, run_key_list_deleted, run_key_show_deleted, run_key_recover,
+          run_key_purge;
+/* cmd_batch_account.c */
+#define BATCH_ARM_VERSION "2023-11-01"
+CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_set, run_batch_account_delete;
+CommandFn run_batch_account_identity_show, run_batch_account_identity_assign, run_batch_account_identity_remove;
 /* cmd_batch.c */
-CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_delete;
 CommandFn run_pool_create, run_pool_show, run_pool_list, run_pool_delete;
 CommandFn run_node_list, run_node_show, run_node_exec, run_extension_list, run_extension_show;
 /* cmd_makecert.c, cmd_pvk2pfx.c */
@@ -27,7 +33,8 @@ CommandFn run_makecert, run_pvk2pfx;
 /* cmd_other.c */
 CommandFn run_clock_show, run_clock_advance, run_rest, run_version;
 
-/* The object id of a principal: an object id, an application id or a service principal name; from Graph. ERR_NOT_FOUND. */
+/* The object id of a principal: an object id, an application id, a service principal name or a display name that one alone has (a managed
+ * identity is called like its resource); from Graph. ERR_NOT_FOUND; ERR_CONFLICT: several are called so. */
 bool find_principal(Cli *cli, Str who, Str *object_id, Err *err) MUST_CHECK;
 /* Role by name, GUID or id; the assignment is written into w unless it is NULL. */
 bool assign_role(Cli *cli, Str object_id, Str role, Str scope, JsonWriter *w, Err *err) MUST_CHECK;
