@@ -31,6 +31,7 @@ struct ReadsLog {
     int64_t flushed, anchored;        /* numbers */
     int64_t anchored_mono_ms;
     bool stopping;
+    bool rests;                       /* the thread waits without a time; at any other wait it looks again by itself */
     Err broken;                       /* the file cannot be trusted to take more: every append fails with this */
 
     pthread_t thread;
@@ -137,7 +138,8 @@ static bool append_locked(ReadsLog *log, Buf *buf, Err *err)
     log->last = next;
     if (!log->first_number)
         log->first_number = next.number;
-    (void)pthread_cond_signal(&log->changed);
+    if (log->rests)
+        (void)pthread_cond_signal(&log->changed);
     return true;
 }
 
@@ -238,7 +240,9 @@ static void *flush_loop(void *arg)
         } else if (anchor_in_ms != INT64_MAX) {
             wait_ms(log, AUDIT_FLUSH_MS < anchor_in_ms ? AUDIT_FLUSH_MS : anchor_in_ms);
         } else {
+            log->rests = true;
             (void)pthread_cond_wait(&log->changed, &log->mutex);
+            log->rests = false;
         }
     }
     flush_and_anchor(log);
