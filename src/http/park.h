@@ -6,7 +6,7 @@
 
 enum { PARK_MAX_MS = 55 * 1000 };       /* below the 60 s that clients and proxies give a request */
 
-/* resume is called, without any lock held, for each request that is to run again. */
+/* resume is called, without any lock held, for each request that is to run again, or whose stream goes on. */
 bool park_table_new(void (*resume)(Request *request), ParkTable **out, Err *err) MUST_CHECK;    /* starts its timer thread */
 void park_table_free(ParkTable *table);                 /* nothing may be parked any more */
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/secret.h"
+#include "http/stream.h"
 
 enum { HEADER_BYTES_MAX = 16 * 1024 };
 
@@ -25,6 +26,7 @@ static void body_empty(Reply *reply)
     if (reply->file_fd >= 0)
         close(reply->file_fd);
     reply->file_fd = -1;
+    reply->stream = (ReplyStream){ 0 };
     reply->content_type = STR_NONE;
 }
 
@@ -172,8 +174,9 @@ void reply_finish(Request *request)
               log_int("ms", mono_now_ms() - req->started_mono_ms));
 }
 
-static struct MHD_Response *response_of(Reply *reply)
+static struct MHD_Response *response_of(Request *request)
 {
+    Reply *reply = &request->reply;
     bool has_body = reply->status != 204 && reply->status != 304 && reply->status >= 200;
     if (has_body && reply->file_fd >= 0) {
         struct MHD_Response *response = MHD_create_response_from_fd_at_offset64(reply->file_size, reply->file_fd, reply->file_offset);
@@ -181,6 +184,8 @@ static struct MHD_Response *response_of(Reply *reply)
             reply->file_fd = -1;                /* closed with the response */
         return response;
     }
+    if (has_body && reply->stream.read)
+        return stream_response(request);
     static char nothing[1];
     bool is_empty = !has_body || reply->body.len == 0;      /* the body stays where it is until request_end */
     return MHD_create_response_from_buffer(is_empty ? 0 : reply->body.len, is_empty ? nothing : reply->body.ptr, MHD_RESPMEM_PERSISTENT);
@@ -203,7 +208,7 @@ static bool add_headers(const Request *request, struct MHD_Response *response)
 {
     const Reply *reply = &request->reply;
     bool is_good = true;
-    if (reply->content_type.len > 0 && (reply->body.len > 0 || reply->file_size > 0))
+    if (reply->content_type.len > 0 && (reply->body.len > 0 || reply->file_size > 0 || reply->stream.read))
         is_good = add_header(response, STR("Content-Type"), reply->content_type);
     for (size_t i = 0; i < reply->header_count && is_good; i++)
         if (reply->headers[i].value.len > 0)
@@ -215,7 +220,7 @@ static bool add_headers(const Request *request, struct MHD_Response *response)
 
 static struct MHD_Response *response_with_headers(Request *request)
 {
-    struct MHD_Response *response = response_of(&request->reply);
+    struct MHD_Response *response = response_of(request);
     if (response && add_headers(request, response))
         return response;
     if (response)

@@ -11,6 +11,7 @@
 #include "http/head.h"
 #include "http/park.h"
 #include "http/reply.h"
+#include "http/stream.h"
 #include "http/work.h"
 
 static void count_active(HttpServer *server, int arriving, int handled)
@@ -166,6 +167,10 @@ void request_refuse_stopping(Request *request)
 
 void request_resume(Request *request)
 {
+    if (request->stage == STAGE_STREAMS) {
+        stream_resume(request);
+        return;
+    }
     if (!work_push(request->server->work, request, false))
         request_refuse_stopping(request);
 }
@@ -306,6 +311,7 @@ enum MHD_Result request_advance(void *cls, struct MHD_Connection *connection, co
     case STAGE_ANSWERED:
         return send_answer(request);
     case STAGE_AWAY:
+    case STAGE_STREAMS:
         break;
     }
     return MHD_YES;

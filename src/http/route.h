@@ -69,6 +69,12 @@ Str  req_header(const Req *req, const char *name);      /* absent if not given *
 /* The one body as an object; ERR_BAD_INPUT if it is missing or no object. */
 bool req_object(const Req *req, const JsonVal **out, Err *err) MUST_CHECK;
 
+/* A body whose bytes come bit by bit from elsewhere. read puts at most `max` of them into `out` and answers how many; 0: none are there
+ * yet, the connection sleeps until http_wake(key) or wait_ms are over; -1: no more will come, the connection is broken off. It
+ * runs on the event loop, so it must not wait; 0 once more after wait_ms counts as -1. ctx lives in the request's arena, which goes
+ * when the last byte was sent or the client is gone. */
+typedef struct ReplyStream { uint64_t size_bytes; Str key; int64_t wait_ms; int64_t (*read)(void *ctx, char *out, size_t max); void *ctx; } ReplyStream;
+
 typedef struct Reply {
     int   status;                       /* set by the handler; 0 counts as 200 */
     Buf   body;
@@ -79,6 +85,7 @@ typedef struct Reply {
     struct { bool wanted; Str key; int64_t until_mono_ms; } park;    /* set by reply_park */
     int   file_fd;                      /* >= 0: the body is this file from file_offset, file_size bytes; closed by the server */
     uint64_t file_offset, file_size;
+    ReplyStream stream;                 /* read not NULL: the body is this stream; of routes that are not WHERE_INLINE */
 } Reply;
 
 void reply_header(Reply *reply, Str name, Str value);   /* value must live in the request's arena or be static */

@@ -20,7 +20,8 @@ typedef enum RequestStage {
     STAGE_BODY,                         /* the head was accepted; its body is being collected */
     STAGE_DRAIN,                        /* the answer is ready; the rest of the body is dropped first */
     STAGE_AWAY,                         /* suspended: queued, with a worker, or parked */
-    STAGE_ANSWERED                      /* the answer is ready to be sent */
+    STAGE_ANSWERED,                     /* the answer is ready to be sent */
+    STAGE_STREAMS                       /* its head is sent, and its body as it comes (stream.h) */
 } RequestStage;
 
 typedef enum ParkPhase { PARK_NONE, PARK_REGISTERED, PARK_WAITING } ParkPhase;

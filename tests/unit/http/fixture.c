@@ -226,6 +226,40 @@ static bool file_get(Req *req, Reply *reply, Err *err)
     return true;
 }
 
+/* Pieces of ten bytes as fixture_give puts them there; -1 breaks off. */
+typedef struct Pieces { Fixture *fixture; int taken; } Pieces;
+
+static int64_t pieces_read(void *ctx, char *out, size_t max)
+{
+    Pieces *pieces = ctx;
+    pthread_mutex_lock(&pieces->fixture->lock);
+    int there = pieces->fixture->pieces;
+    pthread_mutex_unlock(&pieces->fixture->lock);
+    if (there < 0)
+        return -1;
+    if (pieces->taken >= there)
+        return 0;
+    pieces->taken++;
+    assert_true(max >= 10);
+    memset(out, 'a' + (pieces->taken - 1) % 26, 10);
+    return 10;
+}
+
+static bool streamed(Req *req, Reply *reply, Err *err)
+{
+    Pieces *pieces = ARENA_NEW(req->arena, Pieces);
+    int64_t count, wait_ms;
+    Err ignored = { 0 };
+    if (!pieces || !str_to_int64(req_query(req, "count"), 1, 1000000, &count, err))
+        return false;
+    if (!str_to_int64(req_query(req, "wait"), 0, 60 * 1000, &wait_ms, &ignored))
+        wait_ms = 60 * 1000;
+    pieces->fixture = fixture_of(req);
+    reply->stream = (ReplyStream){ .size_bytes = (uint64_t)count * 10, .key = STR("event"), .wait_ms = wait_ms, .read = pieces_read, .ctx = pieces };
+    reply->content_type = STR("application/octet-stream");
+    return true;
+}
+
 static const Route vault_routes[] = {
     { METHOD_GET,    "/items/{name}/versions",         NULL, NULL, "items/get",    WHERE_INLINE, BODY_NONE, 0,         item_get,    "ItemVersions" },
     { METHOD_GET,    "/items/{name}/{version?}",       NULL, NULL, "items/get",    WHERE_INLINE, BODY_NONE, 0,         item_get,    "ItemGet" },
@@ -243,6 +277,7 @@ static const Route management_routes[] = {
     { METHOD_GET,  "/watch",        NULL, NULL, PERM_TOKEN,  WHERE_PARKED, BODY_NONE, 0,    watch,    "Watch" },
     { METHOD_GET,  "/broken/{how}", NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    broken,   "Broken" },
     { METHOD_GET,  "/file",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    file_get, "File" },
+    { METHOD_GET,  "/stream",       NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    streamed, "Stream" },
     { METHOD_POST, "/lenient",      NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_JSON_LENIENT, 1024, item_put, "Lenient" },
 };
 
@@ -390,6 +425,14 @@ void fixture_happen(Fixture *fixture)
 {
     pthread_mutex_lock(&fixture->lock);
     fixture->event = true;
+    pthread_mutex_unlock(&fixture->lock);
+    http_wake(fixture->server, STR("event"));
+}
+
+void fixture_give(Fixture *fixture, int pieces)
+{
+    pthread_mutex_lock(&fixture->lock);
+    fixture->pieces = pieces < 0 ? -1 : fixture->pieces + pieces;
     pthread_mutex_unlock(&fixture->lock);
     http_wake(fixture->server, STR("event"));
 }

@@ -26,6 +26,7 @@ typedef struct Fixture {
     int  waiting;
     bool is_open;
     bool event;                         /* what parked handlers look for */
+    int  pieces;                        /* what the streamed body has so far; -1: it breaks off */
 } Fixture;
 
 /* Tokens "good", "reader" (no permission but items/get). Names: management, *.vault where v1, v2 and x-... exist. */
@@ -35,6 +36,7 @@ void fixture_stop(Fixture *fixture);                    /* also the server, when
 void fixture_wait_at_gate(Fixture *fixture, int count); /* until that many handlers wait */
 void fixture_open_gate(Fixture *fixture);
 void fixture_happen(Fixture *fixture);                  /* the event of parked handlers, with its wake */
+void fixture_give(Fixture *fixture, int pieces);        /* so many more for /stream; -1: no more will come */
 void fixture_wait_parked(Fixture *fixture, int64_t count);
 
 HttpClient *fixture_client(const Fixture *fixture, bool over_unix);
