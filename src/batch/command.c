@@ -56,7 +56,7 @@ bool command_add_exec(const Site *site, Txn *txn, Arena *arena, const Node *node
     if (count >= EXECS_A_NODE_MAX)
         return err_named(err, ERR_THROTTLED, "ServerBusy", NULL, "The node has %d commands waiting already; try again when some have ended.", EXECS_A_NODE_MAX);
     if (!seal_put(site->seal, txn, place(arena, node->account_id, id, "body"), bytes_of(command_json), arena, &body, err) ||
-        !insert(txn, node->id, id, "exec", real_now_ms() + timeout_ms + EXEC_KEPT_MS, body, err))
+        !insert(txn, node->id, id, "exec", real_now_ms() + timeout_ms + EXEC_GRACE_MS, body, err))
         return false;
     *command_id = id;
     return true;

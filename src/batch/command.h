@@ -7,7 +7,7 @@
 
 /* Requests parked for a node's commands wake by command_node_key, those for a result by command_exec_key. */
 enum { EXEC_ARGS_MAX = 256, EXEC_ARGS_BYTES_MAX = 64 * 1024, EXEC_TIMEOUT_MAX_MS = 60 * 60 * 1000, EXEC_TIMEOUT_USUAL_MS = 60 * 1000,
-       EXEC_KEPT_MS = 5 * 60 * 1000, EXECS_A_NODE_MAX = 64, STREAM_MAX_BYTES = 1024 * 1024 };
+       EXEC_GRACE_MS = 60 * 1000, EXEC_KEPT_MS = 5 * 60 * 1000, EXECS_A_NODE_MAX = 64, STREAM_MAX_BYTES = 1024 * 1024 };
 
 typedef struct Command { Str node_id, id, kind; int64_t number, until_ms; Bytes body, result; } Command;
 

@@ -46,6 +46,8 @@ static bool look_txn(Txn *txn, void *ctx, Err *err)
     if (!exec->found)
         return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The command is not known any more; results are kept for five minutes.");
     exec->done = exec->command.result.ptr != NULL;
+    if (!exec->done && real_now_ms() > exec->command.until_ms)
+        return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The node did not report the command's end in time.");
     return !exec->done || command_result_open(exec->batch->site, txn, arena, account_id, &exec->command, &exec->result, err);
 }
 

@@ -212,8 +212,8 @@ static bool read_identifier(const Site *site, Arena *arena, Str text, KeyName *o
     }
     if (!str_eq(collection, STR("keys")))
         return refuse(err, IDENTIFIER_FIELD, "must be the identifier of a key; this is one of another kind of object");
-    if (!is_key_name(key.name) || (key.version.ptr && !is_key_version(key.version)))
-        return refuse(err, IDENTIFIER_FIELD, "has a name or version that no key has; copy the key identifier as the vault shows it");
+    if (!is_key_name(key.vault) || !is_key_name(key.name) || (key.version.ptr && !is_key_version(key.version)))
+        return refuse(err, IDENTIFIER_FIELD, "has a vault, name or version that no key has; copy the key identifier as the vault shows it");
     *out = key;
     return true;
 }

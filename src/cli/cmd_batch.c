@@ -200,6 +200,19 @@ static bool put_command(Cli *cli, Body *body, int64_t timeout_ms)
     return true;
 }
 
+/* A command that takes longer than one request may wait is answered 202; its result is asked for under its id. */
+static bool wait_exec(Cli *cli, Answer *answer, Err *err)
+{
+    Str url;
+
+    while (answer->status == 202) {
+        Str path = str_printf(cli->arena, STR_FMT "/" STR_FMT, STR_ARG(node_path(cli, "/exec")), STR_ARG(percent_encode(cli->arena, json_str(json_get(answer->json, "id")))));
+        if (!data_url(cli, path, &url, err) || !call_service(cli, "GET", to_batch(cli), url, STR_NONE, answer, err))
+            return false;
+    }
+    return true;
+}
+
 /* The command's own streams and exit code; 128 + n when signal n ended it, as a shell says it. */
 bool run_node_exec(Cli *cli, Err *err)
 {
@@ -214,7 +227,7 @@ bool run_node_exec(Cli *cli, Err *err)
         return cli_usage(cli, err, "--timeout: '" STR_FMT "' is no number of seconds from 1 to %d", STR_ARG(timeout), EXEC_TIMEOUT_MAX_S);
     cli->call_timeout_ms = (int)(seconds * 1000) + EXEC_EXTRA_MS;
     if (!put_command(cli, &body, seconds * 1000) || !data_url(cli, node_path(cli, "/exec"), &url, err) || !body_end(&body, &text, err) ||
-        !call_service(cli, "POST", to_batch(cli), url, text, &answer, err) ||
+        !call_service(cli, "POST", to_batch(cli), url, text, &answer, err) || !wait_exec(cli, &answer, err) ||
         !put_stream(cli, STDOUT_FILENO, json_get(answer.json, "stdout"), err) || !put_stream(cli, STDERR_FILENO, json_get(answer.json, "stderr"), err))
         return false;
     int64_t code = json_int(json_get(answer.json, "exitCode"), 1), signal = json_int(json_get(answer.json, "signal"), 0);

@@ -333,6 +333,30 @@ static void test_the_largest_result_passes(void **state)
     arena_free(exec.arena);
 }
 
+static void test_a_result_can_be_asked_for_later(void **state)
+{
+    (void)state;
+    one_node("");
+    Str credential = join(&world, machine_of(&world, 0));
+    expect_status(lease(&world, credential, "idle", "[]"), 200);
+    Caller2 exec;
+    exec_start(&exec, "{\"argv\":[\"true\"]}");
+    Answer commands = node_call(&world, "GET", credential, "/v1/commands?after=", STR_NONE);
+    Str id = json_str(json_get(json_at(json_get(commands.json, "commands"), 0), "id"));
+    const char *path = str_to_cstr(world.arena, str_printf(world.arena, "/pools/p/nodes/%s/exec/" STR_FMT, machine_of(&world, 0)->node_id, STR_ARG(id)), NULL);
+    const char *result = str_to_cstr(world.arena, str_printf(world.arena, "/v1/commands/" STR_FMT "/result", STR_ARG(id)), NULL);
+    write_sql(world.site.store, "UPDATE batch_command SET until_ms = 1");
+    expect_error(data_call(&world, "GET", path, STR_NONE), 404, "ResourceNotFound");        /* nothing came in time */
+    expect_status(node_call(&world, "POST", credential, result, STR("{\"exitCode\":7}")), 204);
+    Answer later = data_call(&world, "GET", path, STR_NONE);
+    if (later.status == 200)                            /* else the one who waits was first */
+        assert_int_equal(answer_int(&later, "exitCode"), 7);
+    exec_end(&exec);
+    assert_int_equal(answer_int(&exec.answer, "exitCode"), 7);
+    arena_free(exec.arena);
+    expect_error(data_call(&world, "GET", "/pools/p/nodes/none/exec/x", STR_NONE), 404, "NodeNotFound");
+}
+
 static void test_exec_is_refused_with_reasons(void **state)
 {
     (void)state;
@@ -383,6 +407,7 @@ int main(void)
         TEST(test_a_refresh_is_given_once_the_cursor_passed_it),
         TEST(test_exec_waits_for_the_agents_result),
         TEST(test_the_largest_result_passes),
+        TEST(test_a_result_can_be_asked_for_later),
         TEST(test_exec_is_refused_with_reasons),
         TEST(test_a_removed_nodes_credential_is_worthless),
     };

@@ -1,5 +1,7 @@
 /* world.c - the server of batch's tests. */
 #include "world.h"
+#include <pthread.h>
+#include <stdatomic.h>
 
 /* -- a provider -- */
 
@@ -75,6 +77,25 @@ static bool size_known(void *self, Str vm_size, int *cores, int64_t *memory_byte
     return true;
 }
 
+/* -- calls of batch to vaults: the same server, without TLS -- */
+
+static bool call_vault(void *ctx, Arena *arena, const HttpCall *call, HttpAnswer *out, Err *err)
+{
+    World *world = ctx;
+    AUTO(http_client_free_auto) HttpClient *client = NULL;
+    HttpClientConfig config = { .user_agent = "test", .connect_timeout_ms = 5000, .timeout_ms = 10000 };
+    HttpCall plain = *call;
+    char thread[16] = "";
+    assert_int_equal(pthread_getname_np(pthread_self(), thread, sizeof thread), 0);
+    assert_true(strncmp(thread, "http-", 5) != 0);      /* never on a thread that serves requests */
+    assert_true(str_starts(call->url, STR("https://")));
+    plain.url = str_printf(arena, "http://" STR_FMT, STR_ARG(str_slice(call->url, 8, call->url.len)));
+    atomic_fetch_add(&world->vault_calls, 1);
+    if (atomic_load(&world->vaults_are_silent))
+        return err_set(err, ERR_UNAVAILABLE, "nobody answers");
+    return http_client_new(&config, &client, err) && http_call(client, arena, &plain, out, err);
+}
+
 /* -- the server -- */
 
 static bool bootstrap(Txn *txn, void *ctx, Err *err)
@@ -108,12 +129,18 @@ static void open_parts(World *world)
     must(access_open(&world->site, world->identity, &world->access, E));
     must(arm_open(&world->site, world->identity, world->access, &world->arm, E));
     must(managedidentity_open(&world->site, world->identity, world->arm, &world->ids, E));
+    must(keyvault_open(&world->site, world->identity, world->access, world->arm, &world->keyvault, E));
     must(batch_open(&world->site, world->identity, world->access, world->arm, world->ids, world->providers, 1, &world->batch, E));
+    world->batch->vault_call = call_vault;
+    world->batch->vault_call_ctx = world;
     must(identity_mount(world->identity, world->http, E));
     must(arm_mount(world->arm, world->http, E));
     must(managedidentity_mount(world->ids, world->http, E));
+    must(keyvault_mount(world->keyvault, world->http, E));
     must(batch_mount(world->batch, world->http, E));
     must(http_listen_tcp(world->http, "127.0.0.1", 0, &world->site.names.port, E));
+    if (world->runs)
+        must(runner_start(world->site.runner, 2, E));
     must(http_start(world->http, E));
     HttpClientConfig client = { .user_agent = "test", .connect_timeout_ms = 5000, .timeout_ms = 60000 };
     must(http_client_new(&client, &world->client, E));
@@ -138,10 +165,26 @@ static void give_tokens(World *world)
     world->batch_nobody_token = token_for(world, &world->nobody, batch);
 }
 
+/* What a server has in memory of keys begins anew with it. */
+static void open_seal(World *world)
+{
+    char root[128], audit[128];
+    (void)snprintf(root, sizeof root, "%s/root.key", world->place.dir);
+    (void)snprintf(audit, sizeof audit, "%s/audit", world->place.dir);
+    must(seal_open(world->site.store, root, &world->site.seal, E));
+    must(audit_open(world->site.store, world->site.seal, audit, &world->site.audit, E));
+}
+
+static void close_seal(World *world)
+{
+    audit_close(TAKE(world->site.audit));
+    seal_close(TAKE(world->site.seal));
+}
+
 void world_open(World *world)
 {
-    static char root[128], audit[128];
-    *world = (World){ .arena = arena_new(256 << 20) };
+    char root[128], audit[128];
+    *world = (World){ .arena = arena_new(256 << 20), .runs = world->runs };
     world->provider = (Provider){ .name = "local", .node_start = start, .node_stop = stop, .node_restart = restart, .node_list = list, .size_known = size_known, .self = world };
     world->providers[0] = &world->provider;
     place_make(&world->place);
@@ -152,8 +195,7 @@ void world_open(World *world)
     must(seal_make_root_file(root, E));
     world->site = (Site){ .store = world->place.store, .clock = clock_new(0), .instance_id = STR("0123456789abcdef0123456789abcdef"),
                           .names = { .domain = STR("vaultyard.localhost"), .location = STR("local") } };
-    must(seal_open(world->site.store, root, &world->site.seal, E));
-    must(audit_open(world->site.store, world->site.seal, audit, &world->site.audit, E));
+    open_seal(world);
     must(store_write(world->site.store, bootstrap, world, E));
     open_parts(world);
     must(store_write(world->site.store, people, world, E));
@@ -168,6 +210,7 @@ static void close_parts(World *world)
     runner_stop(world->site.runner);                    /* handlers that still run schedule through it */
     world->site.runner = NULL;
     batch_close(TAKE(world->batch));
+    keyvault_close(TAKE(world->keyvault));
     managedidentity_close(TAKE(world->ids));
     arm_close(TAKE(world->arm));
     access_close(TAKE(world->access));
@@ -177,6 +220,8 @@ static void close_parts(World *world)
 void world_restart(World *world)
 {
     close_parts(world);
+    close_seal(world);
+    open_seal(world);
     open_parts(world);
     give_tokens(world);
 }
@@ -184,8 +229,7 @@ void world_restart(World *world)
 void world_close(World *world)
 {
     close_parts(world);
-    audit_close(world->site.audit);
-    seal_close(world->site.seal);
+    close_seal(world);
     clock_free(world->site.clock);
     place_done(&world->place);
     arena_free(world->arena);

@@ -1,10 +1,12 @@
 /* world.h - a whole server without TLS, with a provider that makes no machines, and callers with tokens.
  *
- * The runner is not started: world_work runs what is due, one thing after the other, so that tests see each step. */
+ * The runner is not started unless `runs` is set before world_open: world_work runs what is due, one thing after the other, so that tests
+ * see each step. Vaults are there too; batch reaches them over HTTP (vault_call, on threads of the runner). */
 #pragma once
 #include "../store/store_fixture.h"
 #include "batch/parts.h"
 #include "http/client.h"
+#include "keyvault/keyvault.h"
 
 enum { MACHINES_MAX = 64 };
 
@@ -18,6 +20,7 @@ typedef struct World {
     Access *access;
     Arm *arm;
     ManagedIdentities *ids;
+    KeyVault *keyvault;
     Batch *batch;
     HttpServer *http;
     HttpClient *client;
@@ -25,12 +28,15 @@ typedef struct World {
     Machine machines[MACHINES_MAX];
     size_t machine_count;
     bool starts_fail, lists_fail;
+    bool runs;
+    _Atomic bool vaults_are_silent;
+    _Atomic int vault_calls;
     Str subscription;
     Principal admin, reader, nobody;        /* Owner of the subscription; Reader; no role */
     Str admin_token, reader_token, nobody_token, batch_token, batch_reader_token, batch_nobody_token;
 } World;
 
-void world_open(World *world);
+void world_open(World *world);                          /* keeps `runs`; everything else begins anew */
 void world_close(World *world);
 void world_restart(World *world);                       /* everything of the server anew over the same store; machines stay */
 void world_work(World *world);                          /* background work until nothing changes any more */
