@@ -17,12 +17,10 @@
 #include "base/log.h"
 #include "certs/install.h"
 #include "certs/listen.h"
+#include "certs/state.h"
 #include "certs/status.h"
 
 enum { SETTINGS_MAX_BYTES = 1024 * 1024, ROUND_ARENA_BYTES = 8 * 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_MAX_MS = 60000 };
-
-/* What is known of one observed certificate. */
-typedef struct Tracked { bool is_due, is_failed; char reason[sizeof ((Err *)0)->text]; } Tracked;
 
 typedef struct CertAgent {
     const CertAgentConfig *config;
@@ -30,6 +28,10 @@ typedef struct CertAgent {
     Fetcher *fetcher;
     Listeners listeners;
     Tracked *tracked;               /* one an observed certificate, in their order */
+    HookRun hook;
+    char state_path[4096];          /* "": none */
+    bool is_notified;               /* systemd was told that we are ready */
+    size_t listening;               /* as the state file says */
     int tries;                      /* rounds with failures, one after the other */
     int64_t poll_at_ms, retry_at_ms;    /* object time; real time, INT64_MAX: nothing failed */
     int signals, watch;             /* descriptors; watch -1: no clock file */
@@ -87,7 +89,36 @@ static bool is_set_back(CertAgent *agent, Arena *arena, const Observed *observed
     return true;
 }
 
-static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, Err *err)
+static void write_state(CertAgent *agent)
+{
+    Err err = { 0 };
+    StateView view = { .settings = &agent->settings, .tracked = agent->tracked, .hook = &agent->hook, .started_ms = agent->started_ms, .now_ms = real_now_ms(),
+                       .next_poll_ms = agent->poll_at_ms - agent->offset_ms, .retry_ms = agent->retry_at_ms, .is_synced = agent->synced,
+                       .listening = listeners_active(&agent->listeners) };
+    if (agent->config->dry_run)
+        return;
+    if ((agent->state_path[0] && !state_write(agent->state_path, &view, &err)) ||
+        (agent->config->metrics_path && !metrics_write(agent->config->metrics_path, &view, &err)))
+        log_event(LOG_ERROR, "certs.state_not_written", log_cstr("error", err.text));
+}
+
+/* The hook is owed from before the link moves, on disk as well: whoever kills us in between, the next process runs it. */
+static bool install_and_owe(CertAgent *agent, Arena *arena, const Observed *observed, const Fetched *fetched, bool *changed, Err *err)
+{
+    HookRun *hook = &agent->hook;
+    bool was_pending = hook->is_pending, moves = !str_eq(installed_version(arena, observed), fetched->version);
+    if (moves && agent->settings.hook.word_count && !was_pending) {
+        hook->is_pending = true;
+        write_state(agent);
+    }
+    bool done = install_certificate(arena, observed, fetched, changed, err);
+    hook->is_pending = was_pending;
+    if (*changed && agent->settings.hook.word_count)
+        hook_ask(hook, str_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(observed->store_dir), STR_ARG(observed->link_name)));
+    return done;
+}
+
+static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, Tracked *tracked, Err *err)
 {
     Fetched fetched = { 0 };
     if (!fetch_current(agent->fetcher, arena, &agent->settings, observed, &fetched, err))
@@ -97,7 +128,11 @@ static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, E
     if (done && agent->config->dry_run)
         done = say_plan(arena, observed, &fetched);
     else if (done)
-        done = install_certificate(arena, observed, &fetched, &changed, err);
+        done = install_and_owe(agent, arena, observed, &fetched, &changed, err);
+    Installed have = installed_read(arena, observed);
+    (void)snprintf(tracked->version, sizeof tracked->version, STR_FMT, STR_ARG(have.version));
+    tracked->not_before_ms = have.not_before_ms;
+    tracked->not_after_ms = have.not_after_ms;
     if (done && changed)
         log_event(LOG_INFO, "certs.installed", log_str("vault", observed->vault), log_str("name", observed->name), log_str("version", fetched.version));
     fetched_done(&fetched);
@@ -129,7 +164,11 @@ static void run_round(CertAgent *agent)
         AUTO(arena_free_auto) Arena *arena = arena_new(ROUND_ARENA_BYTES);
         Err err = { 0 };
         tracked->is_due = false;
-        tracked->is_failed = !arena || !sync_one(agent, arena, &agent->settings.observed[i], &err);
+        tracked->is_failed = !arena || !sync_one(agent, arena, &agent->settings.observed[i], tracked, &err);
+        tracked->try_ms = real_now_ms();
+        tracked->failing_since_ms = !tracked->is_failed ? 0 : tracked->failing_since_ms ? tracked->failing_since_ms : tracked->try_ms;
+        if (!tracked->is_failed)
+            tracked->success_ms = tracked->try_ms;
         (void)snprintf(tracked->reason, sizeof tracked->reason, "%s", tracked->is_failed ? err.text : "");
         if (tracked->is_failed)
             log_event(LOG_WARN, "certs.sync_failed", log_str("url", agent->settings.observed[i].base_url), log_cstr("error", err.text));
@@ -139,7 +178,14 @@ static void run_round(CertAgent *agent)
     agent->tries = failed ? agent->tries + 1 : 0;
 }
 
-static void report(const CertAgent *agent)
+static void say_ready(CertAgent *agent)
+{
+    if (!agent->is_notified)
+        notify_systemd("READY=1\nSTATUS=Certificates are watched.");
+    agent->is_notified = true;
+}
+
+static void report(CertAgent *agent)
 {
     bool waiting = agent->settings.require_initial_sync && !agent->synced;
     const char *reason = "";
@@ -148,6 +194,8 @@ static void report(const CertAgent *agent)
     say_status(agent, failed_count(agent) == 0 ? SERVICE_RUNNING
                       : !waiting ? SERVICE_RUNNING_BEHIND
                       : agent->tries < INITIAL_TRIES ? SERVICE_SYNCING : SERVICE_SYNC_FAILED, reason);
+    if (!waiting)
+        say_ready(agent);
 }
 
 /* 0 up to `most_ms`, so that machines started together do not ask together. */
@@ -188,7 +236,7 @@ static void on_changed(void *ctx, Str vault_url, Str name)
     }
 }
 
-static int until(int64_t left_ms) { return left_ms <= 0 ? 0 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms; }
+static int until_ms(int64_t left_ms) { return left_ms <= 0 ? 0 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms; }
 
 /* Sleeps until something is due: a poll, a repetition, a change that a vault tells. The poll's time is object time, so the clock file is
  * watched meanwhile. false: told to stop. */
@@ -196,24 +244,36 @@ static bool wait_until_due(CertAgent *agent)
 {
     Err err = { 0 };
     for (;;) {
-        int64_t listen_at_ms = listeners_step(&agent->listeners, on_changed, agent);
+        int64_t listen_at_ms = listeners_step(&agent->listeners, on_changed, agent), hook_at_ms;
+        size_t listening = listeners_active(&agent->listeners);
+        bool hook_ran = agent->hook.pid > 0;
+        hook_at_ms = hook_step(&agent->hook, &agent->settings.hook);
+        if (hook_ran != (agent->hook.pid > 0) || listening != agent->listening)
+            write_state(agent);
+        agent->listening = listening;
         if (object_now(agent) >= agent->poll_at_ms)
             set_due(agent, false);
         if (real_now_ms() >= agent->retry_at_ms)
             set_due(agent, true);
-        struct pollfd fds[2] = { { .fd = agent->signals, .events = POLLIN }, { .fd = agent->watch, .events = POLLIN } };
-        int wait_ms = is_any_due(agent) ? 0 : until(agent->poll_at_ms - object_now(agent));
-        if (agent->retry_at_ms != INT64_MAX && until(agent->retry_at_ms - real_now_ms()) < wait_ms)
-            wait_ms = until(agent->retry_at_ms - real_now_ms());
-        if (listen_at_ms != INT64_MAX && until(listen_at_ms - mono_now_ms()) < wait_ms)
-            wait_ms = until(listen_at_ms - mono_now_ms());
-        if (!http_wait(fetcher_client(agent->fetcher), fds, agent->watch >= 0 ? 2 : 1, wait_ms, &err)) {
+        struct pollfd fds[2 + HOOK_FDS] = { { .fd = agent->signals, .events = POLLIN } };
+        size_t count = 1;
+        if (agent->watch >= 0)
+            fds[count++] = (struct pollfd){ .fd = agent->watch, .events = POLLIN };
+        count += hook_fds(&agent->hook, fds + count);
+        int wait_ms = is_any_due(agent) ? 0 : until_ms(agent->poll_at_ms - object_now(agent));
+        if (agent->retry_at_ms != INT64_MAX && until_ms(agent->retry_at_ms - real_now_ms()) < wait_ms)
+            wait_ms = until_ms(agent->retry_at_ms - real_now_ms());
+        if (hook_at_ms != INT64_MAX && until_ms(hook_at_ms - mono_now_ms()) < wait_ms)
+            wait_ms = until_ms(hook_at_ms - mono_now_ms());
+        if (listen_at_ms != INT64_MAX && until_ms(listen_at_ms - mono_now_ms()) < wait_ms)
+            wait_ms = until_ms(listen_at_ms - mono_now_ms());
+        if (!http_wait(fetcher_client(agent->fetcher), fds, count, wait_ms, &err)) {
             log_event(LOG_ERROR, "certs.cannot_wait", log_cstr("error", err.text));
             return false;
         }
         if (fds[0].revents)
             return false;
-        if (fds[1].revents) {
+        if (agent->watch >= 0 && fds[1].revents) {
             char events[4096];
             if (read(agent->watch, events, sizeof events) > 0)
                 read_clock(agent);
@@ -247,6 +307,22 @@ static bool catch_signals(CertAgent *agent)
     return agent->signals >= 0;
 }
 
+/* For --once: one try. */
+static bool run_hook_to_its_end(CertAgent *agent)
+{
+    HookRun *hook = &agent->hook;
+    if (agent->config->dry_run || !hook->is_pending || agent->settings.hook.word_count == 0)
+        return true;
+    hook->due_ms = 0;
+    for (int64_t at_ms = hook_step(hook, &agent->settings.hook); hook->pid > 0; at_ms = hook_step(hook, &agent->settings.hook)) {
+        struct pollfd fds[HOOK_FDS];
+        size_t count = hook_fds(hook, fds);
+        if (poll(fds, count, until_ms(at_ms - mono_now_ms())) < 0 && errno != EINTR)
+            return false;
+    }
+    return hook->was_good;
+}
+
 static int run_until_told(CertAgent *agent)
 {
     set_due(agent, false);
@@ -256,18 +332,32 @@ static int run_until_told(CertAgent *agent)
             listeners_prepare(&agent->listeners);
         }
         run_round(agent);
-        report(agent);
-        if (agent->config->once)
-            return failed_count(agent) != 0;
         agent->retry_at_ms = failed_count(agent) ? real_now_ms() + retry_pause_ms(agent) : INT64_MAX;
+        report(agent);
+        if (agent->config->once) {
+            bool good = run_hook_to_its_end(agent);
+            write_state(agent);
+            return failed_count(agent) != 0 || !good;
+        }
+        write_state(agent);
         if (!wait_until_due(agent))
             return 0;
     }
 }
 
+static void find_state_path(CertAgent *agent)
+{
+    const char *status = agent->config->status_path, *slash = status ? strrchr(status, '/') : NULL;
+    if (agent->config->state_path)
+        (void)snprintf(agent->state_path, sizeof agent->state_path, "%s", agent->config->state_path);
+    else if (status)
+        (void)snprintf(agent->state_path, sizeof agent->state_path, "%.*sstate.json", slash ? (int)(slash - status) + 1 : 0, status);
+}
+
 int cert_agent_run(const CertAgentConfig *config)
 {
-    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = -1 };
+    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = -1, .retry_at_ms = INT64_MAX };
+    hook_init(&agent.hook);
     AUTO(arena_free_auto) Arena *arena = arena_new(4 * SETTINGS_MAX_BYTES);
     Str text;
     Err err = { 0 };
@@ -289,12 +379,20 @@ int cert_agent_run(const CertAgentConfig *config)
     agent.tracked = ARENA_ARRAY(arena, Tracked, agent.settings.observed_count + 1);
     if (!agent.tracked)
         return 1;
+    find_state_path(&agent);
+    if (agent.settings.hook.word_count && agent.state_path[0] && state_hook_is_pending(agent.state_path))
+        hook_ask(&agent.hook, STR_NONE);
     read_clock(&agent);
     if (!agent.settings.require_initial_sync)
         say_status(&agent, SERVICE_RUNNING, "");             /* polling has begun, whether or not certificates are there yet */
     log_event(LOG_INFO, "certs.started", log_int("observed", (int64_t)agent.settings.observed_count), log_int("poll_s", agent.settings.poll_s));
 
     int code = run_until_told(&agent);
+    notify_systemd("STOPPING=1");
+    if (agent.hook.pid > 0) {
+        hook_stop(&agent.hook);
+        write_state(&agent);                                 /* the next process runs it again */
+    }
     listeners_done(&agent.listeners);
     fetcher_free(agent.fetcher);
     fd_close(&agent.signals);

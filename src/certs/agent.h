@@ -5,6 +5,8 @@
 typedef struct CertAgentConfig {
     const char *settings_path;      /* the settings file */
     const char *status_path;        /* N.status; NULL: none is written */
+    const char *state_path;         /* state.json; NULL: beside status_path, and none without that */
+    const char *metrics_path;       /* for Prometheus; NULL: none */
     const char *ca_file;            /* NULL: the system's */
     const char *clock_path;         /* development shift of object time for poll timers; NULL: none */
     bool once;                      /* one round, then end */

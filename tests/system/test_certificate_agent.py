@@ -191,6 +191,54 @@ class CertificateAgent(unittest.TestCase):
         self.assertIn("BEGIN CERTIFICATE", p12.stdout, p12.stderr)
         self.assertEqual({oct((directory / name).stat().st_mode & 0o777) for name in os.listdir(directory)}, {"0o640"})
 
+    def test_the_hook_runs_once_after_changes_and_again_until_it_succeeds(self):
+        urls = [self.certificate(name)[0] for name in ("hook-a", "hook-b")]
+        ran = self.site.base / "hook-ran"
+        own = {"hook": {"command": f"echo run >> {ran}; echo \"$VAULTYARD_CHANGED\" | sort; test -e {ran}.good", "timeoutSeconds": 20}}
+        agent = self.agent("a", urls, own=own)
+        self.assertEqual(agent.once().returncode, 1)                       # certificates are there; the hook failed
+        state = json.loads((agent.dir / "state.json").read_text())
+        self.assertEqual([c["isCurrent"] for c in state["certificates"]], [True, True])
+        self.assertEqual((state["hook"]["result"], state["hook"]["pending"]), ("exit 1", True))
+        self.assertEqual(state["hook"]["output"].split(), [str(agent.store / "kv-agent.hook-a"), str(agent.store / "kv-agent.hook-b")])
+        self.assertEqual(ran.read_text(), "run\n")                         # once for both
+        (self.site.base / "hook-ran.good").touch()
+        agent.start()                                                      # nothing changes any more, but the hook is still owed
+        wait_for("the hook succeeded", lambda: json.loads((agent.dir / "state.json").read_text())["hook"]["succeeded"])
+        wait_for("it listens", lambda: json.loads((agent.dir / "state.json").read_text())["vaultsListenedTo"] == 1)
+        self.assertEqual(ran.read_text(), "run\nrun\n")
+        shown = self.site.run([BUILD / "vaultyard-certs", "status", agent.dir / "state.json"])
+        self.assertIn("hook exit 0", shown.stdout)
+        self.assertEqual(shown.stdout.count("current  "), 2)
+        _, version = self.certificate("hook-a")
+        wait_for("the new version", lambda: self.has(agent, "hook-a", version))
+        wait_for("its hook", lambda: ran.read_text() == "run\n" * 3)
+        agent.process.kill()
+        agent.process.wait()
+        self.assertIn("DOES NOT RUN", self.site.run([BUILD / "vaultyard-certs", "status", agent.dir / "state.json"], code=1).stdout)
+
+    def test_a_directory_that_cannot_be_written_keeps_the_old_and_says_so(self):
+        url, version = self.certificate("readonly")
+        agent = self.agent("a", [url], poll="50").start()
+        wait_for("the first version", lambda: self.has(agent, "readonly", version))
+        wait_for("it listens", lambda: "certs.listening" in agent.log())
+        immutable = subprocess.run(["mount", "--bind", "-o", "ro", agent.store, agent.store], capture_output=True) if os.geteuid() == 0 else None
+        if immutable is None or immutable.returncode != 0:
+            agent.stop()
+            (agent.store / "kv-agent.readonly").unlink()
+            (agent.store / "kv-agent.readonly").mkdir()                    # the other way in which a link cannot move
+            self.assertEqual(agent.once().returncode, 1)
+            self.assertIn("cannot move the link", agent.status()["formattedMessage"]["message"])
+            return
+        try:
+            _, newer = self.certificate("readonly")
+            wait_for("the reason", lambda: "Read-only file system" in agent.status()["formattedMessage"]["message"])
+            self.assertTrue(self.has(agent, "readonly", version))
+        finally:
+            subprocess.run(["umount", agent.store], check=True)
+        wait_for("the newer version", lambda: self.has(agent, "readonly", newer), timeout=30)
+        wait_for("all is well", lambda: agent.status()["status"] == "success")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,34 @@
+/* state.h - what the agent knows, for people and programs: state.json, a text file for Prometheus, a table, and systemd's notification.
+ *
+ * state.json is replaced whole after each round and hook. It is also the agent's own memory: a change whose hook had not succeeded when the
+ * process ended is in it before the link moves, so the next process runs the hook. docs/certificate-agent.md describes its members. */
+#pragma once
+#include <stdio.h>
+#include "certs/hook.h"
+
+/* What is known of one observed certificate. Times are real ms, 0: never. */
+typedef struct Tracked {
+    bool    is_due, is_failed;
+    char    version[72];                /* "": none on disk as far as this process knows */
+    int64_t not_before_ms, not_after_ms;
+    int64_t success_ms, try_ms, failing_since_ms;
+    char    reason[sizeof ((Err *)0)->text];
+} Tracked;
+
+typedef struct StateView {
+    const CertSettings *settings;
+    const Tracked *tracked;             /* one an observed certificate */
+    const HookRun *hook;
+    int64_t started_ms, now_ms, next_poll_ms, retry_ms;    /* real; retry_ms INT64_MAX: nothing failed */
+    bool is_synced;
+    size_t listening;                   /* vaults with a request on their change feed */
+} StateView;
+
+bool state_write(const char *path, const StateView *view, Err *err) MUST_CHECK;
+bool metrics_write(const char *path, const StateView *view, Err *err) MUST_CHECK;        /* Prometheus text format, for a textfile collector */
+bool state_hook_is_pending(const char *path);                                            /* of the process before; no file: false */
+
+/* `vaultyard-certs status`. path NULL: the extension's usual places. 0: all is current, 1: something is not or no agent runs, 2: there is no state. */
+int state_print(const char *path, FILE *to);
+
+void notify_systemd(const char *text);                                                   /* sd_notify(3); nothing without NOTIFY_SOCKET */
