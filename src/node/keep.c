@@ -98,7 +98,7 @@ static int write_end(Keeper *keeper)
 
 static void signal_all(const Keeper *keeper, bool at_once)
 {
-    RunProcesses which = { .above = getpid(), .mark = keeper->preparing.result.user.mark };
+    RunProcesses which = { .above = getpid() };         /* whatever the run began is below its reaper; the mark is for who comes after a killed one */
     Err err = { 0 };
     int count;
     if (!(at_once ? processes_kill(&which, &count, &err) : processes_signal(&which, SIGTERM, &count, &err)))

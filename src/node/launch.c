@@ -30,10 +30,12 @@ static bool set_streams(const RunDir *dir)
     return nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(dir->out_fd, STDOUT_FILENO) >= 0 && dup2(dir->err_fd, STDERR_FILENO) >= 0;
 }
 
-/* When memory runs out a task goes before its keeper. Raising one's own score is always allowed; best effort. */
+/* When memory runs out a task goes before its keeper. Raising one's own score is always allowed; best effort. The file of a process that is
+ * not dumpable belongs to the machine's root, whom a node does not have (proc_pid(5)). */
 static void raise_oom_score(void)
 {
     char text[32];
+    (void)prctl(PR_SET_DUMPABLE, 1);
     int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC), score = 0;
     ssize_t len = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
     if (len > 0) {
@@ -46,6 +48,7 @@ static void raise_oom_score(void)
             errno = 0;                  /* then it shares our score */
     }
     fd_close(&fd);
+    (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 static bool set_limits(const RunUser *user)

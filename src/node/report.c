@@ -87,7 +87,7 @@ static void take_answer(Runs *runs, const Report *report, bool accepted, const H
         runs->pause_ms = runs->pause_until_ms = 0;
     else
         runs->pause_until_ms = longer(&runs->pause_ms);
-    if (!run)
+    if (!run || run->phase == RUN_LEAVING)
         return;
     if (accepted) {
         acknowledged(runs, run, report->tells);

@@ -209,7 +209,7 @@ static bool get(Fetcher *fetcher, Arena *arena, Str url, Str token, Body *body, 
         if (!url.ptr)
             return true;
     }
-    return err_set(err, ERR_UNAVAILABLE, "more than %d redirects", RESOURCE_REDIRECTS_MAX);
+    return err_set(err, ERR_CONFLICT, "more than %d redirects", RESOURCE_REDIRECTS_MAX);
 }
 
 /* -- identity -- */

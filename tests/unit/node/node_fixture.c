@@ -2,9 +2,11 @@
 #include "../cm.h"
 #include "node_fixture.h"
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,7 +20,7 @@
 #include "node/lease_mark.h"
 #include "node/processes.h"
 
-enum { ARENA = 256 << 20, YEAR_MS = 1000 * 3600 * 24, LONG_LEASE_MS = 600 * 1000 };
+enum { ARENA = 256 << 20, YEAR_MS = 1000 * 3600 * 24, LONG_LEASE_MS = 600 * 1000, PARK_MS = 500 };
 static char credential[] = "node1.0123";
 
 /* -- the control plane -- */
@@ -103,7 +105,49 @@ static bool give_token(Req *req, Reply *reply, Err *err)
     return json_end(&reply->json, err);
 }
 
+static bool give_commands(Req *req, Reply *reply, Err *err)
+{
+    NodeFixture *fixture = req->ctx;
+    int64_t after = 0, until = real_now_ms() + PARK_MS;
+    struct timespec due = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+    Str cursor = req_query(req, "after");
+    if (cursor.len && !str_to_int64(cursor, 0, 1000, &after, err))
+        return false;
+    json_open(&reply->json, NULL);
+    pthread_mutex_lock(&fixture->lock);
+    while (fixture->command_count <= (size_t)after && pthread_cond_timedwait(&fixture->changed, &fixture->lock, &due) == 0)
+        continue;
+    json_put_str(&reply->json, "cursor", str_printf(req->arena, "%zu", fixture->command_count));
+    json_open_array(&reply->json, "commands");
+    for (size_t i = (size_t)after; i < fixture->command_count; i++)
+        json_put_raw(&reply->json, NULL, fixture->commands[i]);
+    json_close_array(&reply->json);
+    pthread_mutex_unlock(&fixture->lock);
+    json_close(&reply->json);
+    return json_end(&reply->json, err);
+}
+
+static bool take_result(Req *req, Reply *reply, Err *err)
+{
+    NodeFixture *fixture = req->ctx;
+    bool done = true;
+    reply->status = 204;
+    pthread_mutex_lock(&fixture->lock);
+    if (fixture->unavailable > 0) {
+        fixture->unavailable--;
+        done = err_set(err, ERR_UNAVAILABLE, "not now");
+    } else if (fixture->result_count < COUNT_OF(fixture->results)) {
+        fixture->results[fixture->result_count].id = str_dup(fixture->arena, req_param(req, "commandId"));
+        fixture->results[fixture->result_count++].body = str_dup(fixture->arena, req->body);
+    }
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->lock);
+    return done;
+}
+
 static const Route plane_routes[] = {
+    { METHOD_GET,  "/v1/commands",       NULL, NULL, PERM_TOKEN, WHERE_WORKER, BODY_NONE, 0,       give_commands, "Commands" },
+    { METHOD_POST, "/v1/commands/{commandId}/result", NULL, NULL, PERM_TOKEN, WHERE_WORKER, BODY_JSON, 4 << 20, take_result, "Result" },
     { METHOD_POST, "/v1/runs/{runId}",   NULL, NULL, PERM_TOKEN, WHERE_WORKER, BODY_JSON, 1 << 20, take_report, "Report" },
     { METHOD_POST, "/v1/identity/token", NULL, NULL, PERM_TOKEN, WHERE_WORKER, BODY_JSON, 1 << 16, give_token,  "Token" },
 };
@@ -163,11 +207,36 @@ static void start_servers(NodeFixture *fixture)
 
 /* -- the node -- */
 
+/* The marks of runs begin at the same group in every node, so a test of root sees no processes but its own: it is the first of a process
+ * namespace, and all in it ends with it. Whose root may not have one shares those of the machine. */
+static void live_apart(void)
+{
+    int status;
+    pid_t child;
+    if (geteuid() != 0 || unshare(CLONE_NEWPID | CLONE_NEWNS) < 0)
+        return;
+    (void)fflush(NULL);
+    if ((child = fork()) < 0)
+        _exit(1);
+    if (child == 0) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0) {
+            perror("a process namespace of its own");
+            _exit(1);
+        }
+        return;
+    }
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
 void node_fixture_main(int argc, char **argv)
 {
     log_setup(LOG_ERROR, LOG_KEY_VALUE, "test");
     if (argc == 4 && strcmp(argv[1], "keep") == 0)
         _exit(node_keep(argv[2], argv[3]));
+    if (argc == 1)
+        live_apart();
 }
 
 static void put(NodeFixture *fixture, const char *path, const char *content)
@@ -319,6 +388,51 @@ size_t node_reports(NodeFixture *fixture, Str run_id, const char *state)
     pthread_mutex_lock(&fixture->lock);
     for (size_t i = 0; i < fixture->report_count; i++)
         count += str_eq(str_from(fixture->reports[i].run_id), run_id) && strcmp(fixture->reports[i].state, state) == 0;
+    pthread_mutex_unlock(&fixture->lock);
+    return count;
+}
+
+void node_command(NodeFixture *fixture, const char *json)
+{
+    pthread_mutex_lock(&fixture->lock);
+    assert_true(fixture->command_count < COUNT_OF(fixture->commands));
+    fixture->commands[fixture->command_count++] = str_dup(fixture->arena, str_from(json));
+    pthread_cond_broadcast(&fixture->changed);
+    pthread_mutex_unlock(&fixture->lock);
+}
+
+static size_t find_result(const NodeFixture *fixture, const char *command_id)
+{
+    size_t at = 0;
+    while (at < fixture->result_count && !str_eq(fixture->results[at].id, str_from(command_id)))
+        at++;
+    return at;
+}
+
+const JsonVal *node_wait_result(NodeFixture *fixture, const char *command_id)
+{
+    const JsonVal *body = NULL;
+    Err err = { 0 };
+    int64_t until = real_now_ms() + NODE_WAIT_MS;
+    struct timespec due = { .tv_sec = until / 1000 };
+    size_t at;
+    pthread_mutex_lock(&fixture->lock);
+    while ((at = find_result(fixture, command_id)) == fixture->result_count && pthread_cond_timedwait(&fixture->changed, &fixture->lock, &due) == 0)
+        continue;
+    if (at < fixture->result_count && !json_parse(fixture->arena, fixture->results[at].body, JSON_STRICT, &body, &err))
+        body = NULL;
+    pthread_mutex_unlock(&fixture->lock);
+    if (!body)
+        fail_msg("no result of command %s", command_id);
+    return body;
+}
+
+size_t node_results(NodeFixture *fixture, const char *command_id)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&fixture->lock);
+    for (size_t i = 0; i < fixture->result_count; i++)
+        count += str_eq(fixture->results[i].id, str_from(command_id));
     pthread_mutex_unlock(&fixture->lock);
     return count;
 }

@@ -23,7 +23,11 @@ typedef struct NodeFixture {
     pthread_cond_t changed;
     NodeReport reports[NODE_REPORTS_MAX];
     size_t report_count;
-    int unavailable;                    /* so many reports are answered 503 first */
+    int unavailable;                    /* so many reports and results are answered 503 first */
+    Str commands[16];                   /* given in this order; a cursor counts them */
+    size_t command_count;
+    struct { Str id, body; } results[64];
+    size_t result_count;
     Str unknown_run;                    /* this one is answered 404 RunUnknown */
     int web_failures;                   /* so many downloads are answered 503 first */
     Str last_authorization;             /* of a download */
@@ -31,7 +35,7 @@ typedef struct NodeFixture {
     HttpServer *web;                    /* plain HTTP: /files/<name> */
 } NodeFixture;
 
-/* "keep": becomes a keeper and does not return. */
+/* "keep": becomes a keeper and does not return. As root the tests then run as the first process of a process namespace. */
 void node_fixture_main(int argc, char **argv);
 void node_fixture_start(NodeFixture *fixture);
 void node_fixture_stop(NodeFixture *fixture);           /* asserts that no process of a run is left */
@@ -45,6 +49,9 @@ const JsonVal *node_run(NodeFixture *fixture, Str run_id, const char *task, cons
 const JsonVal *node_wait_report(NodeFixture *fixture, Str run_id, const char *state);
 const JsonVal *node_wait_end(NodeFixture *fixture, Str run_id);
 size_t node_reports(NodeFixture *fixture, Str run_id, const char *state);       /* how many came so far */
+void node_command(NodeFixture *fixture, const char *json);
+const JsonVal *node_wait_result(NodeFixture *fixture, const char *command_id);
+size_t node_results(NodeFixture *fixture, const char *command_id);
 Str  node_file(NodeFixture *fixture, const char *path);                         /* below the tasks directory; fails the test when absent */
 const char *node_path(NodeFixture *fixture, const char *path);                  /* likewise, absolute */
 bool node_wait_file(NodeFixture *fixture, const char *path);                    /* until it is there, with at least one byte */
