@@ -41,6 +41,9 @@ bool arm_tags_check(Arena *arena, const JsonVal *tags, Str *tags_json, Err *err)
 /* The audit record of a write, in its own transaction, named by the route's action. After the commit set req->audited. */
 bool arm_audit(Arm *arm, Txn *txn, const Req *req, Str resource_id, int http_status, Err *err) MUST_CHECK;
 
+/* For what belongs to the whole site: the caller may do `action` in at least one subscription, else ERR_DENIED AuthorizationFailed. */
+bool arm_require_in_some_subscription(Arm *arm, const Req *req, Str action, Err *err) MUST_CHECK;
+
 /* Lists come in pages ordered by a key: `after` is the last key of the page before (absent on the first), from $skiptoken; limit is $top, cut to
  * `limit_max`. ERR_BAD_INPUT on a $top that is no positive number or a foreign $skiptoken. */
 typedef struct ArmPage { Str after; int64_t limit; } ArmPage;

@@ -6,6 +6,8 @@
 
 enum { SETTLE_MS = 20000 };
 #define OFFSET_META "dev.clock_offset_ms"
+/* Who may assign roles is an owner; a contributor is not. */
+#define OWNER_ACTION "Microsoft.Authorization/roleAssignments/write"
 
 static const int64_t OFFSET_MAX_MS = INT64_C(100) * 365 * 24 * 60 * 60 * 1000;
 
@@ -85,31 +87,6 @@ static bool duration_read(Str text, int64_t *out_ms, Err *err)
                      STR_ARG(str_slice(text, 0, 60)));
 }
 
-typedef struct AllSubscriptions { Arm *arm; Arena *arena; Subscription *items; size_t count; } AllSubscriptions;
-
-static bool subscriptions_txn(Txn *txn, void *ctx, Err *err)
-{
-    AllSubscriptions *all = ctx;
-    return arm_subscriptions(all->arm, txn, all->arena, &all->items, &all->count, err);
-}
-
-/* The owner of any subscription. Who may assign roles is an owner; a contributor is not. */
-static bool require_owner(Arm *arm, Req *req, Err *err)
-{
-    Str action = STR("Microsoft.Authorization/roleAssignments/write"), scope = STR("/");
-    AllSubscriptions all = { .arm = arm, .arena = req->arena };
-    bool allowed = false;
-
-    if (!store_read(arm->site->store, subscriptions_txn, &all, err))
-        return false;
-    for (size_t i = 0; i < all.count && !allowed; i++) {
-        scope = str_printf(req->arena, "/subscriptions/" STR_FMT, STR_ARG(all.items[i].id));
-        if (!arm_may(arm, req, action, scope, &allowed, err))
-            return false;
-    }
-    return allowed ? true : access_require(arm->access, req->arena, req->caller, action, scope, err);
-}
-
 static bool write_clock(Arm *arm, Req *req, Reply *reply, Err *err)
 {
     JsonWriter *w = &reply->json;
@@ -128,7 +105,7 @@ static bool write_clock(Arm *arm, Req *req, Reply *reply, Err *err)
 static bool clock_get(Req *req, Reply *reply, Err *err)
 {
     Arm *arm = req->ctx;
-    return require_owner(arm, req, err) && write_clock(arm, req, reply, err);
+    return arm_require_in_some_subscription(arm, req, STR(OWNER_ACTION), err) && write_clock(arm, req, reply, err);
 }
 
 typedef struct AdvanceIn { Str by; } AdvanceIn;
@@ -142,7 +119,7 @@ static bool clock_advance(Req *req, Reply *reply, Err *err)
     AdvanceIn in = { 0 };
     bool stored;
 
-    if (!require_owner(arm, req, err) || !req_object(req, &body, err) ||
+    if (!arm_require_in_some_subscription(arm, req, STR(OWNER_ACTION), err) || !req_object(req, &body, err) ||
         !json_read_exact(body, "", advance_fields, COUNT_OF(advance_fields), &in, err) || !duration_read(in.by, &a.by_ms, err))
         return false;
     pthread_mutex_lock(&arm->clock_lock);                  /* two moves take effect in the order they were stored */

@@ -186,6 +186,24 @@ static bool tenant_list(Req *req, Reply *reply, Err *err)
     return json_end(w, err);
 }
 
+/* ---- what belongs to the whole site ---- */
+
+bool arm_require_in_some_subscription(Arm *arm, const Req *req, Str action, Err *err)
+{
+    Listing all = { .arm = arm, .arena = req->arena };
+    Str scope = STR("/");
+    bool allowed = false;
+
+    if (!store_read(arm->site->store, list_txn, &all, err))
+        return false;
+    for (size_t i = 0; i < all.count && !allowed; i++) {
+        scope = str_printf(req->arena, "/subscriptions/" STR_FMT, STR_ARG(all.items[i].id));
+        if (!arm_may(arm, req, action, scope, &allowed, err))
+            return false;
+    }
+    return allowed || access_require(arm->access, req->arena, req->caller, action, scope, err);
+}
+
 /* ---- locations: the site's own, then those in use ---- */
 
 typedef struct Locations { Arm *arm; Req *req; JsonWriter *w; Str subscription; } Locations;

@@ -75,6 +75,7 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
     runner_register(site->runner, WORK_ACCOUNT, RUNNER_REAL_TIME, batch_account_run, batch);
     runner_register(site->runner, WORK_POOL, RUNNER_REAL_TIME, batch_pool_run, batch);
     runner_register(site->runner, WORK_NODE, RUNNER_REAL_TIME, batch_node_run, batch);
+    runner_register(site->runner, WORK_CERTIFICATE, RUNNER_REAL_TIME, batch_certificate_run, batch);
     runner_register(site->runner, WORK_KEY, RUNNER_REAL_TIME, batch_key_run, batch);
     runner_register(site->runner, WORK_KEY_PROOF, RUNNER_REAL_TIME, batch_key_proof_run, batch);
     runner_allow(site->runner, WORK_KEY, KEYS_AT_ONCE);
@@ -108,6 +109,9 @@ bool batch_mount(Batch *batch, HttpServer *server, Err *err)
         { &batch->data_plane, data_node_routes, data_node_route_count },
         { &batch->data_plane, data_exec_routes, data_exec_route_count },
         { &batch->data_plane, node_reboot_routes, node_reboot_route_count },
+        { &batch->data_plane, certificate_data_routes, certificate_data_route_count },
+        { arm_plane(batch->arm), certificate_arm_routes, certificate_arm_route_count },
+        { arm_plane(batch->arm), certificate_feature_routes, certificate_feature_route_count },
         { &batch->data_plane, data_other_routes, data_other_route_count },
         { &batch->node_plane, node_plane_routes, node_plane_route_count },
     };

@@ -1,5 +1,6 @@
 /* data_node.c - nodes and their extensions on the data plane. */
 #include <stdio.h>
+#include "batch/account_certificate_node.h"
 #include "batch/data_plane.h"
 #include "batch/extension.h"
 
@@ -46,6 +47,8 @@ static bool write_node(const Batch *batch, Txn *txn, const Req *req, const Pool 
     json_put_int(w, "runningTaskSlotsCount", 0);
     json_put_int(w, "totalTasksSucceeded", 0);
     write_errors(report, node, w);
+    if (!certificates_of_node_write(txn, node->id, w, err))
+        return false;
     json_put_bool(w, "isDedicated", node->dedicated);
     if (!str_empty(node->agent_version)) {
         json_open(w, "nodeAgentInfo");

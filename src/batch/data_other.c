@@ -106,7 +106,6 @@ static bool counts_get(Req *req, Reply *reply, Err *err)
 /* -- the table: what is there, and what the service has and we do not yet -- */
 
 #define NOT_BUILT(method, path, action, operation) { method, path, NULL, NULL, BATCH action, WHERE_INLINE, BODY_NONE, 0, route_not_built, operation }
-#define CERTIFICATE "/certificates(thumbprintAlgorithm={thumbprintAlgorithm},thumbprint={thumbprint})"
 #define TASK "/jobs/{jobId}/tasks/{taskId}"
 
 const Route data_other_routes[] = {
@@ -115,11 +114,6 @@ const Route data_other_routes[] = {
 
     NOT_BUILT(METHOD_GET,    "/applications",                       "applications/read",    "ApplicationListData"),
     NOT_BUILT(METHOD_GET,    "/applications/{applicationId}",       "applications/read",    "ApplicationGetData"),
-    NOT_BUILT(METHOD_GET,    "/certificates",                       "certificates/read",    "CertificateList"),
-    NOT_BUILT(METHOD_POST,   "/certificates",                       "certificates/write",   "CertificateAdd"),
-    NOT_BUILT(METHOD_GET,    CERTIFICATE,                           "certificates/read",    "CertificateGetData"),
-    NOT_BUILT(METHOD_DELETE, CERTIFICATE,                           "certificates/delete",  "CertificateDeleteData"),
-    NOT_BUILT(METHOD_POST,   CERTIFICATE "/canceldelete",           "certificates/write",   "CertificateCancelDeletionData"),
     NOT_BUILT(METHOD_GET,    "/jobs",                               "jobs/read",            "JobList"),
     NOT_BUILT(METHOD_POST,   "/jobs",                               "jobs/write",           "JobAdd"),
     NOT_BUILT(METHOD_GET,    "/jobs/{jobId}",                       "jobs/read",            "JobGet"),

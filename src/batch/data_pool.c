@@ -1,5 +1,7 @@
 /* data_pool.c - pools on the data plane. */
 #include <stdio.h>
+#include "batch/account_certificate_feature.h"
+#include "batch/account_certificate_refs.h"
 #include "batch/data_plane.h"
 
 #define POOLS_READ   "Microsoft.Batch/batchAccounts/pools/read"
@@ -56,6 +58,7 @@ static void write_pool(const Batch *batch, const Req *req, const Pool *pool, Str
     json_put_str(w, "currentNodeCommunicationMode", STR("simplified"));
     write_identity(arena, pool->identities, w);
     pool_write_document(arena, SPELL_DATA, body, w);
+    certificate_refs_write(arena, SPELL_DATA, STR_NONE, body, w);
 }
 
 /* -- read -- */
@@ -175,18 +178,20 @@ static bool pool_add(Req *req, Reply *reply, Err *err)
     reply->status = 201;
     data_headers(add.batch, req, reply, add.pool.etag, add.pool.changed_ms);
     reply_header(reply, STR("Location"), data_url(add.batch, req, str_printf(req->arena, "/pools/" STR_FMT, STR_ARG(id))));
+    if (certificate_refs_any(req->arena, spec.body))
+        certificate_feature_tell(add.batch, req, reply, id);
     return true;
 }
 
 /* -- change -- */
 
-typedef enum Change { CHANGE_PATCH = 1, CHANGE_RESIZE, CHANGE_STOP, CHANGE_REMOVE, CHANGE_DELETE } Change;
+typedef enum Change { CHANGE_PATCH = 1, CHANGE_PROPERTIES, CHANGE_RESIZE, CHANGE_STOP, CHANGE_REMOVE, CHANGE_DELETE } Change;
 typedef struct Edit { Batch *batch; Req *req; Reply *reply; Change change; const JsonVal *body; int status; One one; } Edit;
 
 static bool patch(Edit *edit, Txn *txn, Err *err)
 {
     PoolSpec now = pool_spec_of(&edit->one.pool, edit->one.body), spec;
-    return pool_read_data(edit->req->arena, edit->body, POOL_PATCH, &now, &spec, err) &&
+    return pool_read_data(edit->req->arena, edit->body, edit->change == CHANGE_PATCH ? POOL_PATCH : POOL_PROPERTIES, &now, &spec, err) &&
            pool_update(edit->batch, txn, edit->req->arena, &edit->one.pool, &spec, edit->one.pool.identities, edit->req->now_ms, err);
 }
 
@@ -245,7 +250,8 @@ static bool edit_txn(Txn *txn, void *ctx, Err *err)
     if (unchanged)
         return err_named(err, ERR_PRECONDITION, "ConditionNotMet", NULL, "If-Modified-Since: it was not changed since");
     switch (edit->change) {
-    case CHANGE_PATCH:  done = patch(edit, txn, err); break;
+    case CHANGE_PATCH:
+    case CHANGE_PROPERTIES: done = patch(edit, txn, err); break;
     case CHANGE_RESIZE: done = resize(edit, txn, err); break;
     case CHANGE_STOP:   done = pool_stop_resize(edit->batch, txn, arena, &edit->one.pool, edit->req->now_ms, err); break;
     case CHANGE_REMOVE: done = remove_nodes(edit, txn, err); break;
@@ -262,10 +268,13 @@ static bool edit_pool(Req *req, Reply *reply, Change change, bool has_body, int 
     req->audited = true;
     reply->status = status;
     data_headers(edit.batch, req, reply, edit.one.pool.etag, edit.one.pool.changed_ms);
+    if ((change == CHANGE_PATCH || change == CHANGE_PROPERTIES) && certificate_refs_any(req->arena, edit.one.body))
+        certificate_feature_tell(edit.batch, req, reply, edit.one.pool.id);
     return true;
 }
 
 static bool pool_patch(Req *req, Reply *reply, Err *err) { return edit_pool(req, reply, CHANGE_PATCH, true, 200, err); }
+static bool pool_update_properties(Req *req, Reply *reply, Err *err) { return edit_pool(req, reply, CHANGE_PROPERTIES, true, 204, err); }
 static bool pool_resize_post(Req *req, Reply *reply, Err *err) { return edit_pool(req, reply, CHANGE_RESIZE, true, 202, err); }
 static bool pool_stop_post(Req *req, Reply *reply, Err *err) { return edit_pool(req, reply, CHANGE_STOP, false, 202, err); }
 static bool pool_remove_nodes(Req *req, Reply *reply, Err *err) { return edit_pool(req, reply, CHANGE_REMOVE, true, 202, err); }
@@ -280,7 +289,7 @@ const Route data_pool_routes[] = {
     { METHOD_POST,   "/pools/{poolId}/resize",            NULL, NULL, POOLS_WRITE,  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, pool_resize_post,  "PoolResize" },
     { METHOD_POST,   "/pools/{poolId}/stopresize",        NULL, NULL, POOLS_WRITE,  WHERE_WORKER, BODY_NONE,         0,        pool_stop_post,    "PoolStopResize" },
     { METHOD_POST,   "/pools/{poolId}/removenodes",       NULL, NULL, POOLS_WRITE,  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, pool_remove_nodes, "PoolRemoveNodes" },
-    { METHOD_POST,   "/pools/{poolId}/updateproperties",  NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolUpdateProperties" },
+    { METHOD_POST,   "/pools/{poolId}/updateproperties",  NULL, NULL, POOLS_WRITE,  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, pool_update_properties, "PoolUpdateProperties" },
     { METHOD_POST,   "/pools/{poolId}/enableautoscale",   NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolEnableAutoScale" },
     { METHOD_POST,   "/pools/{poolId}/disableautoscale",  NULL, NULL, POOLS_WRITE,  WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolDisableAutoScale" },
     { METHOD_POST,   "/pools/{poolId}/evaluateautoscale", NULL, NULL, POOLS_READ,   WHERE_INLINE, BODY_NONE,         0,        route_not_built,    "PoolEvaluateAutoScale" },

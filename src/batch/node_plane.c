@@ -5,6 +5,7 @@
 #include "batch/parts.h"
 #include "base/encode.h"
 #include "base/id.h"
+#include "batch/account_certificate_node.h"
 #include "batch/command.h"
 #include "batch/encryption.h"
 #include "batch/extension.h"
@@ -218,6 +219,7 @@ typedef struct Lease {
     Pool pool;
     PoolExtension *extensions;
     size_t extension_count;
+    CertificatesLease certificates;
     bool suspended;                     /* the account's customer-managed key cannot be used */
 } Lease;
 
@@ -341,7 +343,8 @@ static bool lease_txn(Txn *txn, void *ctx, Err *err)
                     "UPDATE batch_node SET lease_until_ms = ?2, started = 1, agent_version = ?3, agent_ms = CASE WHEN ?4 = 1 THEN ?5 ELSE agent_ms END, ip_address = ?6 WHERE id = ?1",
                     db_text(node.id), db_int(real_now_ms() + LEASE_MS), db_text(lease->in.version), db_int(is_new_version), db_int(lease->req->now_ms),
                     db_text(lease->in.ip_address)) &&
-           (lease->suspended || keep_report(lease, txn, &node, err));
+           (lease->suspended || (keep_report(lease, txn, &node, err) &&
+                                 certificates_lease(lease->batch, txn, lease->req, &lease->account, &node, &lease->pool, &lease->certificates, err)));
 }
 
 static void write_extensions(const Lease *lease, JsonWriter *w)
@@ -393,6 +396,8 @@ static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
         json_put_bool(w, "suspended", true);
     else
         write_extensions(lease, w);
+    if (!lease->suspended)
+        certificates_lease_write(arena, &lease->certificates, w);
     json_close(w);
     return json_end(w, err);
 }
@@ -402,12 +407,15 @@ static bool node_lease(Req *req, Reply *reply, Err *err)
     Lease lease = { .batch = req->ctx, .req = req, .caller = req->caller->plane_data, .in = { .version = STR(""), .ip_address = STR("") } };
     const JsonVal *body;
     if (!req_object(req, &body, err) || !json_read(body, "", lease_fields, COUNT_OF(lease_fields), &lease.in, err) ||
-        !lease_event(lease.in.state, &lease.event, err) || !report_read(req->arena, body, &lease.report, err))
+        !lease_event(lease.in.state, &lease.event, err) || !report_read(req->arena, body, &lease.report, err) ||
+        !certificates_lease_read(body, &lease.certificates, err))
         return false;
     lease.in.version = str_slice(lease.in.version, 0, VERSION_SHOWN);
     lease.in.ip_address = str_slice(lease.in.ip_address, 0, VERSION_SHOWN);
     lease.in.boot_id = str_slice(lease.in.boot_id, 0, VERSION_SHOWN);
-    return store_write(lease.batch->site->store, lease_txn, &lease, err) && write_lease(&lease, &reply->json, err);
+    bool done = store_write(lease.batch->site->store, lease_txn, &lease, err) && write_lease(&lease, &reply->json, err);
+    certificates_lease_done(&lease.certificates);
+    return done;
 }
 
 /* -- commands -- */

@@ -31,10 +31,11 @@ struct Batch {
 #define WORK_ACCOUNT   "batch.account"   /* deletes an account: pools first */
 #define WORK_POOL      "batch.pool"      /* brings a pool to its size, notices lost nodes */
 #define WORK_NODE      "batch.node"      /* starts or stops one machine */
+#define WORK_CERTIFICATE "batch.certificate" /* "<account id>/<thumbprint>": deletes it, or says why not */
 #define WORK_KEY       "batch.key"       /* an account: may its customer-managed key be used, is it the newest? */
 #define WORK_KEY_PROOF "batch.key_proof" /* a key that is being set; a KeyProof's id */
 
-RunnerFn batch_account_run, batch_pool_run, batch_node_run, batch_key_run;
+RunnerFn batch_account_run, batch_pool_run, batch_node_run, batch_key_run, batch_certificate_run;
 ArmDeleteFn batch_account_on_group_delete;
 
 Provider *batch_provider_named(const Batch *batch, Str name);                       /* NULL: gone from the settings */
@@ -42,9 +43,9 @@ Provider *batch_provider_for(const Batch *batch, Str vm_size, int *cores);      
 
 /* The tables of routes; each file's own. */
 extern const Route account_arm_routes[], pool_arm_routes[], data_pool_routes[], data_node_routes[], data_exec_routes[], data_other_routes[], node_plane_routes[],
-    node_reboot_routes[];
+    node_reboot_routes[], certificate_arm_routes[], certificate_data_routes[], certificate_feature_routes[];
 extern const size_t account_arm_route_count, pool_arm_route_count, data_pool_route_count, data_node_route_count, data_exec_route_count,
-    data_other_route_count, node_plane_route_count, node_reboot_route_count;
+    data_other_route_count, node_plane_route_count, node_reboot_route_count, certificate_arm_route_count, certificate_data_route_count, certificate_feature_route_count;
 
 void data_plane_init(Batch *batch);
 void node_plane_init(Batch *batch);

@@ -2,6 +2,7 @@
 #include "batch/pool.h"
 #include <stdio.h>
 #include "base/id.h"
+#include "batch/account_certificate_refs.h"
 #include "batch/parts.h"
 
 #define POOL_COLUMNS \
@@ -15,7 +16,7 @@
 enum { TICKS_A_MS = 10000 };
 static const int64_t ticks_to_1970 = INT64_C(621355968000000000);
 
-static int64_t next_etag(int64_t now_ms, int64_t before)
+int64_t etag_next(int64_t now_ms, int64_t before)
 {
     int64_t ticks = ticks_to_1970 + now_ms * TICKS_A_MS;
     return ticks > before ? ticks : before + 1;
@@ -188,7 +189,9 @@ bool pool_insert(Batch *batch, Txn *txn, Arena *arena, const Account *account, c
                     db_int(resizing ? POOL_RESIZING : POOL_STEADY), db_text(spec->vm_size), db_int(make->cores), db_text(make->provider),
                     db_int(spec->target), db_int(spec->target_low), db_int(spec->resize_timeout_ms), db_text(spec->deallocation),
                     db_int(real_now_ms() + spec->resize_timeout_ms), db_int(spec->slots), db_text(make->identities), db_blob(body),
-                    db_int(next_etag(now, 0))) &&
+                    db_int(etag_next(now, 0))) &&
+           certificate_refs_apply(txn, arena, &(CertificateRefsChange){ .account_id = account->id, .pool_key = key, .after = spec->body,
+                                  .asked_account = spec->certificates_account, .now_ms = now }, err) &&
            (!resizing || pool_schedule(batch, txn, arena, account->id, key, err));
 }
 
@@ -211,22 +214,26 @@ bool pool_resize(Batch *batch, Txn *txn, Arena *arena, const Pool *pool, const P
                     " resize_ms = ?4, resize_until_ms = ?9, resize_errors = '[]', etag = ?10, changed_ms = ?4 WHERE account_id = ?1 AND pool_key = ?2",
                     db_text(pool->account_id), db_text(pool->key), db_int(to), db_int(now_ms), db_int(spec->target), db_int(spec->target_low),
                     db_int(spec->resize_timeout_ms), db_text(spec->deallocation), db_int(real_now_ms() + spec->resize_timeout_ms),
-                    db_int(next_etag(now_ms, pool->etag))) &&
+                    db_int(etag_next(now_ms, pool->etag))) &&
            pool_schedule(batch, txn, arena, pool->account_id, pool->key, err);
 }
 
 bool pool_update(Batch *batch, Txn *txn, Arena *arena, const Pool *pool, const PoolSpec *spec, Str identities, int64_t now_ms, Err *err)
 {
     Bytes body;
+    Str before;
     if (!require_active(pool, err))
         return false;
     /* A target that is as it was is no resize: sending a pool again is not refused while it grows. */
     bool resizes = spec->sets_scale && (spec->target != pool->target || spec->target_low != pool->target_low);
     if (resizes && !pool_resize(batch, txn, arena, pool, spec, now_ms, err))
         return false;
-    return seal_put(batch->site->seal, txn, body_place(arena, pool->account_id, pool->key), bytes_of(spec->body), arena, &body, err) &&
+    return pool_body_open(batch->site, txn, arena, pool, &before, err) &&
+           certificate_refs_apply(txn, arena, &(CertificateRefsChange){ .account_id = pool->account_id, .pool_key = pool->key, .before = before, .after = spec->body,
+                                  .asked_account = spec->certificates_account, .now_ms = now_ms }, err) &&
+           seal_put(batch->site->seal, txn, body_place(arena, pool->account_id, pool->key), bytes_of(spec->body), arena, &body, err) &&
            txn_exec(txn, NULL, err, "UPDATE batch_pool SET body = ?3, identities = ?4, etag = ?5, changed_ms = ?6 WHERE account_id = ?1 AND pool_key = ?2",
-                    db_text(pool->account_id), db_text(pool->key), db_blob(body), db_text(identities), db_int(next_etag(now_ms, pool->etag)), db_int(now_ms));
+                    db_text(pool->account_id), db_text(pool->key), db_blob(body), db_text(identities), db_int(etag_next(now_ms, pool->etag)), db_int(now_ms));
 }
 
 bool pool_stop_resize(Batch *batch, Txn *txn, Arena *arena, const Pool *pool, int64_t now_ms, Err *err)
@@ -237,7 +244,7 @@ bool pool_stop_resize(Batch *batch, Txn *txn, Arena *arena, const Pool *pool, in
     if (!pool_move(pool->allocation, POOL_STOP_RESIZE, &to))
         return err_named(err, ERR_CONFLICT, "OperationInvalidForCurrentState", NULL, "The pool '" STR_FMT "' is not being resized.", STR_ARG(pool->id));
     return txn_exec(txn, NULL, err, "UPDATE batch_pool SET allocation = ?3, allocation_ms = ?4, etag = ?5, changed_ms = ?4 WHERE account_id = ?1 AND pool_key = ?2",
-                    db_text(pool->account_id), db_text(pool->key), db_int(to), db_int(now_ms), db_int(next_etag(now_ms, pool->etag))) &&
+                    db_text(pool->account_id), db_text(pool->key), db_int(to), db_int(now_ms), db_int(etag_next(now_ms, pool->etag))) &&
            pool_schedule(batch, txn, arena, pool->account_id, pool->key, err);
 }
 
@@ -252,6 +259,6 @@ bool pool_delete_begin(Batch *batch, Txn *txn, Arena *arena, const Pool *pool, S
                     "UPDATE batch_pool SET state = ?3, state_ms = ?4, allocation = ?5, allocation_ms = ?4, target = 0, target_low = 0, operation = ?6, etag = ?7,"
                     " changed_ms = ?4 WHERE account_id = ?1 AND pool_key = ?2",
                     db_text(pool->account_id), db_text(pool->key), db_int(POOL_DELETING), db_int(now_ms), db_int(to), db_text(operation),
-                    db_int(next_etag(now_ms, pool->etag))) &&
+                    db_int(etag_next(now_ms, pool->etag))) &&
            pool_schedule(batch, txn, arena, pool->account_id, pool->key, err);
 }

@@ -39,6 +39,7 @@ PoolSpec pool_spec_of(const Pool *pool, Str body);
 
 bool pool_id_check(Str id, const char *field, Err *err) MUST_CHECK;         /* 1-64 letters, digits, '-', '_' */
 Str  pool_work_key(Arena *arena, Str account_id, Str pool_key);             /* "<account id>/<pool key>" */
+int64_t etag_next(int64_t now_ms, int64_t before);                          /* of a row that changes now; rises */
 Str  etag_text(Arena *arena, int64_t etag);                                 /* "0x8DC..." without quotes, as the data plane writes it */
 /* If-Match and If-None-Match as the request has them (quotes and W/ taken off): ERR_PRECONDITION. exists: etag is of a row. */
 bool etag_check(const Req *req, bool exists, int64_t etag, const char *code, Err *err) MUST_CHECK;

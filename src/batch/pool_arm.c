@@ -1,6 +1,8 @@
 /* pool_arm.c - Microsoft.Batch/batchAccounts/pools in Resource Manager. */
 #include "batch/parts.h"
 #include <stdio.h>
+#include "batch/account_certificate_feature.h"
+#include "batch/account_certificate_refs.h"
 #include "batch/pool_shape.h"
 
 #define TYPE "Microsoft.Batch/batchAccounts/pools"
@@ -87,6 +89,7 @@ static void write_pool(Arena *arena, const Account *account, const Pool *pool, S
     json_put_str(w, "currentNodeCommunicationMode", STR("Simplified"));     /* nodes dial out only */
     write_scale(arena, pool, w);
     pool_write_document(arena, SPELL_ARM, body, w);
+    certificate_refs_write(arena, SPELL_ARM, account->arm_id, body, w);
     json_close(w);
     json_close(w);
 }
@@ -282,6 +285,8 @@ static bool pool_write(Req *req, Reply *reply, bool is_patch, Err *err)
         !store_write(w.batch->site->store, write_txn, &w, err))
         return false;
     req->audited = true;
+    if (certificate_refs_any(req->arena, w.body))
+        certificate_feature_tell(w.batch, req, reply, w.pool.id);
     return reply_pool(req, reply, &w.account, &w.pool, w.body, err);
 }
 

@@ -2,6 +2,7 @@
 #include "batch/pool_body.h"
 #include <stdio.h>
 #include "base/clock.h"
+#include "batch/account_certificate_refs.h"
 #include "batch/pool_check.h"
 #include "batch/pool_shape.h"
 
@@ -168,8 +169,9 @@ static void put_defaults(const JsonVal *object, Spelling from, const JsonVal *be
 }
 
 /* Everything but the size of the pool; what cannot change after creation is compared with what is. */
-static bool read_document(Arena *arena, const JsonVal *object, Spelling from, const JsonVal *before, Str *body, Err *err)
+static bool read_document(Arena *arena, const JsonVal *object, Spelling from, const JsonVal *before, PoolSpec *spec, Err *err)
 {
+    const JsonVal *certificates = given(object, from == SPELL_ARM ? "certificates" : "certificateReferences");
     AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
     buf_init(&buf, DOCUMENT_MAX);
@@ -182,11 +184,13 @@ static bool read_document(Arena *arena, const JsonVal *object, Spelling from, co
     if (from == SPELL_DATA && given(object, "virtualMachineConfiguration") &&
         !read_machine(arena, given(object, "virtualMachineConfiguration"), from, "virtualMachineConfiguration", &w, err))
         return false;
+    if (certificates && !certificate_refs_read(arena, certificates, from, &w, &spec->certificates_account, err))
+        return false;
     put_defaults(object, from, before, &w);
     json_close(&w);
     if (!json_end(&w, err))
         return false;
-    *body = str_dup(arena, buf_str(&buf));
+    spec->body = str_dup(arena, buf_str(&buf));
     return arena_ok(arena) || err_too_big(err);
 }
 
@@ -220,7 +224,7 @@ static bool read_pool(Arena *arena, const JsonVal *object, Spelling from, PoolCh
     if (change == POOL_PATCH)
         spec = *now;
     spec.sets_scale = false;
-    if (!read_document(arena, object, from, change == POOL_PATCH ? before : NULL, &spec.body, err) ||
+    if (!read_document(arena, object, from, change == POOL_PATCH ? before : NULL, &spec, err) ||
         !read_size(object, "vmSize", arm ? "properties.vmSize" : "vmSize", &spec, err) ||
         !read_slots(object, arm ? "properties.taskSlotsPerNode" : "taskSlotsPerNode", &spec, err) ||
         !(arm ? read_scale_arm(arena, object, &spec, err) : read_scale_data(arena, object, &spec, err)) ||
@@ -265,17 +269,47 @@ static bool check_patch_names(const JsonVal *object, Err *err)
         char field[64];
         (void)snprintf(field, sizeof field, STR_FMT, (int)(name.len < 60 ? name.len : 60), name.ptr);
         if (!found)
-            return refuse(err, ERR_BAD_INPUT, "InvalidRequestBody", field, "cannot be changed with this call; it takes metadata and targetNodeCommunicationMode");
+            return refuse(err, ERR_BAD_INPUT, "InvalidRequestBody", field, "cannot be changed with this call; it takes startTask, certificateReferences, applicationPackageReferences, metadata and targetNodeCommunicationMode");
     }
     return true;
+}
+
+/* "This fully replaces all the updatable properties": what is left out is sent on as null, which takes it away. */
+static bool complete_properties(Arena *arena, const JsonVal *object, const JsonVal **out, Err *err)
+{
+    static const char *const needed[] = { "certificateReferences", "applicationPackageReferences", "metadata" };
+    static const char *const optional[] = { "startTask", "targetNodeCommunicationMode" };
+    AUTO(buf_done_auto) Buf buf = { 0 };
+    JsonWriter w;
+    JsonWalk members = { .object = object };
+    const JsonVal *value;
+    Str name;
+    buf_init(&buf, DOCUMENT_MAX);
+    for (size_t i = 0; i < COUNT_OF(needed); i++)
+        if (!given(object, needed[i]))
+            return refuse(err, ERR_BAD_INPUT, "MissingRequiredProperty", needed[i], "is required; an empty array takes all away");
+    json_begin(&w, &buf);
+    json_open(&w, NULL);
+    while (json_walk(&members, &name, &value))
+        json_put_value_named(&w, name, value);
+    for (size_t i = 0; i < COUNT_OF(optional); i++)
+        if (!json_get(object, optional[i]))
+            json_put_null(&w, optional[i]);
+    json_close(&w);
+    return json_end(&w, err) && json_parse(arena, str_dup(arena, buf_str(&buf)), JSON_STRICT, out, err);
 }
 
 bool pool_read_data(Arena *arena, const JsonVal *object, PoolChange change, const PoolSpec *now, PoolSpec *out, Err *err)
 {
     if (json_kind(object) != JSON_OBJECT)
         return refuse(err, ERR_BAD_INPUT, "InvalidRequestBody", "", "the body must be an object");
-    if (change == POOL_PATCH && !check_patch_names(object, err))
+    if ((change == POOL_PATCH || change == POOL_PROPERTIES) && !check_patch_names(object, err))
         return false;
+    if (change == POOL_PROPERTIES) {
+        if (!complete_properties(arena, object, &object, err))
+            return false;
+        change = POOL_PATCH;
+    }
     /* The service's text: pool identities can only be set over the management plane. */
     if (change == POOL_CREATE && given(object, "identity"))
         return refuse(err, ERR_BAD_INPUT, "InvalidRequestBody", "identity", "a pool with identities can only be made in Resource Manager");

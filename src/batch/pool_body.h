@@ -13,12 +13,14 @@ typedef struct PoolSpec {
     int64_t slots;                          /* task slots of one node */
     Str body;                               /* the document */
     bool sets_scale;                        /* the request said something about the size */
+    Str certificates_account;               /* whose certificates it refers to by Resource Manager's ids; absent: no id was given */
 } PoolSpec;
 
 typedef enum PoolChange {
     POOL_CREATE = 1,    /* everything as given, needed members must be there */
     POOL_REPLACE,       /* the same for a pool that exists: what cannot change must be the same (PropertyCannotBeUpdated) */
-    POOL_PATCH          /* only what is given changes */
+    POOL_PATCH,         /* only what is given changes */
+    POOL_PROPERTIES     /* the data plane's updateproperties: as a patch, and what may be changed and is not given goes */
 } PoolChange;
 
 /* `properties` of a PUT or PATCH in Resource Manager. now: the pool as it is, NULL with POOL_CREATE. out lies in the arena. */

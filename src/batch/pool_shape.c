@@ -118,6 +118,7 @@ const ShapeField pool_fields[] = {
     { "taskSlotsPerNode",            "taskSlotsPerNode",             SHAPE_BY_HAND },
     { "deploymentConfiguration",     NULL,                           SHAPE_BY_HAND },
     { "scaleSettings",               NULL,                           SHAPE_BY_HAND },
+    { "certificates",                "certificateReferences",        SHAPE_APART },                      /* account_certificate_refs.c */
     { NULL,                          "id",                           SHAPE_BY_HAND },
     { NULL,                          "targetDedicatedNodes",         SHAPE_BY_HAND },
     { NULL,                          "targetLowPriorityNodes",       SHAPE_BY_HAND },
@@ -129,7 +130,6 @@ const ShapeField pool_fields[] = {
     { NULL,                          "cloudServiceConfiguration",    SHAPE_EMPTY, .why = "Cloud Services pools are retired; use virtualMachineConfiguration" },
     { "startTask",                   "startTask",                    SHAPE_NOT_BUILT, .why = "start tasks are not available here yet; leave it out" },
     { "userAccounts",                "userAccounts",                 SHAPE_NOT_BUILT, .why = "named user accounts are not available here yet; leave it out" },
-    { "certificates",                "certificateReferences",        SHAPE_NOT_BUILT, .why = "account certificates are not available here yet; use the Key Vault extension" },
     { "applicationPackages",         "applicationPackageReferences", SHAPE_NOT_BUILT, .why = "application packages are not available here yet; leave it out" },
     { "applicationLicenses",         "applicationLicenses",          SHAPE_NOT_BUILT, .why = "licensed applications are not available here; leave it out" },
     { "mountConfiguration",          "mountConfiguration",           SHAPE_NOT_BUILT, .why = "mounted file systems are not available here yet; leave it out" },

@@ -244,6 +244,7 @@ static bool read_field(Walk *walk, const Place *at, const ShapeField *field, con
     case SHAPE_FREE:     return read_free(walk, at, field, v);
     case SHAPE_TAGS:     return read_tags(walk, at, field, v);
     case SHAPE_BY_HAND:
+    case SHAPE_APART:
     case SHAPE_SHOWN:    return true;
     case SHAPE_EMPTY:
         return is_empty(v) || refuse(walk, at, ERR_BAD_INPUT, "InvalidPropertyValue", "%s", field->why);
@@ -373,7 +374,7 @@ void shape_write(Arena *arena, const ShapeField *fields, Spelling to, const Json
     for (const ShapeField *f = fields; !is_end(f); f++) {
         const char *name = name_in(f, to);
         const JsonVal *v = f->arm ? member_of(stored, f->arm) : NULL;
-        if (name && v)
+        if (name && v && f->kind != SHAPE_APART)
             write_field(arena, name, f, to, v, w);
     }
 }

@@ -26,7 +26,8 @@ typedef enum ShapeKind {
     SHAPE_TEXTS,            /* an array of min..max strings */
     SHAPE_FREE,             /* any object; on the data plane also as the text of one, and always written so there */
     SHAPE_TAGS,             /* an object whose members are strings */
-    SHAPE_BY_HAND,          /* known here; checked, kept and written by the caller */
+    SHAPE_BY_HAND,          /* known here; checked and kept by the caller, written as it is kept */
+    SHAPE_APART,            /* likewise, and written by the caller too */
     SHAPE_SHOWN,            /* only ever written by us: ignored when it comes in */
     SHAPE_EMPTY,            /* must be absent or empty: `why` tells what it would need (ERR_BAD_INPUT) */
     SHAPE_NOT_BUILT         /* must be absent or empty: the service has it, we do not yet (ERR_NOT_BUILT) */

@@ -84,6 +84,42 @@ const char *const schema_batch_1[] = {
     "  UNIQUE (account_id, pool_key, number)"
     ") STRICT",
 
+    "CREATE TABLE batch_certificate ("
+    "  account_id      TEXT    NOT NULL REFERENCES batch_account (id) ON DELETE CASCADE,"
+    "  thumbprint      TEXT    NOT NULL,"               /* SHA-1, 40 lower-case hex digits */
+    "  format          INTEGER NOT NULL,"               /* CertificateFormat */
+    "  state           INTEGER NOT NULL,"               /* CertificateState */
+    "  state_ms        INTEGER NOT NULL,"
+    "  previous_state  INTEGER NOT NULL,"               /* 0: none yet */
+    "  previous_ms     INTEGER NOT NULL,"
+    "  public_der      BLOB    NOT NULL,"               /* sealed: the certificate */
+    "  material        BLOB    NOT NULL,"               /* sealed: the .pfx or the certificate */
+    "  password        BLOB,"                           /* sealed; NULL for a .cer */
+    "  delete_error    TEXT,"                           /* JSON {code, message, details}: pool and node ids */
+    "  etag            INTEGER NOT NULL,"
+    "  operation       TEXT,"                           /* of the deletion under way */
+    "  changed_ms      INTEGER NOT NULL,"
+    "  PRIMARY KEY (account_id, thumbprint)"
+    ") STRICT",
+
+    "CREATE TABLE batch_pool_certificate ("             /* which pools refer to it; the references themselves are in the pool's body */
+    "  account_id      TEXT    NOT NULL,"
+    "  thumbprint      TEXT    NOT NULL,"
+    "  pool_key        TEXT    NOT NULL,"
+    "  PRIMARY KEY (account_id, thumbprint, pool_key),"
+    "  FOREIGN KEY (account_id, pool_key) REFERENCES batch_pool (account_id, pool_key) ON DELETE CASCADE"
+    ") STRICT, WITHOUT ROWID",
+    "CREATE INDEX batch_pool_certificate_pool ON batch_pool_certificate (account_id, pool_key)",
+
+    "CREATE TABLE batch_node_certificate ("             /* which nodes have it since they last started */
+    "  node_id         TEXT    NOT NULL REFERENCES batch_node (id) ON DELETE CASCADE,"
+    "  thumbprint      TEXT    NOT NULL,"
+    "  account_id      TEXT    NOT NULL,"
+    "  visibility      INTEGER NOT NULL,"               /* CertificateVisibility, together */
+    "  PRIMARY KEY (node_id, thumbprint)"
+    ") STRICT, WITHOUT ROWID",
+    "CREATE INDEX batch_node_certificate_account ON batch_node_certificate (account_id, thumbprint)",
+
     "CREATE TABLE batch_command ("
     "  node_id         TEXT    NOT NULL REFERENCES batch_node (id),"
     "  number          INTEGER NOT NULL,"               /* rises for each node; the agent's cursor */

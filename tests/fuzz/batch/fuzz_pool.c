@@ -1,5 +1,6 @@
 /* Bodies of pools, of accounts and of their changes. What is accepted is written on both planes, and its own document is accepted again unchanged. */
 #include <stdlib.h>
+#include "batch/account_certificate_refs.h"
 #include "batch/account_settings.h"
 #include "batch/pool_body.h"
 
@@ -16,6 +17,7 @@ static Str written(Arena *arena, Spelling to, const PoolSpec *spec)
     json_put_str(&w, "vmSize", spec->vm_size);
     json_put_int(&w, "taskSlotsPerNode", spec->slots);
     pool_write_document(arena, to, spec->body, &w);
+    certificate_refs_write(arena, to, STR("/subscriptions/s/resourceGroups/g/providers/Microsoft.Batch/batchAccounts/a"), spec->body, &w);
     json_close(&w);
     if (!json_end(&w, &err))
         abort();
@@ -54,6 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         if (pool_read_data(arena, root, POOL_CREATE, NULL, &spec, &err)) {
             check(arena, &spec);
+            if (pool_read_data(arena, root, POOL_PROPERTIES, &spec, &patched, &err))
+                check(arena, &patched);
             if (pool_read_resize(arena, root, &spec, &patched, &err) && patched.target < 0)
                 abort();
         }

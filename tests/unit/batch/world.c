@@ -244,17 +244,18 @@ static bool due_txn(Txn *txn, void *ctx, Err *err)
     static const char *const asks[] = {
         "SELECT id FROM batch_account WHERE state = 2",
         "SELECT account_id || '/' || pool_key FROM batch_pool",
+        "SELECT account_id || '/' || thumbprint FROM batch_certificate WHERE state = 2",
         "SELECT id FROM batch_node WHERE (state = 1 AND started = 0) OR state = 9 OR (state = 10 AND reboot <> '')",
     };
     Due *due = ctx;
     due->count = 0;
-    for (int kind = 0; kind < 3; kind++) {
+    for (size_t kind = 0; kind < COUNT_OF(asks); kind++) {
         AUTO(rows_free_auto) Rows *rows = NULL;
         if (!txn_query(txn, &rows, err, asks[kind]))
             return false;
         *err = (Err){ 0 };
         while (rows_next(rows, err) && due->count < 256) {
-            due->kinds[due->count] = kind;
+            due->kinds[due->count] = (int)kind;
             due->keys[due->count++] = str_dup(due->arena, row_text(rows, 0));
         }
     }
@@ -264,13 +265,14 @@ static bool due_txn(Txn *txn, void *ctx, Err *err)
 static int64_t fingerprint(World *world)
 {
     return read_int(world->site.store, "SELECT (SELECT COUNT(*) FROM batch_pool) * 1000000 + (SELECT COUNT(*) FROM batch_account) * 100000000 +"
+                                       " (SELECT COALESCE(SUM(state * 1009), 0) FROM batch_certificate) +"
                                        " (SELECT COALESCE(SUM(state * 7 + started * 131 + length(reboot) * 17 + number), 0) FROM batch_node) +"
                                        " (SELECT COALESCE(SUM(allocation * 10007 + state * 100003), 0) FROM batch_pool)");
 }
 
 void world_work(World *world)
 {
-    static RunnerFn *const runs[] = { batch_account_run, batch_pool_run, batch_node_run };
+    static RunnerFn *const runs[] = { batch_account_run, batch_pool_run, batch_certificate_run, batch_node_run };
     for (int pass = 0; pass < 50; pass++) {
         AUTO(arena_free_auto) Arena *arena = arena_new(64 << 20);
         int64_t before = fingerprint(world), again;
