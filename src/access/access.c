@@ -172,6 +172,28 @@ bool access_has_below(Access *access, Arena *arena, Str object_id, Str scope, bo
     return true;
 }
 
+static void look_allowed_below(const void *block, void *ctx)
+{
+    const Grants *grants = block;
+    Ask *ask = ctx;
+    for (size_t i = 0; i < grants->count && !ask->decision.allowed; i++) {
+        const Grant *grant = &grants->items[i];
+        ask->decision.allowed = (scope_covers(grant->scope, ask->scope) || scope_covers(ask->scope, grant->scope)) &&
+                                role_allows(grant->role, ask->action, ask->is_data);
+    }
+}
+
+bool access_allows_below(Access *access, Arena *arena, Str object_id, Str action, bool is_data, Str scope, bool *any, Err *err)
+{
+    Ask ask = { .action = action, .scope = scope_normal(arena, scope), .object_id = object_id, .is_data = is_data };
+    if (!ask.scope.ptr)
+        return err_too_big(err);
+    if (!str_empty(object_id) && !access_look_at_grants(access, object_id, look_allowed_below, &ask, err))
+        return false;
+    *any = ask.decision.allowed;
+    return true;
+}
+
 static bool refuse(const Caller *caller, Str action, Str scope, Err *err)
 {
     Str client = caller->app_id.ptr ? caller->app_id : caller->name;
@@ -208,6 +230,18 @@ bool access_require_delegation(Access *access, const Caller *caller, Str action,
     if (!access_look_at_grants(access, caller->object_id, look_at_delegation, &ask, err))
         return false;
     return ask.allowed ? true : refuse(caller, action, scope, err);
+}
+
+/* Owner is a role that no bound right may hand out. */
+bool access_may_assign_any(Access *access, Arena *arena, Str object_id, Str scope, bool *allowed, Err *err)
+{
+    Delegation ask = { .action = STR("Microsoft.Authorization/roleAssignments/write"), .scope = scope_normal(arena, scope), .role_guid = ROLE_OWNER };
+    if (!ask.scope.ptr)
+        return err_too_big(err);
+    if (!str_empty(object_id) && !access_look_at_grants(access, object_id, look_at_delegation, &ask, err))
+        return false;
+    *allowed = ask.allowed;
+    return true;
 }
 
 /* ---- what identity/ asks ---- */

@@ -15,6 +15,10 @@ typedef struct Decision { bool allowed; char why[256]; } Decision;            /*
 bool access_decide(Access *access, Arena *arena, Str object_id, Str action, bool is_data, Str scope, Decision *out, Err *err) MUST_CHECK;
 /* Is any role assigned to it at `scope` or below? (Lists show such callers what they may read; decided item by item.) */
 bool access_has_below(Access *access, Arena *arena, Str object_id, Str scope, bool *any, Err *err) MUST_CHECK;
+/* Does a role allow the action at `scope`, above it, or anywhere below? */
+bool access_allows_below(Access *access, Arena *arena, Str object_id, Str action, bool is_data, Str scope, bool *any, Err *err) MUST_CHECK;
+/* May it assign every role at `scope`? Roles whose right is bound to a few others do not count. */
+bool access_may_assign_any(Access *access, Arena *arena, Str object_id, Str scope, bool *allowed, Err *err) MUST_CHECK;
 /* access_decide as a refusal: ERR_DENIED "AuthorizationFailed" in ARM's words. */
 bool access_require(Access *access, Arena *arena, const Caller *caller, Str action, Str scope, Err *err) MUST_CHECK;
 

@@ -29,7 +29,7 @@ typedef struct Err {
     const char *name;       /* the service's code, e.g. "SecretNotFound"; static; NULL: the plane's default for `code` */
     const char *inner;      /* Key Vault's innererror.code; static; NULL: none */
     char target[128];       /* the field or parameter at fault; "" if none */
-    char text[640];         /* one sentence for a person: what is wrong and what mends it */
+    char text[1024];        /* one sentence for a person: what is wrong and what mends it */
 } Err;
 
 bool err_set(Err *err, ErrCode code, const char *fmt, ...) FORMAT(3, 4);                     /* always returns false */

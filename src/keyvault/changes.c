@@ -4,13 +4,14 @@
  * feed that was set back and has grown again is told from the one that the cursor was given for. */
 #include "keyvault/changes.h"
 #include "keyvault/feed.h"
+#include "keyvault/permission.h"
 
 enum { VAULT_DIGITS = 8 };
 typedef struct Cursor { int64_t number, time_ms; } Cursor;
 typedef struct Change { Str name, version; FeedChange change; int64_t time_ms; } Change;
 typedef struct Changes {
     Req    *req;
-    bool    has_after, is_reset;
+    bool    has_after, is_reset, is_page_full;
     Cursor  after, end;                     /* end: where the next request goes on */
     Change *items;
     size_t  count;
@@ -79,7 +80,8 @@ static bool read_after(Txn *txn, Changes *changes, Err *err)
         if (changes->count == 0 && !(changes->items = ARENA_ARRAY(arena, Change, CHANGES_PAGE)))
             return err_too_big(err);
         changes->items[changes->count++] = (Change){ str_dup(arena, row_text(rows, 1)), str_dup(arena, row_text(rows, 2)), (FeedChange)row_int(rows, 3), row_int(rows, 4) };
-        if (changes->count == CHANGES_PAGE)
+        changes->is_page_full = changes->count == CHANGES_PAGE;
+        if (changes->is_page_full)
             changes->end = (Cursor){ row_int(rows, 0), row_int(rows, 4) };     /* what follows is for the next request */
     }
     return err->code == ERR_NONE;
@@ -99,6 +101,27 @@ static bool changes_txn(Txn *txn, void *ctx, Err *err)
         return false;
     changes->is_reset = changes->after.number > changes->end.number || time_ms != changes->after.time_ms;
     return changes->is_reset || read_after(txn, changes, err);
+}
+
+/* Of a caller who may get some of the secrets only: the others are not told of. */
+static bool keep_allowed(Changes *changes, Err *err)
+{
+    Req *req = changes->req;
+    const Vault *vault = req_vault(req);
+    Decision decision;
+    size_t kept = 0;
+    if (changes->count == 0)
+        return true;
+    if (!vault_may(req->ctx, req->arena, vault, req->caller, req->route, STR_NONE, &decision, err) || decision.allowed)
+        return decision.allowed;
+    for (size_t i = 0; i < changes->count; i++) {
+        if (!vault_may(req->ctx, req->arena, vault, req->caller, req->route, changes->items[i].name, &decision, err))
+            return false;
+        if (decision.allowed)
+            changes->items[kept++] = changes->items[i];
+    }
+    changes->count = kept;
+    return true;
 }
 
 static bool write_changes(const Changes *changes, Reply *reply, Err *err)
@@ -144,9 +167,9 @@ bool changes_get(Req *req, Reply *reply, Err *err)
 
     if (changes.has_after && wait_s > 0)
         reply_park(req, reply, vault->scope, wait_s * 1000);
-    if (!store_read(kv->site->store, changes_txn, &changes, err))
+    if (!store_read(kv->site->store, changes_txn, &changes, err) || !keep_allowed(&changes, err))
         return false;
-    if (changes.has_after && !changes.is_reset && changes.count == 0 && wait_s > 0 && !req->park_ended)
+    if (changes.has_after && !changes.is_reset && changes.count == 0 && !changes.is_page_full && wait_s > 0 && !req->park_ended)
         return true;
     reply_park_cancel(req, reply);
     return write_changes(&changes, reply, err);

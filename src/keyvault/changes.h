@@ -4,7 +4,7 @@
  * GET /changes?api-version=V[&after=CURSOR][&wait=SECONDS] -> {"value": [{"id", "name", "version", "change", "time"}], "cursor", "reset"}
  * Without `after`: the cursor of now, at once. With it: what came later, oldest first, at most CHANGES_PAGE; if there is nothing the
  * request is parked until there is, or for `wait` seconds (0-55, 55 if not given). Only secrets are listed (each certificate has one), so
- * the permission secrets/get, asked again before each answer, covers all that is said. "reset": true: the cursor is not of this vault's
+ * the permission secrets/get, asked again before each answer, covers all that is said; whom roles let get single secrets hears of those alone. "reset": true: the cursor is not of this vault's
  * history (restored from a backup, made again under the same name); look at everything and go on from the cursor given. */
 #pragma once
 #include "keyvault/plane.h"

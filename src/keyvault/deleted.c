@@ -158,7 +158,8 @@ static bool recover_object(Req *req, Reply *reply, KvKind kind, Err *err)
 
 /* ---- purge ---- */
 
-static bool erase(Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, int64_t now_ms, Err *err)
+/* Roles assigned at the object go with it: whoever makes another one under its name did not give them. */
+static bool erase(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, int64_t now_ms, Err *err)
 {
     KvKind kinds[3];
     size_t count = kinds_of(kind, kinds);
@@ -168,8 +169,11 @@ static bool erase(Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str n
         return false;
     for (size_t i = 0; i < count; i++) {
         bool existed;
+        Str scope = str_printf(arena, STR_FMT "/%s/" STR_FMT, STR_ARG(vault->resource_id), kind_collection(kinds[i]), STR_ARG(name));
+        if (!arena_ok(arena))
+            return err_too_big(err);
         if (!object_erase(txn, arena, vault, kinds[i], name, &existed, err) ||
-            (existed && !feed_add(txn, vault, kinds[i], name, STR_NONE, FEED_PURGED, now_ms, err)))
+            (existed && (!feed_add(txn, vault, kinds[i], name, STR_NONE, FEED_PURGED, now_ms, err) || !access_drop_scope(kv->access, txn, scope, err))))
             return false;
     }
     return true;
@@ -182,7 +186,7 @@ static bool purge_txn(Txn *txn, void *ctx, Err *err)
     KeyVault *kv = req->ctx;
     const Vault *vault = req_vault(req);
     return get_txn(txn, ctx, err) && refuse_managed(deletion, "purged", err) &&
-           erase(txn, req->arena, vault, deletion->kind, deletion->object.name, req->now_ms, err) &&
+           erase(kv, txn, req->arena, vault, deletion->kind, deletion->object.name, req->now_ms, err) &&
            runner_cancel(kv->site->runner, txn, WORK_PURGE, work_key(req->arena, vault, deletion->kind, deletion->object.name), err);
 }
 
@@ -234,7 +238,7 @@ static bool purge_work_txn(Txn *txn, void *ctx, Err *err)
                            .client_info = STR("vaultyard background work"),
                            .object_id = deleted_object_url(kv, work->arena, &work->vault, (KvKind)kind, object.name) };
     work->is_done = true;
-    return erase(txn, work->arena, &work->vault, (KvKind)kind, object.name, work->now_ms, err) &&
+    return erase(kv, txn, work->arena, &work->vault, (KvKind)kind, object.name, work->now_ms, err) &&
            audit_write(kv->site->audit, txn, &record, err);
 }
 

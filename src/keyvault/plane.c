@@ -1,8 +1,8 @@
 /* plane.c - the data plane as the HTTP server sees it. Words and headers are those of the real service: Key Vault REST
  * documentation ("Authentication, requests, and responses") and the recorded sessions of the public SDKs. */
 #include "keyvault/plane.h"
-#include "access/policy.h"
 #include "keyvault/feed.h"
+#include "keyvault/permission.h"
 
 const Vault *req_vault(const Req *req) { return req->caller ? req->caller->plane_data : NULL; }
 
@@ -59,22 +59,7 @@ static bool plane_authenticate(void *ctx, Req *req, Reply *reply, Err *err)
     return true;
 }
 
-static bool plane_authorize(void *ctx, Req *req, const Route *route, Err *err)
-{
-    (void)ctx;
-    const Vault *vault = req_vault(req);
-    const Caller *caller = req->caller;
-    Str permission = str_from(route->permission);
-    if (str_eq(permission, STR(PERM_TOKEN)) || policy_grants(vault->policies, caller->object_id, caller->app_id, permission))
-        return true;
-    Str action = permission, class = str_cut(&action, '/');
-    return err_named(err, ERR_DENIED, "Forbidden", "AccessDenied",
-                     "The user, group or application 'appid=" STR_FMT ";oid=" STR_FMT ";iss=" STR_FMT "' does not have " STR_FMT " "
-                     STR_FMT " permission on key vault '" STR_FMT ";location=" STR_FMT "'. For help resolving this issue, please see "
-                     "https://go.microsoft.com/fwlink/?linkid=2125287",
-                     STR_ARG(caller->app_id), STR_ARG(caller->object_id), STR_ARG(caller->issuer), STR_ARG(class), STR_ARG(action),
-                     STR_ARG(vault->name), STR_ARG(vault->location));
-}
+static bool plane_authorize(void *ctx, Req *req, const Route *route, Err *err) { return vault_authorize(ctx, req, route, err); }
 
 static const char *default_code(ErrCode code)
 {

@@ -5,7 +5,7 @@
 typedef struct VaultDoc {
     Str resource_id, name, subscription, group, location, sku;
     int64_t retention_days;
-    bool purge_protection;
+    bool purge_protection, rbac;
     OptBool for_deployment, for_disk_encryption, for_template_deployment;
     const JsonVal *policies, *network_acls, *tags;
     Str created_by, created_by_type, changed_by, changed_by_type;
@@ -20,6 +20,7 @@ static const JsonField vault_doc_fields[] = {
     JSON_FIELD(VaultDoc, sku,                     "sku",                          JSON_REQUIRED),
     JSON_FIELD(VaultDoc, retention_days,          "retentionDays",                JSON_REQUIRED),
     JSON_FIELD(VaultDoc, purge_protection,        "purgeProtection",              JSON_REQUIRED),
+    JSON_FIELD(VaultDoc, rbac,                    "rbac",                         JSON_OPTIONAL),     /* absent in vaults of version 0.1 */
     JSON_FIELD(VaultDoc, for_deployment,          "enabledForDeployment",         JSON_OPTIONAL),
     JSON_FIELD(VaultDoc, for_disk_encryption,     "enabledForDiskEncryption",     JSON_OPTIONAL),
     JSON_FIELD(VaultDoc, for_template_deployment, "enabledForTemplateDeployment", JSON_OPTIONAL),
@@ -57,6 +58,7 @@ static bool vault_doc_seal(KeyVault *kv, Txn *txn, Arena *arena, const Vault *va
     json_put_str(&w, "sku", vault->sku);
     json_put_int(&w, "retentionDays", vault->retention_days);
     json_put_bool(&w, "purgeProtection", vault->purge_protection);
+    json_put_bool(&w, "rbac", vault->rbac);
     put_opt_bool(&w, "enabledForDeployment", vault->for_deployment);
     put_opt_bool(&w, "enabledForDiskEncryption", vault->for_disk_encryption);
     put_opt_bool(&w, "enabledForTemplateDeployment", vault->for_template_deployment);
@@ -98,6 +100,7 @@ bool vault_of_row(KeyVault *kv, Txn *txn, Arena *arena, Rows *rows, Vault *out, 
     vault.sku = doc.sku;
     vault.retention_days = doc.retention_days;
     vault.purge_protection = doc.purge_protection;
+    vault.rbac = doc.rbac;
     vault.for_deployment = doc.for_deployment;
     vault.for_disk_encryption = doc.for_disk_encryption;
     vault.for_template_deployment = doc.for_template_deployment;

@@ -28,6 +28,7 @@ typedef struct Vault {
     Str     sku;                                          /* "standard" or "premium" */
     int64_t retention_days;
     bool    purge_protection;
+    bool    rbac;                                         /* roles decide, and the access policies rest; else the other way round */
     OptBool for_deployment, for_disk_encryption, for_template_deployment;
     const JsonVal *policies, *network_acls, *tags;        /* policies is never NULL */
     Str     created_by, changed_by, created_by_type, changed_by_type;

@@ -48,7 +48,7 @@ void vault_write_resource(JsonWriter *w, const KeyVault *kv, Arena *arena, const
     put_opt_bool(w, "enabledForTemplateDeployment", vault->for_template_deployment);
     json_put_bool(w, "enableSoftDelete", true);
     json_put_int(w, "softDeleteRetentionInDays", vault->retention_days);
-    json_put_bool(w, "enableRbacAuthorization", false);
+    json_put_bool(w, "enableRbacAuthorization", vault->rbac);
     if (vault->purge_protection)        /* false is never shown: it could not be sent back */
         json_put_bool(w, "enablePurgeProtection", true);
     json_put_str(w, "vaultUri", str_printf(arena, STR_FMT "/", STR_ARG(site_vault_url(kv->site, arena, vault->name_key))));
@@ -106,7 +106,7 @@ static void stamp(Vault *vault, const Req *req)
     vault->changed_ms = req->real_ms;
 }
 
-typedef struct Put { Req *req; const JsonVal *body; VaultIn in; Vault vault; bool is_new; } Put;
+typedef struct Put { Req *req; const JsonVal *body; VaultIn in; Vault vault; bool is_new, may_change_model; } Put;
 
 static bool name_in_use(const Put *put, Err *err)
 {
@@ -130,7 +130,7 @@ static bool put_new(Put *put, Txn *txn, Str group, Err *err)
     KeyVault *kv = req->ctx;
     Arena *arena = req->arena;
     Str name = req_param(req, "vaultName");
-    if (put->in.wants_recovery && (str_empty(put->in.sku) || !put->in.policies))
+    if (put->in.wants_recovery && str_empty(put->in.sku))
         return err_named(err, ERR_NOT_FOUND, "VaultNotFound", NULL, "There is no deleted vault '" STR_FMT "' to recover.", STR_ARG(name));
     Vault *vault = &put->vault;
     *vault = (Vault){ .id = hex_id_new(arena, 32), .name = name, .name_key = str_lower(arena, name), .group = group,
@@ -143,7 +143,27 @@ static bool put_new(Put *put, Txn *txn, Str group, Err *err)
     vault->created_by_type = vault->changed_by_type;
     vault->created_ms = vault->changed_ms;
     put->is_new = true;
+    if (!json_parse(arena, STR("[]"), JSON_STRICT, &vault->policies, err))
+        return false;
     return vault_in_apply_new(&put->in, vault, err) && vault_insert(kv, txn, arena, vault, err) && register_resource(kv, txn, arena, vault, err);
+}
+
+/* Outside the transaction, for roles are read from a snapshot of their own. */
+static bool may_change_model(Put *put, Err *err)
+{
+    KeyVault *kv = put->req->ctx;
+    Str scope = arm_id_of_request(put->req, VAULT_TYPE, req_param(put->req, "vaultName"));
+    put->may_change_model = true;
+    return !put->in.rbac.set || access_may_assign_any(kv->access, put->req->arena, put->req->caller->object_id, scope, &put->may_change_model, err);
+}
+
+/* Who could turn role assignments on or off without the right to make them could take the vault from those who have it. */
+static bool apply_change(const Put *put, VaultBody kind, Vault *vault, Err *err)
+{
+    if (put->in.rbac.set && put->in.rbac.value != vault->rbac && !put->may_change_model)
+        return err_named(err, ERR_DENIED, "InsufficientPermissions", NULL, "Caller is not allowed to change permission model. It needs the right to assign any "
+                         "role (Microsoft.Authorization/roleAssignments/write) at the vault, as Owner and User Access Administrator have it.");
+    return vault_in_apply(&put->in, kind, vault, err);
 }
 
 static bool put_txn(Txn *txn, void *ctx, Err *err)
@@ -169,7 +189,7 @@ static bool put_txn(Txn *txn, void *ctx, Err *err)
     stamp(&put->vault, req);
     if (put->vault.deleted_ms)          /* comes back as it was; the rest of the body is ignored, as the service does */
         return vault_restore(kv, txn, arena, &put->vault, err) && register_resource(kv, txn, arena, &put->vault, err);
-    return vault_in_apply(&put->in, VAULT_PUT, &put->vault, err) && vault_update(kv, txn, arena, &put->vault, err) &&
+    return apply_change(put, VAULT_PUT, &put->vault, err) && vault_update(kv, txn, arena, &put->vault, err) &&
            register_resource(kv, txn, arena, &put->vault, err);
 }
 
@@ -183,7 +203,8 @@ bool vault_put(Req *req, Reply *reply, Err *err)
                          "The vault name '" STR_FMT "' is invalid. A vault's name must be between 3-24 alphanumeric characters. The name must begin with a "
                          "letter, end with a letter or digit, and not contain consecutive hyphens. Follow this link for more information: "
                          "https://go.microsoft.com/fwlink/?linkid=2147742", STR_ARG(str_slice(name, 0, 100)));
-    if (!req_object(req, &put.body, err) || !vault_in_read(req->arena, put.body, VAULT_PUT, kv->site->tenant_id, &put.in, err) ||
+    if (!req_object(req, &put.body, err) || !vault_in_read(req->arena, put.body, VAULT_PUT, kv->site->tenant_id, req->api_version, &put.in, err) ||
+        !may_change_model(&put, err) ||
         !vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, name), 200, put_txn, &put, err))
         return false;
     vault_name_add(kv, put.vault.name_key);
@@ -214,7 +235,7 @@ static bool patch_txn(Txn *txn, void *ctx, Err *err)
 {
     Put *put = ctx;
     KeyVault *kv = put->req->ctx;
-    if (!require_live(put->req, txn, &put->vault, err) || !vault_in_apply(&put->in, VAULT_PATCH, &put->vault, err))
+    if (!require_live(put->req, txn, &put->vault, err) || !apply_change(put, VAULT_PATCH, &put->vault, err))
         return false;
     stamp(&put->vault, put->req);
     return vault_update(kv, txn, put->req->arena, &put->vault, err) && register_resource(kv, txn, put->req->arena, &put->vault, err);
@@ -224,7 +245,8 @@ bool vault_patch(Req *req, Reply *reply, Err *err)
 {
     KeyVault *kv = req->ctx;
     Put put = { .req = req };
-    if (!req_object(req, &put.body, err) || !vault_in_read(req->arena, put.body, VAULT_PATCH, kv->site->tenant_id, &put.in, err) ||
+    if (!req_object(req, &put.body, err) || !vault_in_read(req->arena, put.body, VAULT_PATCH, kv->site->tenant_id, req->api_version, &put.in, err) ||
+        !may_change_model(&put, err) ||
         !vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, req_param(req, "vaultName")), 200, patch_txn, &put, err))
         return false;
     vault_write_resource(&reply->json, kv, req->arena, &put.vault);

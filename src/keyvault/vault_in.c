@@ -110,15 +110,12 @@ static bool read_deletion(const PropertiesIn *in, VaultIn *out, Err *err)
     if (in->retention_days.set && (in->retention_days.value < RETENTION_DAYS_MIN || in->retention_days.value > RETENTION_DAYS_MAX))
         return bad(err, "properties.softDeleteRetentionInDays", "properties.softDeleteRetentionInDays must be from %d to %d",
                    RETENTION_DAYS_MIN, RETENTION_DAYS_MAX);
-    if (in->rbac.set && in->rbac.value)
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "enableRbacAuthorization true is not implemented by this version of Vaultyard; "
-                         "use access policies.");
     out->purge_protection = in->purge_protection;
     out->retention_days = in->retention_days;
     return true;
 }
 
-bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant_id, VaultIn *out, Err *err)
+bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant_id, Str api_version, VaultIn *out, Err *err)
 {
     BodyIn top = { 0 };
     PropertiesIn in = { 0 };
@@ -140,8 +137,11 @@ bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant
         return false;
     if (kind == VAULT_PUT && !result.wants_recovery && str_empty(result.sku))
         return bad(err, "properties.sku", "properties.sku is needed, with family A and name standard or premium");
-    if (kind == VAULT_PUT && !result.wants_recovery && !given(in.policies))
-        return bad(err, "properties.accessPolicies", "properties.accessPolicies is needed: a list, which may be empty");
+    result.rbac = in.rbac;
+    result.rbac_by_default = str_cmp(str_slice(api_version, 0, VAULT_RBAC_DEFAULT.len), VAULT_RBAC_DEFAULT) >= 0;
+    bool by_roles = in.rbac.set ? in.rbac.value : result.rbac_by_default;
+    if (kind == VAULT_PUT && !result.wants_recovery && !by_roles && !given(in.policies))
+        return bad(err, "properties.accessPolicies", "properties.accessPolicies is needed: a list, which may be empty, or enableRbacAuthorization true");
     if (given(in.policies) && !policy_check(in.policies, tenant_id, err)) {
         err->name = "BadRequest";
         return false;
@@ -163,6 +163,7 @@ bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant
 bool vault_in_apply_new(const VaultIn *in, Vault *vault, Err *err)
 {
     vault->location = in->location;
+    vault->rbac = in->rbac_by_default;
     vault->retention_days = in->retention_days.set ? in->retention_days.value : RETENTION_DAYS_MAX;
     return vault_in_apply(in, VAULT_PUT, vault, err);
 }
@@ -178,6 +179,8 @@ bool vault_in_apply(const VaultIn *in, VaultBody kind, Vault *vault, Err *err)
         return bad(err, "properties.softDeleteRetentionInDays", "The property \"softDeleteRetentionInDays\" has been set already and it can't be modified.");
     if (in->purge_protection.set)
         vault->purge_protection = true;
+    if (in->rbac.set)
+        vault->rbac = in->rbac.value;
     if (in->sku.ptr)
         vault->sku = in->sku;
     if (in->policies)

@@ -9,15 +9,18 @@ typedef struct VaultIn {
     const JsonVal *policies, *network_acls;
     OptBool for_deployment, for_disk_encryption, for_template_deployment;
     OptBool purge_protection;
+    OptBool rbac;                       /* enableRbacAuthorization */
+    bool    rbac_by_default;            /* of a new vault */
     OptInt  retention_days;
     bool    wants_recovery;             /* createMode "recover" */
 } VaultIn;
 
 typedef enum VaultBody { VAULT_PUT = 1, VAULT_PATCH } VaultBody;
 
-/* Shape and values. A PUT needs location, tenantId, sku and accessPolicies, a recovering one not the last two. tenant_id: the site's.
- * ERR_BAD_INPUT names the field; ERR_NOT_BUILT: RBAC, firewall. */
-bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant_id, VaultIn *out, Err *err) MUST_CHECK;
+/* Shape and values. A PUT needs location, tenantId, sku and, where they shall decide, accessPolicies; a recovering one not the last two.
+ * tenant_id: the site's. api_version: from VAULT_RBAC_DEFAULT on roles decide unless the body says otherwise. ERR_BAD_INPUT names the field. */
+#define VAULT_RBAC_DEFAULT STR("2026-02-01")
+bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant_id, Str api_version, VaultIn *out, Err *err) MUST_CHECK;
 
 /* Onto a new vault (with its identity set) or an existing one; what may not change is refused and nothing is changed. */
 bool vault_in_apply_new(const VaultIn *in, Vault *vault, Err *err) MUST_CHECK;

@@ -62,7 +62,6 @@ class Az(unittest.TestCase):
         vault = self.az("keyvault", "create", "-n", "az-vault-1", "-g", "azg", "-l", "local", "--enable-rbac-authorization", "false")
         self.assertEqual(vault["properties"]["vaultUri"].rstrip("/"), self.site.vault_url("az-vault-1"))
         self.assertEqual(len(vault["properties"]["accessPolicies"]), 1)
-        self.assertIn("NotImplemented", self.az("keyvault", "create", "-n", "az-vault-2", "-g", "azg", "--enable-rbac-authorization", "true", code=1))
         self.assertEqual([item["name"] for item in self.az("keyvault", "list")], ["az-vault-1"])
 
     def test_05_secrets(self):
@@ -102,8 +101,24 @@ class Az(unittest.TestCase):
         found = self.az("role", "assignment", "list", "--assignee", principal["appId"], "--scope", scope)
         self.assertEqual([item["roleDefinitionName"] for item in found], ["Reader"])
 
-    def test_10_deleting(self):
+    def test_10_a_vault_of_roles_is_what_az_makes_by_itself(self):
+        vault = self.az("keyvault", "create", "-n", "az-vault-2", "-g", "azg", "-l", "local")
+        self.assertTrue(vault["properties"]["enableRbacAuthorization"])
+        self.assertIn("ForbiddenByRbac", self.az("keyvault", "secret", "set", "--vault-name", "az-vault-2", "-n", "s2", "--value", "v", code=1))
+        self.assertIn("Cannot set policies", self.az("keyvault", "set-policy", "-n", "az-vault-2", "--spn", self.site.admin["clientId"], "--secret-permissions", "get", code=1))
+        role = ("--role", "Key Vault Secrets Officer", "--assignee", self.site.admin["clientId"], "--scope", vault["id"])
+        self.az("role", "assignment", "create", *role)
+        self.az("keyvault", "secret", "set", "--vault-name", "az-vault-2", "-n", "s2", "--value", "by role")
+        self.assertEqual(self.az("keyvault", "secret", "show", "--vault-name", "az-vault-2", "-n", "s2")["value"], "by role")
+        self.assertIn("keys/create/action", self.az("keyvault", "key", "create", "--vault-name", "az-vault-2", "-n", "k2", code=1))
+        self.az("role", "assignment", "create", "--role", "Key Vault Crypto Officer", "--assignee", self.site.admin["clientId"], "--scope", f"{vault['id']}/keys/k2")
+        self.az("keyvault", "key", "create", "--vault-name", "az-vault-2", "-n", "k2")
+        self.az("role", "assignment", "delete", *role)
+        self.assertIn("ForbiddenByRbac", self.az("keyvault", "secret", "show", "--vault-name", "az-vault-2", "-n", "s2", code=1))
+
+    def test_11_deleting(self):
         self.az("keyvault", "delete", "-n", "az-vault-1")
+        self.az("keyvault", "delete", "-n", "az-vault-2")
         self.assertEqual(self.az("keyvault", "list"), [])
         self.az("group", "delete", "-n", "azg", "--yes")
         self.assertFalse(self.az("group", "exists", "-n", "azg"))

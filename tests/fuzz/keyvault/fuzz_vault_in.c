@@ -13,9 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     Str tenant = STR("11111111-2222-4333-8444-555555555555");
     Vault vault = { .name = STR("v"), .group = STR("g") };
-    bool made = vault_in_read(arena, json, VAULT_PUT, tenant, &in, &err) && vault_in_apply_new(&in, &vault, &err) &&
+    bool made = vault_in_read(arena, json, VAULT_PUT, tenant, STR("2026-02-01"), &in, &err) && vault_in_apply_new(&in, &vault, &err) &&
                 vault_in_apply(&in, VAULT_PUT, &vault, &err);
-    bool changed = vault_in_read(arena, json, VAULT_PATCH, tenant, &in, &err) && vault_in_apply(&in, VAULT_PATCH, &vault, &err);
+    bool changed = vault_in_read(arena, json, VAULT_PATCH, tenant, STR("2026-02-01"), &in, &err) && vault_in_apply(&in, VAULT_PATCH, &vault, &err);
     (void)made, (void)changed;
     return 0;
 }

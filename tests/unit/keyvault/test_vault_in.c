@@ -28,7 +28,7 @@ static VaultIn taken(const char *text, VaultBody kind)
 {
     VaultIn in;
     Err err = { 0 };
-    if (!vault_in_read(arena, parsed(text), kind, STR(TENANT), &in, &err))
+    if (!vault_in_read(arena, parsed(text), kind, STR(TENANT), STR("2023-07-01"), &in, &err))
         fail_msg("refused: %s", err.text);
     return in;
 }
@@ -37,7 +37,7 @@ static void refused(const char *text, VaultBody kind, ErrCode code, const char *
 {
     VaultIn in;
     Err err = { 0 };
-    if (vault_in_read(arena, parsed(text), kind, STR(TENANT), &in, &err))
+    if (vault_in_read(arena, parsed(text), kind, STR(TENANT), STR("2023-07-01"), &in, &err))
         fail_msg("accepted: %s", text);
     assert_int_equal(err.code, code);
     if (name)
@@ -85,7 +85,6 @@ static void test_bad_bodies_are_refused_by_name(void **state)
         { PUT(",\"softDeleteRetentionInDays\":\"90\""),    ERR_BAD_INPUT, NULL,         "softDeleteRetentionInDays" },
         { PUT(",\"enableSoftDelete\":false"),              ERR_BAD_INPUT, "BadRequest", "enableSoftDelete" },
         { PUT(",\"enablePurgeProtection\":false"),         ERR_BAD_INPUT, "BadRequest", "enablePurgeProtection" },
-        { PUT(",\"enableRbacAuthorization\":true"),        ERR_NOT_BUILT, "NotImplemented", "enableRbacAuthorization" },
         { PUT(",\"networkAcls\":{\"defaultAction\":\"Deny\"}"), ERR_NOT_BUILT, "NotImplemented", "networkAcls" },
         { PUT(",\"networkAcls\":{\"defaultAction\":\"Maybe\"}"), ERR_BAD_INPUT, "BadRequest", "defaultAction" },
         { PUT(",\"networkAcls\":[]"),                      ERR_BAD_INPUT, "BadRequest", "networkAcls" },

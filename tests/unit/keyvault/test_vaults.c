@@ -46,8 +46,8 @@ static void test_bad_vaults_are_refused_and_nothing_is_made(void **state)
 {
     (void)state;
     int64_t before = count_of("SELECT count(*) FROM kv_vault"), scopes = count_of("SELECT count(*) FROM scope_key");
-    Answer answer = make_vault("bad", ",\"enableRbacAuthorization\":true");
-    expect_error(&answer, 501, "NotImplemented", NULL, "enableRbacAuthorization");
+    Answer answer = make_vault("bad", ",\"enableRbacAuthorization\":1");
+    expect_status(&answer, 400);
     answer = make_vault("1bad", "");
     expect_error(&answer, 400, "VaultNameNotValid", NULL, "'1bad'");
     answer = make_vault("bad--name", "");
