@@ -1,28 +1,15 @@
 """bench.py [NAME...]: figures of this build on this machine; medians of several rounds, ratios against a floor of the same round."""
-import pathlib
 import re
-import statistics
 import subprocess
 import sys
 import time
 
+from figures import cpu_s, memory_kib, say
+from keyvault import keyvault
 from pools import STORE, PoolMaker
 from vaultyard import Site
 
 ROUNDS = 5
-
-
-def memory_kib(pid, field):
-    return int(re.search(rf"{field}:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text()).group(1))
-
-
-def cpu_s(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-def say(name, values, unit):
-    print(f"  {name:52} median {statistics.median(values):10.1f} {unit:6} (min {min(values):.1f}, max {max(values):.1f}, {len(values)} rounds)", flush=True)
 
 
 def start():
@@ -120,7 +107,7 @@ def rotation():
     say("clock moved to new certificate seen on the node", took, "ms")
 
 
-PARTS = {"start": start, "serve": serve, "nodes": nodes, "rotation": rotation}
+PARTS = {"start": start, "serve": serve, "keyvault": keyvault, "nodes": nodes, "rotation": rotation}
 names = sys.argv[1:] or list(PARTS)
 unknown = [name for name in names if name not in PARTS]
 if unknown:

@@ -1,0 +1,164 @@
+"""keyvault.py: what a vault costs: requests against floors measured in the same run (a bare TLS loop, openssl, SQLite's commits)."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+
+from figures import cpu_s, memory_kib, say
+from vaultyard import BUILD, Site
+
+ROUNDS, SECONDS, CONNECTIONS = 3, 3, 64
+MANY, MORE = 100_000, 1_000_000
+
+
+def wrk(url, pid, token=None, method="GET", body=None, lua="", connections=CONNECTIONS, seconds=SECONDS):
+    """{rate, cpu (us a request), p99 (ms)} of a load on `url` over kept connections; `lua` runs before each request and may change method, path or body."""
+    lines = [f"wrk.method = {json.dumps(method)}", "wrk.headers['Content-Type'] = 'application/json'"]
+    lines += [f"wrk.headers['Authorization'] = 'Bearer {token}'"] if token else []
+    lines += [f"wrk.body = {json.dumps(body)}"] if body else []
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write("\n".join([*lines, lua]))
+        script.flush()
+        before = cpu_s(pid)
+        text = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name, url], capture_output=True, text=True, check=True).stdout
+        used = cpu_s(pid) - before
+    requests = int(re.search(r"(\d+) requests in", text).group(1))
+    if re.search(r"Non-2xx|Socket errors", text) or not requests:
+        raise AssertionError(f"{method} {url}: {text}")
+    number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
+    return {"rate": requests / seconds, "cpu": used / requests * 1e6, "p99": float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]}
+
+
+class FloorTls:
+    """The bare TLS loop, with a certificate like the server's (EC P-256), answering as many bytes as a secret's answer has."""
+
+    def __init__(self, base, size):
+        certificate, key = base / "floor.pem", base / "floor.key"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-days", "2",
+                        "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        self.process = subprocess.Popen([BUILD / "tests/bench/floor_tls", certificate, key, str(size)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.url = f"https://127.0.0.1:{self.process.stdout.readline().split()[1]}/"
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+def openssl_us(algorithm, field):
+    """CPU microseconds of one operation by `openssl speed`; field 0: sign, 1: verify."""
+    text = subprocess.run(["openssl", "speed", "-seconds", "2", algorithm], capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"rsa\s+2048 bits\s+([\d.]+)s\s+([\d.]+)s", text).groups()[field]) * 1e6
+
+
+def compare(name, floor_name, unit, pairs):
+    """pairs: (floor, value) of each round."""
+    say(f"floor: {floor_name}", [floor for floor, _ in pairs], unit)
+    say(name, [value for _, value in pairs], unit)
+    say(f"{name}, against the floor", [value / floor for floor, value in pairs], "x")
+
+
+def with_vault():
+    site = Site().start()
+    site.vy("group", "create", "-n", "g", "-l", "local")
+    site.vy("keyvault", "create", "-n", "kv-bench", "-g", "g", "-l", "local", "--enable-rbac-authorization", "false")
+    return site, site.token(site.vault_resource)
+
+
+def reads(site, token):
+    url = site.vault_url("kv-bench", "/secrets/s?api-version=7.4")
+    site.vy("keyvault", "secret", "set", "--vault-name", "kv-bench", "-n", "s", "--value", "x" * 400)
+    floor = FloorTls(site.base, len(site.call("GET", url, token=token).body))
+    cpu, late = [], []
+    try:
+        for _ in range(ROUNDS):
+            least, got = wrk(floor.url, floor.process.pid), wrk(url, site.server.pid, token)
+            cpu.append((least["cpu"], got["cpu"]))
+            late.append(got["p99"])
+    finally:
+        floor.close()
+    compare("secret get: server CPU a request", "bare TLS loop, CPU a request", "us", cpu)
+    say("secret get: 99th percentile", late, "ms")
+
+
+def writes(site, token):
+    names = "local n = 0\nrequest = function() n = n + 1; return wrk.format(nil, '/secrets/w%d-' .. n .. '?api-version=7.4') end"
+    pairs = []
+    for number in range(ROUNDS):
+        with tempfile.TemporaryDirectory(dir=site.base) as place:
+            floor = float(subprocess.run([BUILD / "tests/bench/floor_commit", f"{place}/floor.db", str(CONNECTIONS), "900", str(SECONDS)], capture_output=True, text=True, check=True).stdout)
+        put = wrk(site.vault_url("kv-bench"), site.server.pid, token, "PUT", json.dumps({"value": "y" * 400}), names.replace("%d", str(number)))
+        pairs.append((floor, put["rate"]))
+    compare("secret set, durable, 64 clients", "SQLite rows a second, 64 a commit", "1/s", pairs)
+
+
+def signatures(site, token):
+    site.vy("keyvault", "key", "create", "--vault-name", "kv-bench", "-n", "k", "--kty", "RSA", "--size", "2048")
+    kid = site.call("GET", site.vault_url("kv-bench", "/keys/k?api-version=7.4"), token=token).json["key"]["kid"]
+    operation = lambda name, body: site.call("POST", f"{kid}/{name}?api-version=7.4", body, token).json["value"]
+    wrapped = operation("wrapkey", {"alg": "RSA-OAEP", "value": "AAECAwQFBgcICQoLDA0ODw"})
+    loads = {"sign": {"alg": "RS256", "value": "A" * 43}, "unwrapkey": {"alg": "RSA-OAEP", "value": wrapped}}
+    form = f"grant_type=client_credentials&client_id={site.admin['clientId']}&client_secret={site.admin['clientSecret']}&scope={site.vault_resource}/.default"
+    token_url = site.login_url(f"/{site.admin['tenantId']}/oauth2/v2.0/token")
+    found = {name: [] for name in [*loads, "token"]}
+    for _ in range(ROUNDS):
+        floor = openssl_us("rsa2048", 0)
+        for name, body in loads.items():
+            found[name].append((floor, wrk(f"{kid}/{name}?api-version=7.4", site.server.pid, token, "POST", json.dumps(body))["cpu"]))
+        issued = wrk(token_url, site.server.pid, None, "POST", form, "wrk.headers['Content-Type'] = 'application/x-www-form-urlencoded'")
+        found["token"].append((floor, issued["cpu"]))
+    for name, pairs in found.items():
+        compare(f"{name}: server CPU a request", "one RSA-2048 signature (openssl speed)", "us", pairs)
+
+
+def fill(site, token, count):
+    """Secrets f1 ... up to about `count`, by as many clients as the writes have; answers how many."""
+    names = "local n = 0\nrequest = function() n = n + 1; return wrk.format(nil, '/secrets/f' .. n .. '?api-version=7.4') end"
+    done, begun = 0, time.monotonic()
+    url = site.vault_url("kv-bench")
+    while done < count:                              # each run goes on where the last one was
+        start = names.replace("n = 0", f"n = {done}")
+        done += int(wrk(url, site.server.pid, token, "PUT", json.dumps({"value": "z" * 100}), start, seconds=5)["rate"] * 5)
+    print(f"  {done} secrets in {time.monotonic() - begun:.0f} s", flush=True)
+    return done
+
+
+def many(site, token, count):
+    fill(site, token, count)
+    listed = [wrk(site.vault_url("kv-bench", "/secrets?api-version=7.4&maxresults=25"), site.server.pid, token, connections=1)["cpu"] / 1000 for _ in range(ROUNDS)]
+    say(f"list of 25 among {count}: server CPU", listed, "ms")
+    got = [wrk(site.vault_url("kv-bench", "/secrets/f77?api-version=7.4"), site.server.pid, token)["cpu"] for _ in range(ROUNDS)]
+    say(f"secret get among {count}: server CPU a request", got, "us")
+    ready = []
+    for _ in range(ROUNDS):
+        site.stop()
+        site.start()
+        ready.append(site.ready_s * 1000)
+    say(f"cold start with {count} secrets", ready, "ms")
+
+
+def connections(site, token):
+    before = memory_kib(site.server.pid, "VmRSS")
+    load = subprocess.Popen(["wrk", "-t1", "-c1000", "-d4s", "-H", f"Authorization: Bearer {token}", site.vault_url("kv-bench", "/secrets/s?api-version=7.4")],
+                            stdout=subprocess.DEVNULL)
+    highest = before
+    while load.poll() is None:
+        highest = max(highest, memory_kib(site.server.pid, "VmRSS"))
+        time.sleep(0.1)
+    say("memory a busy connection (of 1,000)", [(highest - before) / 1000], "KiB")
+
+
+def keyvault():
+    """Secrets, keys and tokens against a bare TLS loop, openssl speed and SQLite's group commit. VAULTYARD_LONG=1: also with a million secrets."""
+    site, token = with_vault()
+    try:
+        reads(site, token)
+        writes(site, token)
+        signatures(site, token)
+        connections(site, token)
+        many(site, token, MANY)
+        if os.environ.get("VAULTYARD_LONG"):
+            many(site, token, MORE)
+    finally:
+        site.close()
