@@ -13,7 +13,7 @@ typedef struct TlsLeaf { Str cert_chain_pem; Str key_pem; int64_t renew_at_ms; }
 typedef struct HttpConfig {
     Str base_domain;                        /* "vaultyard.localhost"; "": every host belongs to the plane with pattern "" */
     const Clock *clock;
-    int io_threads, worker_threads;         /* 0: one a core; workers 0: 4 */
+    int io_threads, worker_threads;         /* 0: one a core; workers 0: 4, and up to 16 times as many while those are busy */
     size_t arena_limit_bytes;               /* per request; 0: 8 MiB */
     size_t header_limit_bytes;              /* 0: 32 KiB */
     int idle_timeout_s;                     /* 0: 75 */

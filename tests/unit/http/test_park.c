@@ -222,7 +222,7 @@ static void *stop_at_once(void *arg)
 static void test_stop_refuses_what_is_still_queued_when_its_time_is_up(void **state)
 {
     (void)state;
-    enum { RUNNING = 4, QUEUED = 10 };
+    enum { RUNNING = 64, QUEUED = 10 };      /* all workers, those that come when it is busy included */
     int fds[RUNNING + QUEUED];
     for (int i = 0; i < RUNNING; i++)
         fds[i] = ask("/gate");
