@@ -259,11 +259,16 @@ static void look_at_directory_right(const void *block, void *ctx)
     }
 }
 
+bool access_rules_a_subscription(Access *access, Str object_id, bool *rules, Err *err)
+{
+    *rules = false;
+    return access_look_at_grants(access, object_id, look_at_directory_right, rules, err);
+}
+
 static bool may_write_directory(void *ctx, Arena *arena, Str object_id, bool *allowed, Err *err)
 {
     (void)arena;
-    *allowed = false;
-    return access_look_at_grants(ctx, object_id, look_at_directory_right, allowed, err);
+    return access_rules_a_subscription(ctx, object_id, allowed, err);
 }
 
 static bool principal_dropped(void *ctx, Txn *txn, Str object_id, Err *err) { return access_drop_principal(ctx, txn, object_id, err); }

@@ -19,6 +19,8 @@ bool access_has_below(Access *access, Arena *arena, Str object_id, Str scope, bo
 bool access_allows_below(Access *access, Arena *arena, Str object_id, Str action, bool is_data, Str scope, bool *any, Err *err) MUST_CHECK;
 /* May it assign every role at `scope`? Roles whose right is bound to a few others do not count. */
 bool access_may_assign_any(Access *access, Arena *arena, Str object_id, Str scope, bool *allowed, Err *err) MUST_CHECK;
+/* Could it hand out any role at a whole subscription (or above)? Asked where the directory itself, or the set of subscriptions, is changed. */
+bool access_rules_a_subscription(Access *access, Str object_id, bool *rules, Err *err) MUST_CHECK;
 /* access_decide as a refusal: ERR_DENIED "AuthorizationFailed" in ARM's words. */
 bool access_require(Access *access, Arena *arena, const Caller *caller, Str action, Str scope, Err *err) MUST_CHECK;
 

@@ -65,6 +65,7 @@ bool arm_mount(Arm *arm, HttpServer *server, Err *err)
     const struct { const Route *rows; size_t count; void *ctx; } tables[] = {
         { arm_endpoints_routes, arm_endpoints_route_count, arm },
         { arm_subscription_routes, arm_subscription_route_count, arm },
+        { arm_alias_routes, arm_alias_route_count, arm },
         { arm_group_routes, arm_group_route_count, arm },
         { arm_register_routes, arm_register_route_count, arm },
         { arm_provider_routes, arm_provider_route_count, arm },

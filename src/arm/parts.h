@@ -42,8 +42,16 @@ typedef struct Subscription { Str id, display_name; } Subscription;
 bool arm_subscriptions(Arm *arm, Txn *txn, Arena *arena, Subscription **out, size_t *count, Err *err) MUST_CHECK;
 bool arm_subscription_of_request(Arm *arm, const Req *req, Err *err) MUST_CHECK;  /* the {subscriptionId} of the path exists: asked by handlers of PERM_TOKEN rows, which nobody authorised */
 bool arm_require_subscription(Arm *arm, Txn *txn, Str id, Err *err) MUST_CHECK;   /* ERR_NOT_FOUND SubscriptionNotFound */
+enum { SUBSCRIPTION_NAME_MAX = 64 };
+bool arm_subscription_name_check(Str name, const char *field, Err *err) MUST_CHECK;
+/* A subscription shows itself to whoever has a role in it, be it on one resource only. */
+bool arm_may_see_subscription(Arm *arm, const Req *req, Str subscription, bool *seen, Err *err) MUST_CHECK;
 extern const Route arm_subscription_routes[];
 extern const size_t arm_subscription_route_count;
+
+/* alias.c: how more subscriptions are made */
+extern const Route arm_alias_routes[];
+extern const size_t arm_alias_route_count;
 
 /* group.c, group_delete.c */
 typedef enum GroupState { GROUP_SUCCEEDED = 1, GROUP_DELETING } GroupState;

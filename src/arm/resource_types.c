@@ -12,6 +12,7 @@ static const struct { const char *provider; const char *versions[8]; } known_ver
     { "Microsoft.Batch",           { "2024-07-01", "2023-11-01", "2022-10-01", "2021-01-01" } },
     { "Microsoft.ManagedIdentity", { "2024-11-30", "2023-01-31", "2022-01-31-preview", "2018-11-30" } },
     { "Microsoft.Authorization",   { "2022-04-01", "2020-04-01-preview", "2018-01-01-preview", "2015-07-01" } },
+    { "Microsoft.Subscription",    { "2021-10-01", "2020-09-01" } },
     { "Microsoft.Resources",       { "2025-04-01", "2024-07-01", "2022-09-01", "2021-04-01", "2019-11-01" } },
 };
 

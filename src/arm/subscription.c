@@ -1,4 +1,4 @@
-/* subscription.c - subscriptions, the tenant and its locations. Subscriptions are made by `vaultyard init` and never go away. */
+/* subscription.c - subscriptions, the tenant and its locations. `vaultyard init` makes the first, alias.c the others; they never go away. */
 #include "arm/parts.h"
 #include "base/id.h"
 
@@ -7,6 +7,13 @@
 static SealPlace name_place(Str scope, Str id)
 {
     return (SealPlace){ .scope = scope, .table = "arm_subscription", .row = id, .column = "display_name" };
+}
+
+bool arm_subscription_name_check(Str name, const char *field, Err *err)
+{
+    if (name.len >= 1 && name.len <= SUBSCRIPTION_NAME_MAX && !str_empty(str_trim(name)))
+        return true;
+    return err_field(err, field, "%s: a subscription's name has 1 to %d bytes", field, SUBSCRIPTION_NAME_MAX);
 }
 
 bool arm_bootstrap(Site *site, Txn *txn, Arena *arena, Str display_name, Str *subscription_id, Err *err)
@@ -77,6 +84,41 @@ bool arm_subscriptions(Arm *arm, Txn *txn, Arena *arena, Subscription **out, siz
     return true;
 }
 
+/* ---- rename ---- */
+
+typedef struct Rename { Arm *arm; Req *req; Str id, name; } Rename;
+
+static bool rename_txn(Txn *txn, void *ctx, Err *err)
+{
+    Rename *r = ctx;
+    Bytes sealed;
+
+    return arm_require_subscription(r->arm, txn, r->id, err) &&
+           seal_put(r->arm->site->seal, txn, name_place(arm_tenant_scope(r->arm, r->req->arena), r->id), bytes_of(r->name), r->req->arena, &sealed, err) &&
+           txn_exec(txn, NULL, err, "UPDATE arm_subscription SET display_name = ?2 WHERE id = ?1", db_text(r->id), db_blob(sealed)) &&
+           arm_audit(r->arm, txn, r->req, str_printf(r->req->arena, "/subscriptions/" STR_FMT, STR_ARG(r->id)), 200, err);
+}
+
+static bool subscription_rename(Req *req, Reply *reply, Err *err)
+{
+    typedef struct RenameIn { Str name; } RenameIn;
+    static const JsonField fields[] = { JSON_FIELD(RenameIn, name, "subscriptionName", JSON_REQUIRED) };
+    Rename r = { .arm = req->ctx, .req = req, .id = str_lower(req->arena, req_param(req, "subscriptionId")) };
+    const JsonVal *body;
+    RenameIn in = { 0 };
+
+    if (!req_object(req, &body, err) || !json_read(body, "", fields, COUNT_OF(fields), &in, err) || !arm_subscription_name_check(in.name, "subscriptionName", err))
+        return false;
+    r.name = in.name;
+    if (!store_write(r.arm->site->store, rename_txn, &r, err))
+        return false;
+    req->audited = true;
+    json_open(&reply->json, NULL);
+    json_put_str(&reply->json, "subscriptionId", r.id);
+    json_close(&reply->json);
+    return json_end(&reply->json, err);
+}
+
 /* ---- answers ---- */
 
 typedef struct Listing { Arm *arm; Arena *arena; Subscription *items; size_t count; } Listing;
@@ -106,8 +148,7 @@ static void write_subscription(Arm *arm, JsonWriter *w, Arena *arena, const Subs
     json_close(w);
 }
 
-/* A subscription shows itself to whoever has a role in it, be it on one resource only. */
-static bool may_see(Arm *arm, const Req *req, Str subscription, bool *seen, Err *err)
+bool arm_may_see_subscription(Arm *arm, const Req *req, Str subscription, bool *seen, Err *err)
 {
     Str scope = str_printf(req->arena, "/subscriptions/" STR_FMT, STR_ARG(subscription));
 
@@ -129,7 +170,7 @@ static bool subscription_list(Req *req, Reply *reply, Err *err)
     json_open_array(w, "value");
     for (size_t i = 0; i < l.count; i++) {
         bool seen;
-        if (!may_see(arm, req, l.items[i].id, &seen, err))
+        if (!arm_may_see_subscription(arm, req, l.items[i].id, &seen, err))
             return false;
         if (seen) {
             write_subscription(arm, w, req->arena, &l.items[i]);
@@ -152,7 +193,7 @@ static bool subscription_get(Req *req, Reply *reply, Err *err)
     Listing l = { .arm = arm, .arena = req->arena };
     bool seen;
 
-    if (!arm_subscription_of_request(arm, req, err) || !store_read(arm->site->store, list_txn, &l, err) || !may_see(arm, req, id, &seen, err))
+    if (!arm_subscription_of_request(arm, req, err) || !store_read(arm->site->store, list_txn, &l, err) || !arm_may_see_subscription(arm, req, id, &seen, err))
         return false;
     if (!seen)                                              /* in the service's words */
         return access_require(arm->access, req->arena, req->caller, STR("Microsoft.Resources/subscriptions/read"),
@@ -258,6 +299,9 @@ const Route arm_subscription_routes[] = {
     { METHOD_GET, "/subscriptions", NULL, NULL, PERM_TOKEN, WHERE_INLINE, BODY_NONE, 0, subscription_list, "SubscriptionsList" },
     { METHOD_GET, "/subscriptions/{subscriptionId}", NULL, NULL, PERM_TOKEN, WHERE_INLINE, BODY_NONE, 0, subscription_get, "SubscriptionsGet" },
     { METHOD_GET, "/subscriptions/{subscriptionId}/locations", NULL, NULL, "Microsoft.Resources/subscriptions/locations/read", WHERE_INLINE, BODY_NONE, 0, location_list, "SubscriptionsListLocations" },
+    { METHOD_POST, "/subscriptions/{subscriptionId}/providers/Microsoft.Subscription/rename", NULL, NULL, "Microsoft.Subscription/rename/action", WHERE_WORKER, BODY_JSON_LENIENT, 4096, subscription_rename, "SubscriptionRename" },
+    { METHOD_POST, "/subscriptions/{subscriptionId}/providers/Microsoft.Subscription/cancel", NULL, NULL, "Microsoft.Subscription/cancel/action", WHERE_INLINE, BODY_NONE, 0, route_not_built, "SubscriptionCancel" },
+    { METHOD_POST, "/subscriptions/{subscriptionId}/providers/Microsoft.Subscription/enable", NULL, NULL, "Microsoft.Subscription/enable/action", WHERE_INLINE, BODY_NONE, 0, route_not_built, "SubscriptionEnable" },
     { METHOD_GET, "/tenants", NULL, NULL, PERM_TOKEN, WHERE_INLINE, BODY_NONE, 0, tenant_list, "TenantsList" },
 };
 const size_t arm_subscription_route_count = COUNT_OF(arm_subscription_routes);

@@ -229,6 +229,34 @@ Str arm_group_url(Cli *cli, Str group, Str path, const char *api_version)
     return arm_subscription_url(cli, str_printf(cli->arena, "/resourceGroups/" STR_FMT STR_FMT, STR_ARG(percent_encode(cli->arena, group)), STR_ARG(path)), api_version);
 }
 
+typedef struct Pick { Str wanted, id; } Pick;
+
+static bool pick_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Err *err)
+{
+    Pick *pick = ctx;
+    Str id = json_str(json_get(item, "subscriptionId"));
+
+    (void)cli;
+    (void)err;
+    if (!pick->wanted.ptr || str_eq_nocase(id, pick->wanted) || str_eq_nocase(json_str(json_get(item, "displayName")), pick->wanted)) {
+        pick->id = id;
+        *done = true;
+    }
+    return true;
+}
+
+bool find_subscription(Cli *cli, Str wanted, Str *id, Err *err)
+{
+    Pick pick = { .wanted = wanted };
+
+    if (!call_each(cli, to_arm(cli), arm_url(cli, STR("/subscriptions"), SUBSCRIPTIONS_VERSION), pick_visit, &pick, err))
+        return false;
+    if (!pick.id.ptr)
+        return err_set(err, ERR_NOT_FOUND, "there is no subscription '" STR_FMT "' that you may see; `vy account list` lists them", STR_ARG(wanted));
+    *id = pick.id;
+    return true;
+}
+
 typedef struct Search { Str name; Str id; } Search;
 
 static bool search_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Err *err)

@@ -6,6 +6,8 @@ typedef struct Answer { int status; const JsonVal *json; Str text; Str location;
 
 bool cli_http(Cli *cli, Err *err) MUST_CHECK;                                    /* makes the client once */
 
+#define SUBSCRIPTIONS_VERSION "2022-12-01"
+
 /* Audiences. */
 Str to_arm(const Cli *cli);
 Str to_graph(const Cli *cli);
@@ -29,6 +31,7 @@ bool call_each(Cli *cli, Str resource, Str url, Visit *visit, void *ctx, Err *er
 Str arm_url(Cli *cli, Str path, const char *api_version);
 Str arm_subscription_url(Cli *cli, Str path, const char *api_version);
 Str arm_group_url(Cli *cli, Str group, Str path, const char *api_version);
+bool find_subscription(Cli *cli, Str wanted, Str *id, Err *err) MUST_CHECK;   /* by id or name, among those that the caller may see; absent: the first; ERR_NOT_FOUND */
 bool find_resource(Cli *cli, const char *type, Str name, Str *id, Err *err) MUST_CHECK;       /* by name in the subscription; ERR_NOT_FOUND */
 /* "host[:port]" that lies below `suffix` ("batch.x:8443"): names of this site, to which its tokens may go. Nothing that a URL parser could read in two ways. */
 bool host_is_below(Str host, Str suffix);

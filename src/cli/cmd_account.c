@@ -1,12 +1,13 @@
 /* cmd_account.c - signing in and out, and which subscription commands work in. */
 #include <stdlib.h>
+#include "base/encode.h"
 #include "cli/call.h"
 #include "cli/output.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 #include "cli/shape.h"
 
-#define SUBSCRIPTIONS_VERSION "2022-12-01"
+#define ALIASES_VERSION "2021-10-01"
 
 /* ---- subscriptions ---- */
 
@@ -40,43 +41,73 @@ bool run_account_show(Cli *cli, Err *err)
 {
     Answer answer;
 
-    if (!cli_profile(cli, err) || !call_service(cli, "GET", to_arm(cli), arm_subscription_url(cli, STR(""), SUBSCRIPTIONS_VERSION), STR_NONE, &answer, err))
+    if (!cli_profile(cli, err) || (arg(cli, "--name").ptr && !find_subscription(cli, arg(cli, "--name"), &cli->profile.subscription, err)) ||
+        !call_service(cli, "GET", to_arm(cli), arm_subscription_url(cli, STR(""), SUBSCRIPTIONS_VERSION), STR_NONE, &answer, err))
         return false;
     shape_subscription(cli, &cli->w, answer.json);
-    return true;
-}
-
-typedef struct Pick { Str wanted, id; } Pick;
-
-static bool pick_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Err *err)
-{
-    Pick *pick = ctx;
-    Str id = json_str(json_get(item, "subscriptionId"));
-
-    (void)cli;
-    (void)err;
-    if (!pick->wanted.ptr || str_eq_nocase(id, pick->wanted) || str_eq_nocase(json_str(json_get(item, "displayName")), pick->wanted)) {
-        pick->id = id;
-        *done = true;
-    }
     return true;
 }
 
 bool run_account_set(Cli *cli, Err *err)
 {
     const char *admin = getenv("VY_ADMIN");
-    Pick pick = { .wanted = arg(cli, "--subscription") };
+    Str wanted = arg(cli, "--name").ptr ? arg(cli, "--name") : arg(cli, "--subscription");
 
-    if (!pick.wanted.ptr)
+    if (!wanted.ptr)
         return cli_usage(cli, err, "the following arguments are required: --subscription");
     if (admin && admin[0])
         return err_set(err, ERR_BAD_INPUT, "VY_ADMIN is set and names the subscription; unset it, or give --subscription to each command");
-    if (!cli_profile(cli, err) || !call_each(cli, to_arm(cli), arm_url(cli, STR("/subscriptions"), SUBSCRIPTIONS_VERSION), pick_visit, &pick, err))
+    if (!cli_profile(cli, err) || !find_subscription(cli, wanted, &cli->profile.subscription, err))
         return false;
-    if (!pick.id.ptr)
-        return err_set(err, ERR_NOT_FOUND, "there is no subscription '" STR_FMT "' that you may see; `vy account list` lists them", STR_ARG(pick.wanted));
-    cli->profile.subscription = pick.id;
     return profile_store(cli->arena, &cli->profile, err);
+}
+
+/* ---- more subscriptions ---- */
+
+/* Under an alias, as Resource Manager makes them: asking again for the same name answers the same subscription. */
+bool run_subscription_create(Cli *cli, Err *err)
+{
+    AUTO(body_done_auto) Body body = { 0 };
+    Str name = arg(cli, "--name"), shown = arg(cli, "--display-name"), text;
+    Str path = str_printf(cli->arena, "/providers/Microsoft.Subscription/aliases/" STR_FMT, STR_ARG(percent_encode(cli->arena, name)));
+    Answer answer;
+
+    if (!cli_profile(cli, err))
+        return false;
+    body_begin(&body);
+    json_open(&body.w, NULL);
+    json_open(&body.w, "properties");
+    json_put_str(&body.w, "displayName", shown.ptr ? shown : name);
+    json_put_str(&body.w, "workload", arg(cli, "--workload"));
+    json_put_str(&body.w, "billingScope", arg(cli, "--billing-scope"));
+    json_close(&body.w);
+    json_close(&body.w);
+    if (!body_end(&body, &text, err) || !call_service(cli, "PUT", to_arm(cli), arm_url(cli, path, ALIASES_VERSION), text, &answer, err))
+        return false;
+    path = str_printf(cli->arena, "/subscriptions/" STR_FMT, STR_ARG(json_str(json_path(answer.json, "properties.subscriptionId"))));
+    if (!call_service(cli, "GET", to_arm(cli), arm_url(cli, path, SUBSCRIPTIONS_VERSION), STR_NONE, &answer, err))
+        return false;
+    shape_subscription(cli, &cli->w, answer.json);
+    return true;
+}
+
+bool run_subscription_rename(Cli *cli, Err *err)
+{
+    AUTO(body_done_auto) Body body = { 0 };
+    Str id, text;
+    Answer answer;
+
+    if (!cli_profile(cli, err) || !find_subscription(cli, arg(cli, "--id"), &id, err))
+        return false;
+    body_begin(&body);
+    json_open(&body.w, NULL);
+    json_put_str(&body.w, "subscriptionName", arg(cli, "--name"));
+    json_close(&body.w);
+    Str path = str_printf(cli->arena, "/subscriptions/" STR_FMT "/providers/Microsoft.Subscription/rename", STR_ARG(id));
+    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_arm(cli), arm_url(cli, path, ALIASES_VERSION), text, &answer, err))
+        return false;
+    json_put_value(&cli->w, NULL, answer.json);
+    return true;
 }
 
 bool run_account_token(Cli *cli, Err *err)
@@ -194,20 +225,19 @@ bool run_login(Cli *cli, Err *err)
 {
     Str admin_file = arg(cli, "--admin-file");
     const char *admin = getenv("VY_ADMIN");
-    Pick pick = { 0 };
+    Str first = STR_NONE, token;
 
     if (!(admin_file.ptr ? profile_from_admin(cli, admin_file, err) : profile_from_options(cli, err)))
         return false;
     cli->has_profile = true;
-    Str token;
-    if (!cli_token(cli, to_arm(cli), true, &token, err) ||
-        !call_each(cli, to_arm(cli), arm_url(cli, STR("/subscriptions"), SUBSCRIPTIONS_VERSION), pick_visit, &pick, err))
+    if (!cli_token(cli, to_arm(cli), true, &token, err) || (!find_subscription(cli, STR_NONE, &first, err) && err->code != ERR_NOT_FOUND))
         return false;
-    if (!pick.id.ptr && !arg_flag(cli, "--allow-no-subscriptions"))
+    if (!first.ptr && !arg_flag(cli, "--allow-no-subscriptions"))
         return err_set(err, ERR_DENIED, "No subscriptions found for " STR_FMT ". Have a role assigned to it first (vy role assignment create), or give --allow-no-subscriptions",
                        STR_ARG(cli->profile.client_id));
+    *err = (Err){ 0 };
     if (!cli->profile.subscription.ptr)
-        cli->profile.subscription = pick.id;
+        cli->profile.subscription = first;
     if (!profile_store(cli->arena, &cli->profile, err))
         return false;
     if (admin && admin[0])

@@ -1,18 +1,16 @@
 /* cmd_object.c - secrets, certificates and keys of a vault, through its data plane. */
 #include "base/encode.h"
 #include "base/secret.h"
-#include "cli/call.h"
+#include "cli/object.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 #include "cli/shape.h"
-
-#define DATA_VERSION "7.4"
 
 enum { POLL_FIRST_MS = 100, POLL_MOST_MS = 2000 };
 
 /* ---- which object ---- */
 
-static Str vault_base(Cli *cli, Str vault)
+Str vault_base(Cli *cli, Str vault)
 {
     return str_printf(cli->arena, "https://" STR_FMT "." STR_FMT, STR_ARG(str_lower(cli->arena, vault)), STR_ARG(cli->profile.vault_suffix));
 }
@@ -43,8 +41,7 @@ static bool id_check(Cli *cli, Str id, const char *collection, Err *err)
     return true;
 }
 
-/* https://VAULT/<collection>/<name>[/<version>] without a query, from --id, or --vault-name, --name and --version. */
-static bool object_base(Cli *cli, const char *collection, bool with_version, Str *base, Err *err)
+bool object_base(Cli *cli, const char *collection, bool with_version, Str *base, Err *err)
 {
     Str id = arg(cli, "--id"), vault = arg(cli, "--vault-name"), name = arg(cli, "--name"), version = with_version ? arg(cli, "--version") : STR_NONE;
 
@@ -61,9 +58,9 @@ static bool object_base(Cli *cli, const char *collection, bool with_version, Str
     return true;
 }
 
-static Str versioned(Cli *cli, Str base, const char *path)
+Str versioned(Cli *cli, Str base, const char *path)
 {
-    return str_printf(cli->arena, STR_FMT "%s?api-version=" DATA_VERSION, STR_ARG(base), path);
+    return str_printf(cli->arena, STR_FMT "%s?api-version=" OBJECT_VERSION, STR_ARG(base), path);
 }
 
 /* ---- what all three kinds do alike ---- */
@@ -85,7 +82,7 @@ static bool list(Cli *cli, const char *collection, Shape *shape, Err *err)
 
     if (!vault_name_check(cli, vault, err) || !cli_profile(cli, err))
         return false;
-    return call_list(cli, to_vault(cli), str_printf(cli->arena, STR_FMT "/%s?api-version=" DATA_VERSION "&maxresults=25", STR_ARG(vault_base(cli, vault)), collection), shape, err);
+    return call_list(cli, to_vault(cli), str_printf(cli->arena, STR_FMT "/%s?api-version=" OBJECT_VERSION "&maxresults=25", STR_ARG(vault_base(cli, vault)), collection), shape, err);
 }
 
 static bool list_versions(Cli *cli, const char *collection, Shape *shape, Err *err)
@@ -105,8 +102,7 @@ static bool delete_object(Cli *cli, const char *collection, Shape *shape, Err *e
     return true;
 }
 
-/* Member "attributes" from --enabled or --disabled, --expires, --not-before; nothing if none is given. */
-static bool put_attributes(Cli *cli, JsonWriter *w, const char *enabled_option, bool means_disabled, bool with_times, Err *err)
+bool put_attributes(Cli *cli, JsonWriter *w, const char *enabled_option, bool means_disabled, bool with_times, Err *err)
 {
     bool enabled;
     int64_t seconds;
@@ -225,7 +221,7 @@ bool run_certificate_default_policy(Cli *cli, Err *err)
     return true;
 }
 
-static bool read_policy(Cli *cli, const JsonVal **policy, Err *err)
+bool read_policy(Cli *cli, const JsonVal **policy, Err *err)
 {
     Err inner = { 0 };
     Str text;

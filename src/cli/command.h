@@ -81,7 +81,7 @@ struct Cli {
     Arena      *arena;
     Args        args;
     Profile     profile;                                  /* loaded by cli_profile */
-    bool        has_profile;
+    bool        has_profile, subscription_known;          /* known: --subscription is in the profile, by its id */
     HttpClient *http;
     Buf         out;
     JsonWriter  w;

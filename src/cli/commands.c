@@ -6,7 +6,7 @@
 const Option cli_global_options[] = {
     { "--output -o",   "json|jsonc|table|tsv|none", 0, "How to print the result. A table on a terminal, JSON elsewhere." },
     { "--query",       "JMESPATH",                  0, "Print only what this picks from the result, for example \"[].name\". See https://jmespath.org." },
-    { "--subscription", "ID",                       0, "Work in this subscription instead of the default one." },
+    { "--subscription", "SUBSCRIPTION",             0, "Work in this subscription, by id or name, instead of the default one." },
     { "--help -h",      NULL,                       0, "Show this help." },
     END
 };
@@ -46,6 +46,18 @@ static const Option login_options[] = {
     END
 };
 static const Option token_options[] = { { "--resource", "AUDIENCE", 0, "Whom the token is for; Resource Manager by default." }, END };
+
+#define OPT_SUBSCRIPTION_SELF { "--name -n -s", "SUBSCRIPTION", 0, "By id or name; the same as --subscription." }
+static const Option account_pick_options[] = { OPT_SUBSCRIPTION_SELF, END };
+static const Option account_list_options[] = { { "--all", NULL, 0, "Accepted as in az; all are listed anyway." }, { "--refresh", NULL, 0, "Accepted as in az; the server is asked anyway." }, END };
+static const Option subscription_create_options[] = {
+    { "--name -n", "ALIAS", OPT_REQUIRED, "Asking again under the same name answers the same subscription." },
+    { "--display-name -d", "TEXT", 0, "What to call it; the name by default." },
+    { "--workload", "Production|DevTest", 0, "Accepted as in az." }, { "--billing-scope", "SCOPE", 0, "Accepted as in az; nobody bills here." }, END
+};
+static const Option subscription_rename_options[] = {
+    { "--id --subscription-id", "SUBSCRIPTION", OPT_REQUIRED, "Which one, by id or name." }, { "--name --subscription-name -n", "TEXT", OPT_REQUIRED, "What to call it from now on." }, END
+};
 
 /* ---- groups, identities ---- */
 
@@ -136,6 +148,11 @@ static const Option key_create_options[] = {
     OPT_VALIDITY, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
 };
 static const Option key_attributes_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, OPT_VALIDITY, OPT_OPS, OPT_TAGS, END };
+static const Option certificate_import_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "A .pfx, or PEM with an unencrypted key." },
+    { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of the .pfx; @FILE reads a file, - reads standard input. Asked for on the terminal when it is needed and not given." },
+    { "--policy -p", "JSON", 0, "The policy of its later versions, @FILE or - for standard input." }, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
+};
 static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "Accepted as in az." }, END };
 
 /* ---- Batch ---- */
@@ -202,7 +219,7 @@ static const Option rest_options[] = {
 };
 
 const Group cli_groups[] = {
-    { "account", "Subscriptions and sign-in." }, { "group", "Resource groups." }, { "identity", "User-assigned managed identities." },
+    { "account", "Subscriptions and sign-in." }, { "account subscription", "Making and naming subscriptions." }, { "group", "Resource groups." }, { "identity", "User-assigned managed identities." },
     { "ad", "The directory." }, { "ad sp", "Service principals." },
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
@@ -230,10 +247,14 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 const Command cli_commands[] = {
     { "login",                       run_login,                      "Sign in to a site.",                                   login_options, ACCOUNT_COLUMNS, NULL, false },
     { "logout",                      run_logout,                     "Forget the sign-in and its tokens.",                   no_options, NULL, NULL, false },
-    { "account show",                run_account_show,               "The subscription that commands work in.",              no_options, ACCOUNT_COLUMNS, NULL, false },
-    { "account list",                run_account_list,               "Subscriptions you may see.",                           no_options, ACCOUNT_COLUMNS, NULL, false },
-    { "account set",                 run_account_set,                "Choose the default subscription (--subscription).",    no_options, NULL, NULL, false },
+    { "account show",                run_account_show,               "The subscription that commands work in.",              account_pick_options, ACCOUNT_COLUMNS, NULL, false },
+    { "account list",                run_account_list,               "Subscriptions you may see.",                           account_list_options, ACCOUNT_COLUMNS, NULL, false },
+    { "account set",                 run_account_set,                "Choose the default subscription (--subscription).",    account_pick_options, NULL, NULL, false },
     { "account get-access-token",    run_account_token,              "A token for other tools.",                             token_options, NULL, NULL, false },
+    { "account subscription create", run_subscription_create,        "Make a subscription; you are its Owner.",              subscription_create_options, ACCOUNT_COLUMNS, NULL, false },
+    { "account subscription list",   run_account_list,               "Subscriptions you may see.",                           account_list_options, ACCOUNT_COLUMNS, NULL, false },
+    { "account subscription show",   run_account_show,               "One subscription.",                                    account_pick_options, ACCOUNT_COLUMNS, NULL, false },
+    { "account subscription rename", run_subscription_rename,        "Call a subscription something else.",                  subscription_rename_options, NULL, NULL, false },
     { "group create",                run_group_create,               "Create or update a group.",                            group_create_options, "Name=name Location=location State=properties.provisioningState", NULL, false },
     { "group show",                  run_group_show,                 "One group.",                                           group_options, "Name=name Location=location State=properties.provisioningState", NULL, false },
     { "group list",                  run_group_list,                 "Groups of the subscription.",                          no_options, "Name=name Location=location State=properties.provisioningState", NULL, false },
@@ -269,6 +290,7 @@ const Command cli_commands[] = {
     { "keyvault secret set-attributes", run_secret_attributes,       "Change what belongs to a secret but its value.",       secret_attributes_options, SECRET_COLUMNS, NULL, false },
     { "keyvault secret delete",      run_secret_delete,              "Delete a secret; it can be recovered.",                object_options, SECRET_COLUMNS, NULL, false },
     { "keyvault certificate create", run_certificate_create,         "Make a certificate by a policy.",                      certificate_create_options, "Name=name Status=status Target=target", NULL, false },
+    { "keyvault certificate import", run_certificate_import,         "Put a certificate made elsewhere, with its key, into a vault.", certificate_import_options, CERT_COLUMNS " SecretId=sid", NULL, false },
     { "keyvault certificate get-default-policy", run_certificate_default_policy, "A policy to start from.",                  default_policy_options, NULL, NULL, false },
     { "keyvault certificate show",   run_certificate_show,           "A certificate with its policy.",                       object_show_options, CERT_COLUMNS " SecretId=sid", NULL, false },
     { "keyvault certificate list",   run_certificate_list,           "Certificates of a vault.",                             object_list_options, CERT_COLUMNS, NULL, false },

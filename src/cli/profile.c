@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "base/id.h"
 #include "base/secret.h"
+#include "cli/call.h"
 
 enum { PROFILE_FILE_MAX = 64 * 1024 };
 
@@ -145,7 +147,13 @@ bool cli_profile(Cli *cli, Err *err)
         }
         cli->has_profile = true;
     }
-    if (subscription.ptr)
-        cli->profile.subscription = subscription;
+    if (!subscription.ptr || cli->subscription_known)
+        return true;
+    cli->subscription_known = true;                      /* before it is looked up: calls come back here */
+    if (!guid_is_valid(subscription) && !find_subscription(cli, subscription, &subscription, err)) {
+        cli->subscription_known = false;
+        return false;
+    }
+    cli->profile.subscription = subscription;
     return true;
 }

@@ -3,7 +3,7 @@
 #include "cli/command.h"
 
 /* cmd_account.c */
-CommandFn run_login, run_logout, run_account_show, run_account_list, run_account_set, run_account_token;
+CommandFn run_login, run_logout, run_account_show, run_account_list, run_account_set, run_account_token, run_subscription_create, run_subscription_rename;
 /* cmd_group.c */
 CommandFn run_group_create, run_group_show, run_group_list, run_group_exists, run_group_delete;
 CommandFn run_identity_create, run_identity_show, run_identity_list, run_identity_delete;
@@ -25,6 +25,8 @@ CommandFn run_key_create, run_key_list, run_key_show, run_key_versions, run_key_
 #define BATCH_ARM_VERSION "2023-11-01"
 CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_set, run_batch_account_delete;
 CommandFn run_batch_account_identity_show, run_batch_account_identity_assign, run_batch_account_identity_remove;
+/* cmd_import.c */
+CommandFn run_certificate_import;
 /* cmd_batch.c */
 CommandFn run_pool_create, run_pool_show, run_pool_list, run_pool_delete;
 CommandFn run_node_list, run_node_show, run_node_exec, run_extension_list, run_extension_show;

@@ -9,6 +9,14 @@ const char *const schema_arm_1[] = {
     "  created_ms    INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID",
 
+    /* By these names subscriptions are made, once each however often it is asked for. */
+    "CREATE TABLE arm_alias ("
+    "  name_key      TEXT    NOT NULL PRIMARY KEY,"    /* lower case */
+    "  name          TEXT    NOT NULL,"                /* as first spelled */
+    "  subscription  TEXT    NOT NULL REFERENCES arm_subscription (id),"
+    "  created_ms    INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID",
+
     "CREATE TABLE arm_group ("
     "  subscription  TEXT    NOT NULL REFERENCES arm_subscription (id),"
     "  name_key      TEXT    NOT NULL,"                /* lower case */

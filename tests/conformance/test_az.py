@@ -53,6 +53,16 @@ class Az(unittest.TestCase):
         self.assertEqual([account["id"] for account in accounts], [self.site.admin["subscriptionId"]])
         self.assertEqual(self.az("account", "show")["tenantId"], self.site.admin["tenantId"])
 
+    def test_02b_several_subscriptions(self):
+        other = self.site.vy("account", "subscription", "create", "-n", "az-second", "-d", "Az second")
+        self.assertEqual({account["id"] for account in self.az("account", "list", "--refresh")}, {self.site.admin["subscriptionId"], other["id"]})
+        self.az("account", "set", "--subscription", "Az second")
+        self.assertEqual(self.az("account", "show")["id"], other["id"])
+        self.az("group", "create", "-n", "azother", "-l", "local")
+        self.az("account", "set", "-s", self.site.admin["subscriptionId"])
+        self.assertFalse(self.az("group", "exists", "-n", "azother"))
+        self.assertTrue(self.az("group", "exists", "-n", "azother", "--subscription", other["id"]))
+
     def test_03_groups(self):
         self.assertEqual(self.az("group", "create", "-n", "azg", "-l", "West US 2")["location"], "westus2")
         self.assertTrue(self.az("group", "exists", "-n", "azg"))
@@ -79,6 +89,14 @@ class Az(unittest.TestCase):
         self.assertEqual(operation["status"], "completed")
         shown = self.az("keyvault", "certificate", "show", "--vault-name", "az-vault-1", "-n", "c1")
         self.assertTrue(shown["sid"].startswith(self.site.vault_url("az-vault-1") + "/secrets/c1/"))
+        changed = json.loads(policy.read_text())
+        changed["lifetimeActions"] = [{"action": {"actionType": "AutoRenew"}, "trigger": {"daysBeforeExpiry": 33}}]
+        policy.write_text(json.dumps(changed))
+        self.az("keyvault", "certificate", "create", "--vault-name", "az-vault-1", "-n", "c2", "-p", f"@{policy}")
+        self.assertEqual(self.az("keyvault", "certificate", "show", "--vault-name", "az-vault-1", "-n", "c2")["policy"]["lifetimeActions"][0]["trigger"]["daysBeforeExpiry"], 33)
+        policy.write_text(json.dumps(changed).replace("33", "44"))
+        self.az("keyvault", "certificate", "set-attributes", "--vault-name", "az-vault-1", "-n", "c2", "--policy", f"@{policy}")
+        self.assertEqual(self.az("keyvault", "certificate", "show", "--vault-name", "az-vault-1", "-n", "c2")["policy"]["lifetimeActions"][0]["trigger"]["daysBeforeExpiry"], 44)
         target = self.site.base / "c1.pem"
         self.az("keyvault", "certificate", "download", "--vault-name", "az-vault-1", "-n", "c1", "-f", str(target))
         self.assertIn("CERTIFICATE", target.read_text())

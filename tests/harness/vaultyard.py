@@ -192,6 +192,9 @@ class Site:
     def subscription(self):
         return f"/subscriptions/{self.admin['subscriptionId']}"
 
+    def admin_object_id(self):
+        return claims(self.token())["oid"]
+
     def principal(self, name):
         """A service principal without any right: {appId, password, id}."""
         return self.vy("ad", "sp", "create", "--name", name)

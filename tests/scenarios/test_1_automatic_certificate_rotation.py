@@ -30,10 +30,13 @@ class Document1(unittest.TestCase):
         return done.stdout
 
     def test_01_create_a_user_assigned_identity(self):
-        """"create your user-assigned managed identity in the same tenant ... Be sure to note the Client ID"; it "does not need to be in the same resource group"."""
-        self.vy("group", "create", "-n", "identities", "-l", "local")
+        """"create your user-assigned managed identity in the same tenant ... Be sure to note the Client ID"; it "does not need to be in the same resource group or even in the same subscription"."""
+        other = self.vy("account", "subscription", "create", "-n", "identities")
+        self.vy("group", "create", "-n", "ACR", "-l", "local", "--subscription", other["id"])
         self.vy("group", "create", "-n", "batch", "-l", "local")
-        identity = self.vy("identity", "create", "-g", "identities", "-n", "testumaforpools")
+        identity = self.vy("identity", "create", "-g", "ACR", "-n", "testumaforpools", "--subscription", "identities")
+        self.assertTrue(identity["id"].startswith(f"/subscriptions/{other['id']}/"))
+        self.assertNotEqual(other["id"], self.site.admin["subscriptionId"])
         self.assertRegex(identity["clientId"], r"^[0-9a-f-]{36}$")
         self.assertEqual(identity["tenantId"], self.site.admin["tenantId"])
         type(self).identity = identity
@@ -59,6 +62,28 @@ class Document1(unittest.TestCase):
                         "--secret-permissions", "get", "list", "--certificate-permissions", "get", "list")
         granted = [policy for policy in vault["properties"]["accessPolicies"] if policy["objectId"] == self.identity["principalId"]]
         self.assertEqual(sorted(granted[0]["permissions"]["secrets"]), ["get", "list"])
+
+    def test_03b_what_the_portal_does_works_through_its_requests(self):
+        """"create-a-user-assigned-managed-identity", "quick-create-portal" and "assign-access-policy-portal": the requests behind those pages."""
+        group = f"{self.site.subscription}/resourceGroups/batch/providers"
+        made = self.site.arm("PUT", f"{group}/Microsoft.ManagedIdentity/userAssignedIdentities/portal-made", {"location": "local"}, api="2018-11-30")
+        self.assertEqual(made.status, 201, made)
+        vault = {"location": "local", "properties": {"tenantId": self.site.admin["tenantId"], "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": False,
+                 "accessPolicies": [{"tenantId": self.site.admin["tenantId"], "objectId": self.site.admin_object_id(), "permissions": {"certificates": ["all"], "secrets": ["get"]}}]}}
+        self.assertIn(self.site.arm("PUT", f"{group}/Microsoft.KeyVault/vaults/portal-vault-1", vault, api="2022-07-01").status, (200, 201))
+        policy = {"issuer": {"name": "Self"}, "x509_props": {"subject": "CN=portal.example.com", "validity_months": 12}, "key_props": {"kty": "RSA", "key_size": 2048, "exportable": True},
+                  "lifetime_actions": [{"trigger": {"days_before_expiry": 60}, "action": {"action_type": "AutoRenew"}}]}
+        token = self.site.token(self.site.vault_resource)
+        url = self.site.vault_url("portal-vault-1", "/certificates/portal-cert")
+        self.assertEqual(self.site.call("POST", f"{url}/create?api-version=7.4", {"policy": policy}, token).status, 202)
+        shown = wait_for("the certificate is made", lambda: (lambda a: a.json if a.status == 200 and "sid" in a.json else None)(self.site.call("GET", f"{url}?api-version=7.4", token=token)))
+        self.assertEqual(shown["policy"]["lifetime_actions"], policy["lifetime_actions"])
+        grant = {"properties": {"accessPolicies": [{"tenantId": self.site.admin["tenantId"], "objectId": made.json["properties"]["principalId"],
+                                                    "permissions": {"secrets": ["get", "list"], "certificates": ["get", "list"]}}]}}
+        added = self.site.arm("PUT", f"{group}/Microsoft.KeyVault/vaults/portal-vault-1/accessPolicies/add", grant, api="2022-07-01")
+        self.assertIn(added.status, (200, 201), added)
+        bad = json.loads(json.dumps(grant).replace('"get"', '"gett"'))
+        self.assertEqual(self.site.arm("PUT", f"{group}/Microsoft.KeyVault/vaults/portal-vault-1/accessPolicies/add", bad, api="2022-07-01").status, 400)
 
     def body(self):
         """The document's body, byte for byte but for what its text says to replace."""
@@ -92,8 +117,15 @@ class Document1(unittest.TestCase):
     def test_05_who_may_not_assign_the_identity_may_not_use_it(self):
         principal = self.site.principal("pool-maker")
         self.vy("role", "assignment", "create", "--assignee", principal["appId"], "--role", "Contributor", "--scope", f"{self.site.subscription}/resourceGroups/batch")
-        answer = self.put(self.body(), token=self.site.token(client_id=principal["appId"], secret=principal["password"]))
+        theirs = self.site.token(client_id=principal["appId"], secret=principal["password"])
+        answer = self.put(self.body(), token=theirs)
         self.assertEqual((answer.status, answer.json["error"]["code"]), (403, "LinkedAuthorizationFailed"), answer)
+        self.assertEqual(self.vy("batch", "pool", "list", "--account-name", "doc1"), [])
+        self.vy("role", "assignment", "create", "--assignee", principal["appId"], "--role", "Managed Identity Operator", "--scope", self.identity["id"])
+        empty = self.body().replace('"targetDedicatedNodes": 1', '"targetDedicatedNodes": 0').replace('"name": "test2"', '"name": "theirs"')
+        self.assertEqual(self.put(empty, pool="theirs", token=theirs).status, 200)
+        self.vy("batch", "pool", "delete", "--account-name", "doc1", "--pool-id", "theirs", "--yes")
+        wait_for("it is gone", lambda: self.vy("batch", "pool", "list", "--account-name", "doc1") == [])
 
     def test_06_create_a_batch_pool(self):
         """"The following example uses the Batch Management REST API to create a pool." """

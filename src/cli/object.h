@@ -1,0 +1,13 @@
+/* object.h - what the commands about a vault's objects share. */
+#pragma once
+#include "cli/call.h"
+
+#define OBJECT_VERSION "7.4"                              /* api-version of the data plane */
+
+Str  vault_base(Cli *cli, Str vault);                     /* "https://VAULT.vault...", no slash behind */
+/* https://VAULT/<collection>/<name>[/<version>] without a query, from --id, or --vault-name, --name and --version. Reads the profile. */
+bool object_base(Cli *cli, const char *collection, bool with_version, Str *base, Err *err) MUST_CHECK;
+Str  versioned(Cli *cli, Str base, const char *path);     /* base, path and the api-version */
+/* Member "attributes" from --enabled or --disabled (whose value means the contrary), --expires, --not-before; nothing if none is given. */
+bool put_attributes(Cli *cli, JsonWriter *w, const char *enabled_option, bool means_disabled, bool with_times, Err *err) MUST_CHECK;
+bool read_policy(Cli *cli, const JsonVal **policy, Err *err) MUST_CHECK;      /* --policy, an object */
