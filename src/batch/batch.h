@@ -22,5 +22,8 @@ bool batch_mount(Batch *batch, HttpServer *server, Err *err) MUST_CHECK;
 /* How often a customer-managed key is tried, 60 s unless set here (between batch_open and runner_start). ERR_BAD_INPUT below one second. */
 bool batch_set_key_check(Batch *batch, int64_t ms, Err *err) MUST_CHECK;
 
+/* Lines of /metrics: the accounts under a customer's key that the caller may read. */
+bool batch_metrics(Batch *batch, Req *req, Buf *out, Err *err) MUST_CHECK;
+
 /* Every node renews its lease now: the clock was shifted, or the site's ports changed. Safe from any thread. */
 void batch_refresh_nodes(Batch *batch);

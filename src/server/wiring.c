@@ -1,7 +1,6 @@
 /* wiring.c - what stands on what. */
 #include "server/wiring.h"
 #include "provider/local.h"
-#include "server/health.h"
 
 bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_dev, HttpServer *http, Wiring *out, Err *err)
 {
@@ -25,9 +24,10 @@ bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_de
                   managedidentity_open(site, w->identity, w->arm, &w->identities, err) &&
                   keyvault_open(site, w->identity, w->access, w->arm, &w->keyvault, err) &&
                   batch_open(site, w->identity, w->access, w->arm, w->identities, &w->local, 1, &w->batch, err);
+    w->health = (Health){ .site = site, .identity = w->identity, .batch = w->batch };
     bool mounted = opened && identity_mount(w->identity, http, err) && arm_mount(w->arm, http, err) &&
                    managedidentity_mount(w->identities, http, err) && keyvault_mount(w->keyvault, http, err) &&
-                   batch_mount(w->batch, http, err) && health_mount(http, err);
+                   batch_mount(w->batch, http, err) && health_mount(&w->health, http, err);
     if (!mounted)
         wiring_close(w);
     return mounted;

@@ -5,6 +5,7 @@
 #include "keyvault/keyvault.h"
 #include "managedidentity/managedidentity.h"
 #include "server/authority.h"
+#include "server/health.h"
 #include "server/parts.h"
 
 typedef struct Wiring {
@@ -17,6 +18,7 @@ typedef struct Wiring {
     KeyVault *keyvault;
     Provider *local;
     Batch *batch;
+    Health health;
 } Wiring;
 
 /* Opens everything and mounts it on `http` (made with http_new, not started). The Wiring must stay where it is until wiring_close.
