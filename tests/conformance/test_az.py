@@ -1,23 +1,9 @@
 """The unmodified az (from the Python package index): sign in, groups, vaults, secrets, certificates, identities, Batch accounts, the directory."""
 import json
-import os
-import pathlib
-import subprocess
 import unittest
 
+from az import Az as Command
 from vaultyard import Site
-
-VERSION = "2.91.0"
-HOME = pathlib.Path(__file__).resolve().parents[2] / ".cache" / f"az-{VERSION}"
-
-
-def install():
-    """A virtual environment with az, made once; afterwards nothing is asked of the network."""
-    if not (HOME / "installed").exists():
-        print(f"  installing az {VERSION}", flush=True)
-        subprocess.run(["python3", "-m", "venv", "--clear", HOME], check=True)
-        subprocess.run([HOME / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", f"azure-cli=={VERSION}"], check=True)
-        (HOME / "installed").touch()
 
 
 class Az(unittest.TestCase):
@@ -25,31 +11,19 @@ class Az(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        install()
         cls.site = Site().start()
-        config = cls.site.base / "az"
-        config.mkdir()
-        cls.env = dict(os.environ, AZURE_CONFIG_DIR=str(config), REQUESTS_CA_BUNDLE=str(cls.site.dir / "ca.pem"), SSL_CERT_FILE=str(cls.site.dir / "ca.pem"),
-                       AZURE_CORE_COLLECT_TELEMETRY="no", AZURE_CORE_SURVEY_MESSAGE="no", AZURE_CORE_NO_COLOR="yes",
-                       ARM_CLOUD_METADATA_URL=f"{cls.site.management}/metadata/endpoints?api-version=2019-05-01")
+        cls.az = Command(cls.site)
 
     @classmethod
     def tearDownClass(cls):
         cls.site.close()
-
-    def az(self, *arguments, code=0):
-        done = subprocess.run([HOME / "bin" / "az", *arguments], env=self.env, capture_output=True, text=True, timeout=170)
-        self.assertEqual(done.returncode, code, f"az {' '.join(arguments)}\n{done.stdout}\n{done.stderr}")
-        if code:
-            return done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
 
     def test_01_a_wrong_secret_is_refused_in_the_service_words(self):
         said = self.az("login", "--service-principal", "-u", self.site.admin["clientId"], "-p", "wrong", "--tenant", self.site.admin["tenantId"], code=1)
         self.assertIn("AADSTS7000215", said)
 
     def test_02_login_and_account(self):
-        accounts = self.az("login", "--service-principal", "-u", self.site.admin["clientId"], "-p", self.site.admin["clientSecret"], "--tenant", self.site.admin["tenantId"])
+        accounts = self.az.login()
         self.assertEqual([account["id"] for account in accounts], [self.site.admin["subscriptionId"]])
         self.assertEqual(self.az("account", "show")["tenantId"], self.site.admin["tenantId"])
 
