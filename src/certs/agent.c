@@ -363,7 +363,8 @@ int cert_agent_run(const CertAgentConfig *config)
     Err err = { 0 };
     if (!arena)
         return 1;
-    if (!file_read(arena, config->settings_path, SETTINGS_MAX_BYTES, &text, &err) || !settings_read(arena, text, &agent.settings, &err)) {
+    if (!file_read(arena, config->settings_path, SETTINGS_MAX_BYTES, &text, &err) || !settings_read(arena, text, &agent.settings, &err) ||
+        !sign_in_complete(arena, &agent.settings.sign_in, &err)) {
         log_event(LOG_ERROR, "certs.settings_unusable", log_cstr("error", err.text));
         say_status(&agent, SERVICE_BAD_SETTINGS, err.text);
         return 2;

@@ -5,16 +5,10 @@
 
 enum { SETTINGS_MAX_BYTES = 1024 * 1024 };
 
-static void say_identity(const CertSettings *s, FILE *to)
+static void say_identity(Arena *arena, const SignIn *s, FILE *to)
 {
-    (void)fprintf(to, "signs in   as ");
-    if (s->msi_client_id.len)
-        (void)fprintf(to, "the managed identity with client id " STR_FMT, STR_ARG(s->msi_client_id));
-    else if (s->msi_object_id.len)
-        (void)fprintf(to, "the managed identity with object id " STR_FMT, STR_ARG(s->msi_object_id));
-    else
-        (void)fprintf(to, "the machine's managed identity");
-    (void)fprintf(to, ", by " STR_FMT "\n", STR_ARG(s->msi_endpoint));
+    bool managed = s->kind == SIGN_IN_MANAGED;
+    (void)fprintf(to, "signs in   as " STR_FMT ", %s " STR_FMT "\n", STR_ARG(sign_in_name(arena, s)), managed ? "by" : "at", STR_ARG(managed ? s->msi_endpoint : s->authority));
 }
 
 static void say_observed(const Observed *o, FILE *to)
@@ -43,13 +37,14 @@ int settings_explain(const char *path, FILE *to)
     Err err = { 0 };
     if (!arena)
         return 2;
-    if (!file_read(arena, path, SETTINGS_MAX_BYTES, &text, &err) || !settings_read(arena, text, &s, &err)) {
+    if (!file_read(arena, path, SETTINGS_MAX_BYTES, &text, &err) || !settings_read(arena, text, &s, &err) ||
+        !sign_in_complete(arena, &s.sign_in, &err)) {
         (void)fprintf(to, "%s cannot be used: %s%s%s\n", path, err.target[0] ? err.target : "", err.target[0] ? ": " : "", err.text);
         return 2;
     }
     (void)fprintf(to, "polls      every %lld s, up to %lld s earlier by chance%s\n", (long long)s.poll_s, (long long)s.jitter_s,
                   s.push ? "; a vault that offers a change feed is also listened to" : "");
-    say_identity(&s, to);
+    say_identity(arena, &s.sign_in, to);
     if (s.proxy.len)
         (void)fprintf(to, "proxy      " STR_FMT " to vaults\n", STR_ARG(s.proxy));
     if (s.ca_file.len)

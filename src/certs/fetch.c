@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 
-enum { TOKEN_MAX_BYTES = 16 * 1024, TOKENS_MAX = 8, TOKEN_SPARE_MS = 5 * 60 * 1000 };
+enum { TOKENS_MAX = 8, TOKEN_SPARE_MS = 5 * 60 * 1000 };
 
 typedef struct Token { char resource[256]; Secret *text; int64_t until_ms; } Token;
 
@@ -65,15 +65,6 @@ static Str challenge_value(Str header, Str name)
     return STR_NONE;
 }
 
-static Str identity_name(Arena *arena, const CertSettings *settings)
-{
-    if (settings->msi_client_id.len)
-        return str_printf(arena, "the identity with client id " STR_FMT, STR_ARG(settings->msi_client_id));
-    if (settings->msi_object_id.len)
-        return str_printf(arena, "the identity with object id " STR_FMT, STR_ARG(settings->msi_object_id));
-    return STR("the machine's managed identity");
-}
-
 static Token *token_slot(Fetcher *fetcher, Str resource)
 {
     Token *oldest = &fetcher->tokens[0];
@@ -89,51 +80,27 @@ static Token *token_slot(Fetcher *fetcher, Str resource)
     return oldest;
 }
 
-static bool token_keep(Token *token, Str resource, const JsonVal *answer, Err *err)
+static bool token_get(Fetcher *fetcher, Arena *arena, const CertSettings *settings, Str resource, Token **out, Err *err)
 {
-    Str text = json_str(json_get(answer, "access_token"));
-    const JsonVal *expires = json_get(answer, "expires_in");
-    int64_t seconds = json_int(expires, 0);
-    Err ignored;
-    if (!text.len || text.len > TOKEN_MAX_BYTES || resource.len >= sizeof token->resource ||
-        (json_kind(expires) == JSON_STR && !str_to_int64(json_str(expires), 0, INT32_MAX, &seconds, &ignored)))
-        return err_set(err, ERR_UNAVAILABLE, "the metadata address answered something that is no token");
+    Token *token = token_slot(fetcher, resource);
+    Str text;
+    int64_t until_ms, now_ms = real_now_ms();
+    *out = token;
+    if (token->text && token->until_ms - TOKEN_SPARE_MS > now_ms)
+        return true;
+    if (resource.len >= sizeof token->resource)
+        return err_too_big(err);
+    if (!sign_in_token((SignInClients){ fetcher->msi, fetcher->vault }, arena, &settings->sign_in, resource, now_ms, &text, &until_ms, err))
+        return false;
     secret_free(token->text);
     token->text = secret_copy(bytes_of(text));
+    secret_wipe((void *)text.ptr, text.len);
     if (!token->text)
         return err_set(err, ERR_INTERNAL, "out of memory");
     memcpy(token->resource, resource.ptr, resource.len);
     token->resource[resource.len] = '\0';
-    token->until_ms = real_now_ms() + seconds * 1000;
+    token->until_ms = until_ms;
     return true;
-}
-
-static bool token_get(Fetcher *fetcher, Arena *arena, const CertSettings *settings, Str resource, Token **out, Err *err)
-{
-    Token *token = token_slot(fetcher, resource);
-    *out = token;
-    if (token->text && token->until_ms - TOKEN_SPARE_MS > real_now_ms())
-        return true;
-    Str url = str_printf(arena, STR_FMT "?api-version=2018-02-01&resource=" STR_FMT, STR_ARG(settings->msi_endpoint),
-                         STR_ARG(percent_encode(arena, resource)));
-    if (settings->msi_client_id.len)
-        url = str_printf(arena, STR_FMT "&client_id=" STR_FMT, STR_ARG(url), STR_ARG(percent_encode(arena, settings->msi_client_id)));
-    else if (settings->msi_object_id.len)
-        url = str_printf(arena, STR_FMT "&object_id=" STR_FMT, STR_ARG(url), STR_ARG(percent_encode(arena, settings->msi_object_id)));
-    HttpHeader headers[] = { { "Metadata", STR("true") } };
-    HttpAnswer answer;
-    const JsonVal *body = NULL;
-    if (!http_call(fetcher->msi, arena, &(HttpCall){ .method = "GET", .url = url, .headers = headers, .header_count = 1 }, &answer, err))
-        return false;
-    Err ignored;
-    if (!json_parse(arena, answer.body, JSON_STRICT, &body, &ignored))
-        body = NULL;
-    if (answer.status != 200) {
-        Str why = json_str(json_get(body, "error_description"));
-        return err_set(err, ERR_DENIED, STR_FMT " got no token from " STR_FMT " (status %d: " STR_FMT "); assign it to the pool or correct authenticationSettings.msiClientId",
-                       STR_ARG(identity_name(arena, settings)), STR_ARG(settings->msi_endpoint), answer.status, STR_ARG(why));
-    }
-    return token_keep(token, resource, body, err);
 }
 
 static VaultResource *resource_of(const Fetcher *fetcher, Str vault_url)
@@ -221,16 +188,27 @@ static bool refused(Arena *arena, const CertSettings *settings, const Observed *
     Err ignored;
     if (!json_parse(arena, answer->body, JSON_STRICT, &body, &ignored))
         body = NULL;
-    Str message = json_str(json_path(body, "error.message"));
-    Str who = identity_name(arena, settings);
+    Str message = json_str(json_path(body, "error.message")), inner = json_str(json_path(body, "error.innererror.code"));
+    Str who = sign_in_name(arena, &settings->sign_in), assignee = sign_in_assignee(&settings->sign_in);
     if (answer->status == 404)
         return err_set(err, ERR_NOT_FOUND, STR_FMT " was not found in vault '" STR_FMT "'; create the certificate or correct observedCertificates",
                        STR_ARG(observed->base_url), STR_ARG(observed->vault));
+    if (str_eq(inner, STR("SecretDisabled")))
+        return err_set(err, ERR_DENIED, "the current version of '" STR_FMT "' in vault '" STR_FMT "' is disabled; enable it, for example: az keyvault certificate set-attributes "
+                       "--vault-name " STR_FMT " --name " STR_FMT " --enabled true", STR_ARG(observed->name), STR_ARG(observed->vault), STR_ARG(observed->vault), STR_ARG(observed->name));
+    if (str_eq(inner, STR("ForbiddenByFirewall")))
+        return err_set(err, ERR_DENIED, "the firewall of vault '" STR_FMT "' keeps this machine out (" STR_FMT "); allow its address: az keyvault network-rule add --name " STR_FMT,
+                       STR_ARG(observed->vault), STR_ARG(str_slice(message, 0, 160)), STR_ARG(observed->vault));
+    if (answer->status == 403 && str_eq(inner, STR("ForbiddenByRbac")))
+        return err_set(err, ERR_DENIED, STR_FMT " may not get the secret '" STR_FMT "' of vault '" STR_FMT "'; give it the role for that: az role assignment create "
+                       "--role \"Key Vault Secrets User\" --assignee " STR_FMT " --scope $(az keyvault show --name " STR_FMT " --query id --output tsv)", STR_ARG(who),
+                       STR_ARG(observed->name), STR_ARG(observed->vault), STR_ARG(assignee), STR_ARG(observed->vault));
     if (answer->status == 401 || answer->status == 403)
         return err_set(err, ERR_DENIED, STR_FMT " may not get the secret '" STR_FMT "' of vault '" STR_FMT "'; give it the secret permission 'get', for example: "
-                       "az keyvault set-policy --name " STR_FMT " --object-id <principal id> --secret-permissions get (status %d: " STR_FMT ")",
-                       STR_ARG(who), STR_ARG(observed->name), STR_ARG(observed->vault), STR_ARG(observed->vault), answer->status,
-                       STR_ARG(str_slice(message, 0, 160)));
+                       "az keyvault set-policy --name " STR_FMT " --%s " STR_FMT " --secret-permissions get (status %d: " STR_FMT ")",
+                       STR_ARG(who), STR_ARG(observed->name), STR_ARG(observed->vault), STR_ARG(observed->vault),
+                       settings->sign_in.kind == SIGN_IN_MANAGED && !settings->sign_in.msi_client_id.len ? "object-id" : "spn",
+                       STR_ARG(assignee), answer->status, STR_ARG(str_slice(message, 0, 160)));
     return err_set(err, ERR_UNAVAILABLE, "vault '" STR_FMT "' answered status %d: " STR_FMT, STR_ARG(observed->vault), answer->status,
                    STR_ARG(str_slice(message, 0, 200)));
 }

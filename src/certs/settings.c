@@ -247,7 +247,8 @@ static const JsonVal *find_authentication(Arena *arena, const JsonVal *root, con
     }
     const JsonVal *loose[] = { root, secrets };
     for (size_t i = 0; i < COUNT_OF(loose); i++)
-        if (json_get(loose[i], "msiClientId") || json_get(loose[i], "msiEndpoint") || json_get(loose[i], "msiObjectId")) {
+        if (json_get(loose[i], "msiClientId") || json_get(loose[i], "msiEndpoint") || json_get(loose[i], "msiObjectId") ||
+            json_get(loose[i], "msiResourceId")) {
             settings_note(arena, out, "msiEndpoint and msiClientId are not inside authenticationSettings; they are used, but the extension on Azure ignores them");
             return loose[i];
         }
@@ -257,10 +258,17 @@ static const JsonVal *find_authentication(Arena *arena, const JsonVal *root, con
 
 static bool authentication(Arena *arena, const JsonVal *root, const JsonVal *handler, CertSettings *out, Err *err)
 {
+    if (out->sign_in.kind != SIGN_IN_MANAGED) {
+        if (json_get(root, "authenticationSettings"))
+            settings_note(arena, out, "authenticationSettings is ignored because vaultyard.signIn is given");
+        return true;
+    }
     const JsonVal *auth = find_authentication(arena, root, handler, out);
     if (json_kind(auth) > JSON_NULL && json_kind(auth) != JSON_OBJECT)
         return err_field(err, "authenticationSettings", "Failed to parse the configuration settings with: 'not an object': authenticationSettings");
+    SignIn *sign_in = &out->sign_in;
     Str endpoint = json_str(json_get(auth, "msiEndpoint"));
+    sign_in->is_endpoint_given = endpoint.len > 0;
     if (!endpoint.len)
         endpoint = str_from(default_msi_endpoint);
     if (!str_starts_nocase(endpoint, STR("http://")) && !str_starts_nocase(endpoint, STR("https://")))
@@ -269,19 +277,21 @@ static bool authentication(Arena *arena, const JsonVal *root, const JsonVal *han
         endpoint.len--;
     if (!str_ends_nocase(endpoint, STR("/oauth2/token")))
         endpoint = str_printf(arena, STR_FMT "/oauth2/token", STR_ARG(endpoint));
-    out->msi_endpoint = endpoint;
-    out->msi_client_id = json_str(json_get(auth, "msiClientId"));
-    out->msi_object_id = json_str(json_get(auth, "msiObjectId"));
-    if (out->msi_client_id.len && out->msi_object_id.len)
-        settings_note(arena, out, "msiObjectId is ignored because msiClientId is given");
+    sign_in->msi_endpoint = endpoint;
+    sign_in->msi_client_id = json_str(json_get(auth, "msiClientId"));
+    sign_in->msi_object_id = json_str(json_get(auth, "msiObjectId"));
+    sign_in->msi_resource_id = json_str(json_get(auth, "msiResourceId"));
+    if (sign_in->msi_client_id.len && (sign_in->msi_object_id.len || sign_in->msi_resource_id.len))
+        settings_note(arena, out, "msiObjectId and msiResourceId are ignored because msiClientId is given");
     return endpoint.ptr || err_too_big(err);
 }
 
 static void note_unused(Arena *arena, const JsonVal *root, const JsonVal *secrets, CertSettings *out)
 {
-    static const char *const root_known[] = { "secretsManagementSettings", "authenticationSettings", "loggingSettings", "vaultyard", "msiEndpoint", "msiClientId", "msiObjectId" };
+    static const char *const root_known[] = { "secretsManagementSettings", "authenticationSettings", "loggingSettings", "vaultyard", "msiEndpoint", "msiClientId", "msiObjectId",
+                                             "msiResourceId" };
     static const char *const secrets_known[] = { "pollingIntervalInS", "certificateStoreLocation", "requireInitialSync", "aclEnabled", "observedCertificates",
-                                                 "authenticationSettings", "msiEndpoint", "msiClientId", "msiObjectId" };
+                                                 "authenticationSettings", "msiEndpoint", "msiClientId", "msiObjectId", "msiResourceId" };
     static const char *const secrets_windows[] = { "certificateStoreName", "linkOnRenewal" };
     note_others(arena, out, root, "", root_known, COUNT_OF(root_known), NULL, 0);
     note_others(arena, out, secrets, "secretsManagementSettings.", secrets_known, COUNT_OF(secrets_known), secrets_windows, COUNT_OF(secrets_windows));

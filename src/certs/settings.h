@@ -6,6 +6,7 @@
  * Source: "Key Vault virtual machine extension for Linux"; docs/certificate-agent.md has every setting. */
 #pragma once
 #include <sys/types.h>
+#include "certs/sign_in.h"
 #include "json/read.h"
 
 enum { POLL_DEFAULT_S = 3600, POLL_MIN_S = 1, OBSERVED_MAX = 512, ACLS_MAX = 16, NOTES_MAX = 32, HOOK_WORDS_MAX = 32, KEEP_MIN = 2, KEEP_MAX = 100 };
@@ -46,8 +47,7 @@ typedef struct CertSettings {
     bool require_initial_sync;
     Observed *observed;
     size_t observed_count;
-    Str msi_endpoint;           /* with /oauth2/token */
-    Str msi_client_id, msi_object_id;
+    SignIn sign_in;
     int64_t initial_backoff_ms; /* first pause between tries of the initial sync */
     bool push;                  /* false: polls only */
     Str proxy, ca_file;         /* absent: none; the system's */

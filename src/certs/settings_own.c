@@ -9,7 +9,8 @@ static const struct { const char *word; FileKind kind; } file_words[] = {
 
 /* What may stand at the top and again in an entry. */
 typedef struct EachIn { const JsonVal *files, *mode; Str owner, group, password_file; OptInt keep; OptBool pin; } EachIn;
-typedef struct OwnIn { EachIn each; const JsonVal *hook; Str proxy, ca_file; OptInt jitter, backoff; OptBool push; } OwnIn;
+typedef struct OwnIn { EachIn each; const JsonVal *hook, *sign_in; Str proxy, ca_file; OptInt jitter, backoff; OptBool push; } OwnIn;
+typedef struct SignInIn { Str tenant, client, authority, secret, certificate, password, token; bool workload; } SignInIn;
 typedef struct HookIn { const JsonVal *command; Str user; OptInt timeout; } HookIn;
 
 static const JsonField own_fields[] = {
@@ -17,6 +18,7 @@ static const JsonField own_fields[] = {
     JSON_FIELD(OwnIn, each.owner, "owner", JSON_OPTIONAL),           JSON_FIELD(OwnIn, each.group, "group", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, each.keep, "keepVersions", JSON_OPTIONAL),     JSON_FIELD(OwnIn, each.pin, "pinVersion", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, each.password_file, "pkcs12PasswordFile", JSON_OPTIONAL),
+    JSON_FIELD(OwnIn, sign_in, "signIn", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, hook, "hook", JSON_OPTIONAL),                  JSON_FIELD(OwnIn, proxy, "proxy", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, ca_file, "caFile", JSON_OPTIONAL),             JSON_FIELD(OwnIn, jitter, "jitterSeconds", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, backoff, "initialSyncBackoffMs", JSON_OPTIONAL), JSON_FIELD(OwnIn, push, "push", JSON_OPTIONAL),
@@ -30,6 +32,13 @@ static const JsonField each_fields[] = {
 static const JsonField hook_fields[] = {
     JSON_FIELD(HookIn, command, "command", JSON_REQUIRED), JSON_FIELD(HookIn, user, "user", JSON_OPTIONAL),
     JSON_FIELD(HookIn, timeout, "timeoutSeconds", JSON_OPTIONAL),
+};
+
+static const JsonField sign_in_fields[] = {
+    JSON_FIELD(SignInIn, tenant, "tenantId", JSON_OPTIONAL),             JSON_FIELD(SignInIn, client, "clientId", JSON_OPTIONAL),
+    JSON_FIELD(SignInIn, authority, "authorityHost", JSON_OPTIONAL),     JSON_FIELD(SignInIn, secret, "clientSecretFile", JSON_OPTIONAL),
+    JSON_FIELD(SignInIn, certificate, "clientCertificateFile", JSON_OPTIONAL), JSON_FIELD(SignInIn, password, "clientCertificatePasswordFile", JSON_OPTIONAL),
+    JSON_FIELD(SignInIn, token, "federatedTokenFile", JSON_OPTIONAL),    JSON_FIELD(SignInIn, workload, "workloadIdentity", JSON_OPTIONAL),
 };
 
 static bool files_read(const JsonVal *list, unsigned *files, Err *err)
@@ -146,6 +155,36 @@ static bool hook_read(const JsonVal *v, Hook *hook, Err *err)
     return true;
 }
 
+/* How is told by what is given: exactly one of secret, certificate and token of another issuer. */
+static bool sign_in_read(const JsonVal *v, SignIn *out, Err *err)
+{
+    SignInIn in = { 0 };
+    if (json_kind(v) <= JSON_NULL)
+        return true;
+    if (json_kind(v) != JSON_OBJECT)
+        return err_field(err, "vaultyard.signIn", "vaultyard.signIn must be an object");
+    if (!json_read_exact(v, "vaultyard.signIn", sign_in_fields, COUNT_OF(sign_in_fields), &in, err))
+        return false;
+    bool federated = in.workload || in.token.len;
+    if ((in.secret.len > 0) + (in.certificate.len > 0) + federated != 1)
+        return err_field(err, "vaultyard.signIn", "vaultyard.signIn needs one of clientSecretFile, clientCertificateFile, and federatedTokenFile or workloadIdentity");
+    const struct { Str path; const char *name; } paths[] = {
+        { in.secret, "clientSecretFile" }, { in.certificate, "clientCertificateFile" }, { in.password, "clientCertificatePasswordFile" }, { in.token, "federatedTokenFile" },
+    };
+    for (size_t i = 0; i < COUNT_OF(paths); i++)
+        if (paths[i].path.len && paths[i].path.ptr[0] != '/')
+            return err_field(err, "vaultyard.signIn", "vaultyard.signIn.%s must be an absolute path", paths[i].name);
+    for (size_t i = 0; i < 2; i++) {
+        Str id = i ? in.client : in.tenant;
+        for (size_t k = 0; k < id.len; k++)
+            if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.", id.ptr[k]) || id.len > 255)
+                return err_field(err, "vaultyard.signIn", "vaultyard.signIn.%s '" STR_FMT "' is no id", i ? "clientId" : "tenantId", STR_ARG(str_slice(id, 0, 80)));
+    }
+    *out = (SignIn){ .kind = federated ? SIGN_IN_FEDERATED : in.secret.len ? SIGN_IN_SECRET : SIGN_IN_CERTIFICATE, .authority = in.authority, .tenant = in.tenant,
+                     .client_id = in.client, .secret_file = in.secret, .certificate_file = in.certificate, .certificate_password_file = in.password, .token_file = in.token };
+    return true;
+}
+
 static bool is_object_or_absent(const JsonVal *own, Err *err)
 {
     return json_kind(own) <= JSON_NULL || json_kind(own) == JSON_OBJECT ||
@@ -166,7 +205,7 @@ bool own_settings_read(const JsonVal *own, CertSettings *settings, Observed *eac
     if (json_kind(own) != JSON_OBJECT)
         return true;
     if (!json_read_exact(own, "vaultyard", own_fields, COUNT_OF(own_fields), &in, err) || !each_apply(&in.each, STR_NONE, &pin, each, err) ||
-        !hook_read(in.hook, &settings->hook, err))
+        !hook_read(in.hook, &settings->hook, err) || !sign_in_read(in.sign_in, &settings->sign_in, err))
         return false;
     if (in.backoff.set && (in.backoff.value < 1 || in.backoff.value > 60000))
         return err_field(err, "vaultyard.initialSyncBackoffMs", "vaultyard.initialSyncBackoffMs must be within 1 to 60000");

@@ -34,8 +34,8 @@ static void test_the_documents_settings_are_read(void **state)
     assert_str(s.observed[0].base_url, "https://testkvwestus2s.vault.azure.net/secrets/authcertforumatesting");
     assert_str(s.observed[0].link_name, "testkvwestus2s.authcertforumatesting");
     assert_str(s.observed[0].store_dir, "/var/lib/waagent/Microsoft.Azure.KeyVault");
-    assert_str(s.msi_endpoint, "http://169.254.169.254/metadata/identity/oauth2/token");
-    assert_str(s.msi_client_id, "b9f6dd56-d2d6-4967-99d7-8062d56fd84c");
+    assert_str(s.sign_in.msi_endpoint, "http://169.254.169.254/metadata/identity/oauth2/token");
+    assert_str(s.sign_in.msi_client_id, "b9f6dd56-d2d6-4967-99d7-8062d56fd84c");
 }
 
 static void test_objects_and_strings_may_mix(void **state)
@@ -151,14 +151,14 @@ static void test_misplaced_authentication_is_used_and_said(void **state)
     CertSettings s;
     Err err;
     assert_true(reads_parts(plain_entry, ",\"authenticationSettings\":{\"msiClientId\":\"c1\"}", "", &s, &err));
-    assert_str(s.msi_client_id, "c1");
+    assert_str(s.sign_in.msi_client_id, "c1");
     assert_true(has_note(&s, "authenticationSettings is inside secretsManagementSettings"));
     assert_true(reads_parts(plain_entry, "", ",\"msiClientId\":\"c2\"", &s, &err));
-    assert_str(s.msi_client_id, "c2");
+    assert_str(s.sign_in.msi_client_id, "c2");
     assert_true(has_note(&s, "not inside authenticationSettings"));
     assert_true(reads("{\"runtimeSettings\":[{\"handlerSettings\":{\"publicSettings\":{\"secretsManagementSettings\":{\"observedCertificates\":[]}},"
                       "\"authenticationSettings\":{\"msiObjectId\":\"o1\"}}}]}", &s, &err));
-    assert_str(s.msi_object_id, "o1");
+    assert_str(s.sign_in.msi_object_id, "o1");
     assert_true(has_note(&s, "inside handlerSettings"));
     assert_true(reads_parts(plain_entry, "", "", &s, &err));
     assert_true(has_note(&s, "authenticationSettings is missing"));

@@ -131,8 +131,8 @@ static int set_up(void **state)
         return -1;
     Str base = str_printf(arena, "http://127.0.0.1:%d", fake.port);
     observed = (Observed){ .vault = STR("v"), .name = STR("web"), .vault_url = base, .base_url = str_printf(arena, STR_FMT "/secrets/web", STR_ARG(base)), .files = FILE_PEM };
-    settings = (CertSettings){ .observed = &observed, .observed_count = 1, .push = true, .msi_client_id = STR("client-1"),
-                               .msi_endpoint = str_printf(arena, STR_FMT "/metadata/identity/oauth2/token", STR_ARG(base)) };
+    settings = (CertSettings){ .observed = &observed, .observed_count = 1, .push = true, .sign_in.msi_client_id = STR("client-1"),
+                               .sign_in.msi_endpoint = str_printf(arena, STR_FMT "/metadata/identity/oauth2/token", STR_ARG(base)) };
     pem_json = certificate_json();
     fake.secret = secret_json("application/x-pem-file", "https://v.vault.x/secrets/web/0123456789abcdef0123456789abcdef");
     return 0;
@@ -190,6 +190,10 @@ static void test_each_refusal_names_who_what_and_the_cure(void **state)
     (void)state;
     const struct { int status; const char *secret; ErrCode code; const char *says[3]; } cases[] = {
         { 403, "{\"error\":{\"message\":\"no get\"}}", ERR_DENIED, { "client id client-1", "az keyvault set-policy --name v", "no get" } },
+        { 403, "{\"error\":{\"message\":\"m\",\"innererror\":{\"code\":\"ForbiddenByRbac\"}}}", ERR_DENIED,
+          { "az role assignment create", "Key Vault Secrets User", "--assignee client-1" } },
+        { 403, "{\"error\":{\"message\":\"m\",\"innererror\":{\"code\":\"SecretDisabled\"}}}", ERR_DENIED, { "is disabled", "--enabled true", "vault 'v'" } },
+        { 403, "{\"error\":{\"message\":\"m\",\"innererror\":{\"code\":\"ForbiddenByFirewall\"}}}", ERR_DENIED, { "firewall", "network-rule add", "'v'" } },
         { 404, "{}", ERR_NOT_FOUND, { "/secrets/web", "vault 'v'", "create the certificate" } },
         { 500, "nonsense", ERR_UNAVAILABLE, { "vault 'v'", "500", "" } },
         { 429, "{}", ERR_UNAVAILABLE, { "429", "", "" } },
