@@ -62,12 +62,21 @@ static bool reply_bundle(Deletion *deletion, Reply *reply, bool is_deleted, Err 
     return arena_ok(req->arena) || err_too_big(err);
 }
 
+static void forget_keys(void *ctx, int64_t number)
+{
+    (void)number;
+    key_cache_clear(ctx);
+}
+
 /* Deleted or recovered, as deletion->object says. */
 static bool mark(Txn *txn, const Deletion *deletion, KvKind kind, FeedChange change, Err *err)
 {
     Req *req = deletion->req;
     const ObjectRow *object = &deletion->object;
+    KeyVault *kv = req->ctx;
     bool existed;
+    if (kind == KV_KEY)
+        txn_after_commit(txn, forget_keys, kv->keys, 0);
     return object_mark(txn, req->arena, req_vault(req), kind, object->name, object->deleted_ms, object->purge_ms, &existed, err) &&
            (!existed || feed_add(txn, req_vault(req), kind, object->name, STR_NONE, change, req->now_ms, err));
 }
@@ -163,6 +172,7 @@ static bool erase(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKi
 {
     KvKind kinds[3];
     size_t count = kinds_of(kind, kinds);
+    txn_after_commit(txn, forget_keys, kv->keys, 0);
     if (kind == KV_CERTIFICATE &&
         (!pending_erase(txn, arena, vault, name, err) ||
          !txn_exec(txn, NULL, err, "DELETE FROM kv_policy WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(arena, name)))))

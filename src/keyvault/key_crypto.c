@@ -36,15 +36,24 @@ static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
 {
     Crypto *crypto = ctx;
     Req *req = crypto->req;
+    const KeyVault *kv = req->ctx;
+    const Vault *vault = req_vault(req);
     AUTO(secret_free_auto) Secret *pkcs8 = NULL;
+    key_free(TAKE(crypto->key));                              /* run again: of the snapshot before */
     if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_KEY, req->params[0], req_param(req, "version"), &crypto->object, &crypto->row, err) ||
-        !check_allowed(crypto, err) ||
-        !version_value(req->ctx, txn, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version, &pkcs8, err))
+        !check_allowed(crypto, err))
+        return false;
+    crypto->key = key_cache_get(kv->keys, vault->id, crypto->object.name_key, crypto->row.version);
+    if (crypto->key)
+        return true;
+    if (!version_value(req->ctx, txn, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version, &pkcs8, err))
         return false;
     if (!pkcs8)
         return err_set(err, ERR_INTERNAL, "key " STR_FMT " has no private part", STR_ARG(crypto->object.name));
-    key_free(TAKE(crypto->key));
-    return key_from_pkcs8(secret_bytes(pkcs8), &crypto->key, err);
+    if (!key_from_pkcs8(secret_bytes(pkcs8), &crypto->key, err))
+        return false;
+    key_cache_put(kv->keys, vault->id, crypto->object.name_key, crypto->row.version, crypto->key);
+    return true;
 }
 
 typedef struct CryptoIn { Str alg, value, digest; } CryptoIn;

@@ -12,7 +12,10 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     if (!kv)
         return err_set(err, ERR_INTERNAL, "out of memory for the vaults");
     *kv = (KeyVault){ .site = site, .identity = identity, .access = access, .arm = arm };
-    if (!vault_cache_open(kv, err)) {
+    kv->keys = key_cache_new();
+    if (!kv->keys || !vault_cache_open(kv, err)) {
+        if (!kv->keys)
+            (void)err_set(err, ERR_INTERNAL, "out of memory for the cache of keys");
         keyvault_close(kv);
         return false;
     }
@@ -31,6 +34,7 @@ void keyvault_close(KeyVault *kv)
     if (!kv)
         return;
     vault_cache_close(kv->cache);
+    key_cache_free(kv->keys);
     free(kv);
 }
 

@@ -4,6 +4,7 @@
  * each acquire reads the revision, so a change made by any server over the same store is seen by the next request. */
 #pragma once
 #include <stdatomic.h>
+#include "keyvault/key_cache.h"
 #include "keyvault/keyvault.h"
 
 enum { VAULT_NAME_MIN = 3, VAULT_NAME_MAX = 24, RETENTION_DAYS_MIN = 7, RETENTION_DAYS_MAX = 90, VAULT_POLICIES_MAX = 1024 };
@@ -17,6 +18,7 @@ struct KeyVault {
     Access     *access;
     Arm        *arm;
     VaultCache *cache;
+    KeyCache   *keys;
     Plane       plane;                                    /* of data, plane.c */
 };
 

@@ -351,6 +351,7 @@ static bool soft_delete(KeyVault *kv, Txn *txn, Arena *arena, Vault *vault, int6
 static void forget_name(KeyVault *kv, Arena *arena, const Vault *vault)
 {
     vault_name_drop(kv, vault->name_key);
+    key_cache_clear(kv->keys);
     feed_wake(kv, vault);               /* who waits for changes learns that there is nothing to wait for */
     if (kv->site->http)
         http_drop_leaf(kv->site->http, str_printf(arena, STR_FMT ".vault." STR_FMT, STR_ARG(vault->name_key), STR_ARG(kv->site->names.domain)));
