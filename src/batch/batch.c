@@ -60,15 +60,17 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
 {
     Batch *batch = calloc(1, sizeof *batch);
     KeyProofs *proofs = key_proofs_new();
-    if (!batch || !proofs) {
+    FileCalls *files = file_calls_new();
+    if (!batch || !proofs || !files) {
         free(batch);
+        file_calls_free(files);
         key_proofs_free(proofs);
         return err_set(err, ERR_INTERNAL, "out of memory");
     }
     *batch = (Batch){
         .site = site, .identity = identity, .access = access, .arm = arm, .ids = ids,
         .providers = providers, .provider_count = provider_count, .opened_real_ms = real_now_ms(),
-        .key_check_ms = KEY_CHECK_USUAL_MS, .proofs = proofs, .vault_call = key_call_own_site, .vault_call_ctx = batch,
+        .key_check_ms = KEY_CHECK_USUAL_MS, .proofs = proofs, .files = files, .vault_call = key_call_own_site, .vault_call_ctx = batch,
     };
     data_plane_init(batch);
     node_plane_init(batch);
@@ -97,6 +99,7 @@ void batch_close(Batch *batch)
     if (!batch)
         return;
     key_proofs_free(batch->proofs);
+    file_calls_free(batch->files);
     free(batch);
 }
 
@@ -108,6 +111,7 @@ bool batch_mount(Batch *batch, HttpServer *server, Err *err)
         { &batch->data_plane, data_pool_routes, data_pool_route_count },
         { &batch->data_plane, data_node_routes, data_node_route_count },
         { &batch->data_plane, data_exec_routes, data_exec_route_count },
+        { &batch->data_plane, data_file_routes, data_file_route_count },
         { &batch->data_plane, node_reboot_routes, node_reboot_route_count },
         { &batch->data_plane, certificate_data_routes, certificate_data_route_count },
         { arm_plane(batch->arm), certificate_arm_routes, certificate_arm_route_count },

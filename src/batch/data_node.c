@@ -202,8 +202,5 @@ const Route data_node_routes[] = {
     { METHOD_GET,    NODE "/remoteloginsettings",      NULL, NULL, NODES_READ,  WHERE_INLINE, BODY_NONE, 0, route_not_built, "ComputeNodeGetRemoteLoginSettings" },
     { METHOD_GET,    NODE "/rdp",                      NULL, NULL, NODES_READ,  WHERE_INLINE, BODY_NONE, 0, route_not_built, "ComputeNodeGetRemoteDesktop" },
     { METHOD_POST,   NODE "/uploadbatchservicelogs",   NULL, NULL, NODES_WRITE, WHERE_INLINE, BODY_NONE, 0, route_not_built, "ComputeNodeUploadBatchServiceLogs" },
-    { METHOD_GET,    NODE "/files",                    NULL, NULL, NODES_READ,  WHERE_INLINE, BODY_NONE, 0, route_not_built, "FileListFromComputeNode" },
-    { METHOD_GET,    NODE "/files/{filePath...}",      NULL, NULL, NODES_READ,  WHERE_INLINE, BODY_NONE, 0, route_not_built, "FileGetFromComputeNode" },
-    { METHOD_DELETE, NODE "/files/{filePath...}",      NULL, NULL, NODES_WRITE, WHERE_INLINE, BODY_NONE, 0, route_not_built, "FileDeleteFromComputeNode" },
 };
 const size_t data_node_route_count = COUNT_OF(data_node_routes);

@@ -255,6 +255,8 @@ static void write_error(void *ctx, const Req *req, Reply *reply, const Err *err)
     JsonWriter *w = &reply->json;
     const char *code = code_of(err);
     bool is_query = strstr(code, "QueryParameter") != NULL;
+    if (strcmp(code, "OperationTimedOut") == 0)
+        reply->status = 500;                            /* as the service has it; what it says is meant for the client */
     json_open(w, NULL);
     json_put_str(w, "odata.metadata", data_url(batch, req, STR("/$metadata#Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element")));
     json_put_str(w, "code", str_from(code));

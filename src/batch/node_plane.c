@@ -480,6 +480,7 @@ static bool write_commands(Wait *wait, JsonWriter *w, Err *err)
         json_put_value(w, "timeoutMs", json_get(body, "timeoutMs"));
         json_close(w);
     }
+    file_calls_write(wait->batch->files, wait->caller->node.id, w);
     json_close_array(w);
     json_close(w);
     return json_end(w, err);
@@ -499,7 +500,7 @@ static bool node_commands(Req *req, Reply *reply, Err *err)
         return false;
     if (wait.forgets && !store_write(store, forget_txn, &wait, err))
         return false;
-    if (wait.count == 0 && !req->park_ended)
+    if (wait.count == 0 && !req->park_ended && !file_calls_are_due(wait.batch->files, wait.caller->node.id))
         return true;
     reply_park_cancel(req, reply);
     return write_commands(&wait, &reply->json, err);
@@ -516,6 +517,26 @@ static bool result_txn(Txn *txn, void *ctx, Err *err)
            command_result_put(result->batch->site, txn, result->arena, &result->caller->node, result->id, result->json, &result->kept, err);
 }
 
+/* Of a file command: the call keeps the arena, and so the text that the result points into. */
+static bool file_result(const Result *result, const Req *req, Err *err)
+{
+    AUTO(arena_free_auto) Arena *own = arena_new(RESULT_ARENA);
+    const JsonVal *body;
+    FileResult read;
+    Str waker;
+    if (!own)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    Str text = str_dup(own, req->body);
+    if (!text.ptr)
+        return err_too_big(err);
+    if (!json_parse(own, text, JSON_STRICT, &body, err) || !file_result_read(own, body, &read, err))
+        return false;
+    file_calls_answer(result->batch->files, result->caller->node.id, result->id, TAKE(own), &read, req->arena, &waker);
+    if (waker.ptr)
+        http_wake(result->batch->site->http, waker);
+    return true;
+}
+
 /* The body may be larger than a request's arena, so it is read into one of its own. */
 static bool node_result(Req *req, Reply *reply, Err *err)
 {
@@ -524,12 +545,14 @@ static bool node_result(Req *req, Reply *reply, Err *err)
     const JsonVal *body;
     if (!arena)
         return err_set(err, ERR_INTERNAL, "out of memory");
+    reply->status = 204;
+    if (file_calls_have(result.batch->files, result.caller->node.id, result.id))
+        return node_note_first_use(result.batch, result.caller, err) && file_result(&result, req, err);
     if (!json_parse(arena, req->body, JSON_STRICT, &body, err) || !command_result_read(arena, body, &result.json, err) ||
         !store_write(result.batch->site->store, result_txn, &result, err))
         return false;
     if (result.kept)
         http_wake(result.batch->site->http, command_exec_key(req->arena, result.id));
-    reply->status = 204;
     return true;
 }
 

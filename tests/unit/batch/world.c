@@ -308,7 +308,8 @@ Answer world_call_with(World *world, const char *method, Str token, Str url_rest
     must(http_call(world->client, world->arena, &call, &got, E));
     Answer answer = { .status = got.status, .body = got.body, .headers = got.raw_headers };
     Err ignored = { 0 };
-    if (!str_empty(got.body) && !json_parse(world->arena, got.body, JSON_STRICT, &answer.json, &ignored))
+    size_t at;
+    if (!str_empty(got.body) && str_find(got.content_type, STR("json"), &at) && !json_parse(world->arena, got.body, JSON_STRICT, &answer.json, &ignored))
         fail_msg("no JSON: " STR_FMT, STR_ARG(got.body));
     return answer;
 }
