@@ -55,6 +55,8 @@ static void set_defaults(HttpConfig *config)
         config->connections_max = connections_default();
 }
 
+void http_use_clock(HttpServer *server, const Clock *clock) { server->config.clock = clock; }
+
 bool http_new(const HttpConfig *config, HttpServer **out, Err *err)
 {
     HttpServer *server = calloc(1, sizeof *server);

@@ -12,7 +12,7 @@ typedef struct TlsLeaf { Str cert_chain_pem; Str key_pem; int64_t renew_at_ms; }
 
 typedef struct HttpConfig {
     Str base_domain;                        /* "vaultyard.localhost"; "": every host belongs to the plane with pattern "" */
-    const Clock *clock;
+    const Clock *clock;                     /* of Req.now_ms; NULL: real time */
     int io_threads, worker_threads;         /* 0: one a core; workers 0: 4, and up to 16 times as many while those are busy */
     size_t arena_limit_bytes;               /* per request; 0: 8 MiB */
     size_t header_limit_bytes;              /* 0: 32 KiB */
@@ -27,6 +27,7 @@ typedef struct HttpConfig {
 } HttpConfig;
 
 bool http_new(const HttpConfig *config, HttpServer **out, Err *err) MUST_CHECK;
+void http_use_clock(HttpServer *server, const Clock *clock);      /* where the clock comes after the server; before http_start */
 /* Rows and planes are borrowed for the server's life; ctx becomes req->ctx. Before http_start. ERR_INTERNAL if a row is
  * undeclared, unordered or shadowed by an earlier one. */
 bool http_mount(HttpServer *server, const Plane *plane, const Route *routes, size_t count, void *ctx, Err *err) MUST_CHECK;

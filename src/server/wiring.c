@@ -14,6 +14,7 @@ bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_de
         return false;
     site->names.port = visible_port;
     site->http = http;
+    http_use_clock(http, site->clock);
     site->is_dev = is_dev;
     site->own_socket = socket;
     site->ca_file = ca_file;
