@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -12,7 +13,9 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "node/boot.h"
+#include "node/certdir.h"
 #include "node/commands.h"
 #include "node/exec_command.h"
 #include "node/extension.h"
@@ -36,6 +39,8 @@ typedef struct Agent {
     Commands *commands;                 /* from the first lease on: runs need to know what it says */
     Extensions *extensions;
     Runs *runs;
+    bool asks_certificates;             /* none were given since the machine started */
+    char *homes_users;                  /* the lease's users whose homes have their certificates, as text; NULL: none yet */
     int signals, wake;
     _Atomic bool leaving;
     int ports[PORTS_MAX];
@@ -130,6 +135,16 @@ static void write_clock(int64_t offset_ms)
         log_event(LOG_ERROR, "node.clock_not_written", log_cstr("error", err.text));
 }
 
+/* Left out: give us those of this boot. What cannot be read is asked for again. */
+static void put_certificates(Agent *agent, JsonWriter *w)
+{
+    Err err = { 0 };
+    if (certdir_write_held(&agent->places, w, &agent->asks_certificates, &err))
+        return;
+    log_event(LOG_ERROR, "node.certificates_not_read", log_cstr("error", err.text));
+    agent->asks_certificates = true;
+}
+
 static void lease_body(Agent *agent, Arena *arena, Buf *body, JsonWriter *w)
 {
     Str reason = STR_NONE;
@@ -137,7 +152,9 @@ static void lease_body(Agent *agent, Arena *arena, Buf *body, JsonWriter *w)
     buf_init(body, 1024 * 1024);
     json_begin(w, body);
     json_open(w, NULL);
-    json_put_str(w, "state", state == EXTENSIONS_READY ? STR("idle") : state == EXTENSIONS_WAITING ? STR("starting") : STR("unusable"));
+    put_certificates(agent, w);
+    bool waits = state == EXTENSIONS_WAITING || (state == EXTENSIONS_READY && agent->asks_certificates);
+    json_put_str(w, "state", waits ? STR("starting") : state == EXTENSIONS_READY ? STR("idle") : STR("unusable"));
     if (state == EXTENSIONS_FAILED) {
         json_open(w, "reason");
         json_put_str(w, "code", STR("ExtensionFailed"));
@@ -168,11 +185,42 @@ static void lease_take_runs(Agent *agent, const JsonVal *root, int64_t asked_ms)
     runs_answer(agent->runs, json_get(root, "runs"));
 }
 
+/* Before the lease is known to the runs, which look for them. They are left out while the server cannot read them. */
+static bool lease_take_certificates(Agent *agent, const JsonVal *root, Err *err)
+{
+    const JsonVal *list = json_get(root, "certificates");
+    if (!agent->asks_certificates || !list)
+        return true;
+    if (!certdir_keep(&agent->places, list, err))
+        return false;
+    agent->asks_certificates = false;
+    return true;
+}
+
+/* The pool's named accounts may come later than its certificates. */
+static void lease_take_homes(Agent *agent, const JsonVal *users)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(1024 * 1024);
+    const char *text = arena && users ? json_text(arena, users).ptr : NULL;
+    Err err = { 0 };
+    if (!text || agent->asks_certificates || (agent->homes_users && strcmp(text, agent->homes_users) == 0))
+        return;
+    if (!certdir_make_homes(&agent->places, users, &err)) {
+        log_event(LOG_ERROR, "node.certificates_not_in_homes", log_cstr("error", err.text));
+        return;                         /* the next lease tries again */
+    }
+    free(agent->homes_users);
+    agent->homes_users = strdup(text);
+}
+
 static bool lease_take(Agent *agent, const JsonVal *root, int64_t asked_ms, Err *err)
 {
     int64_t lease_ms = json_int(json_get(root, "leaseMs"), LEASE_DEFAULT_MS);
     agent->lease_ms = lease_ms < 1000 ? 1000 : lease_ms > 600000 ? 600000 : lease_ms;
+    if (!lease_take_certificates(agent, root, err))
+        return false;
     lease_take_runs(agent, root, asked_ms);
+    lease_take_homes(agent, json_get(root, "users"));
     write_clock(json_int(json_get(root, "clockOffsetMs"), 0));
     const JsonVal *ports = json_get(root, "ports");
     for (size_t i = 0; i < json_count(ports); i++)
@@ -193,8 +241,11 @@ static bool lease_once(Agent *agent, Err *err)
         return err_set(err, ERR_INTERNAL, "out of memory");
     int64_t asked_ms = boot_now_ms();
     lease_body(agent, arena, &body, &w);
-    return json_end(&w, err) && control_call(agent->control, arena, STR("/v1/lease"), buf_str(&body), 10000, &answer, err) &&
-           json_parse(arena, answer.body, JSON_STRICT, &root, err) && lease_take(agent, root, asked_ms, err);
+    if (!json_end(&w, err) || !control_call(agent->control, arena, STR("/v1/lease"), buf_str(&body), 10000, &answer, err))
+        return false;
+    bool taken = json_parse(arena, answer.body, JSON_STRICT, &root, err) && lease_take(agent, root, asked_ms, err);
+    secret_wipe((void *)(uintptr_t)answer.body.ptr, answer.body.len);      /* certificates with their keys may be in it */
+    return taken;
 }
 
 /* The node was removed, or somebody else has its credential: nothing here is ours any more. */
@@ -209,10 +260,12 @@ static void lease_revoked(Agent *agent)
 static void lease_renew(Agent *agent)
 {
     Err err = { 0 };
+    bool asked = agent->asks_certificates;
     if (lease_once(agent, &err)) {
         agent->retry_ms = 0;
-        agent->next_lease_ms = mono_now_ms() + agent->lease_ms / 3;
-        if (!agent->commands && !commands_start(&agent->card, kinds, COUNT_OF(kinds), agent, &agent->commands, &err))
+        agent->next_lease_ms = asked && !agent->asks_certificates ? 0 : mono_now_ms() + agent->lease_ms / 3;
+        /* A run that comes before its certificates would not find them. */
+        if (!agent->commands && !agent->asks_certificates && !commands_start(&agent->card, kinds, COUNT_OF(kinds), agent, &agent->commands, &err))
             log_event(LOG_ERROR, "node.no_commands", log_cstr("error", err.text));
         return;
     }
@@ -313,7 +366,7 @@ static bool start_parts(Agent *agent, const char *program_dir, Err *err)
 
 int node_agent_run(const char *program_dir)
 {
-    Agent agent = { .arena = arena_new(1024 * 1024), .signals = -1, .wake = -1, .lease_ms = LEASE_DEFAULT_MS };
+    Agent agent = { .arena = arena_new(1024 * 1024), .signals = -1, .wake = -1, .lease_ms = LEASE_DEFAULT_MS, .asks_certificates = true };
     Err err = { 0 };
     int code = 1;
     if (!agent.arena || !start_parts(&agent, program_dir, &err)) {
@@ -335,6 +388,7 @@ int node_agent_run(const char *program_dir)
     control_free(agent.control);
     fd_close(&agent.signals);
     fd_close(&agent.wake);
+    free(agent.homes_users);
     arena_free(agent.arena);
     return code;
 }

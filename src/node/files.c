@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/encode.h"
 #include "base/file.h"
+#include "node/certdir.h"
 
 static const JsonField ask_fields[] = {
     JSON_FIELD(FileAsk, op,        "op",        JSON_REQUIRED), JSON_FIELD(FileAsk, path,   "path",   JSON_REQUIRED),
@@ -109,15 +110,20 @@ static bool add_children(int fd, const char *prefix, Found *found)
         (void)close(fd);
         return false;
     }
-    size_t prefix_len = strlen(prefix);
+    size_t prefix_len = strlen(prefix), start;
     for (struct dirent *entry; (entry = readdir(dir));) {
         Str name = str_from(entry->d_name);
         if (str_eq(name, STR(".")) || str_eq(name, STR("..")) || !str_is_utf8(name) || prefix_len + 1 + name.len > FILES_PATH_MAX)
             continue;
+        start = found->paths.len;
         buf_put(&found->paths, prefix, prefix_len);
         if (prefix_len)
             buf_put_char(&found->paths, '/');
         buf_put(&found->paths, name.ptr, name.len);
+        if (!found->paths.failed && certdir_is_at(str_slice(buf_str(&found->paths), start, found->paths.len))) {
+            found->paths.len = start;
+            continue;
+        }
         if (is_dir_entry(dirfd(dir), entry))
             buf_put_char(&found->paths, '/');
         buf_put_char(&found->paths, '\0');
@@ -316,6 +322,10 @@ void files_do(Arena *arena, const char *root, const FileAsk *ask, FileAnswer *ou
         op++;
     if (!path || op == COUNT_OF(ops)) {
         fail(arena, out, "InvalidPath", path ? "the operation is none of list, stat, read, delete" : "it is no path below the node's root directory", path ? ask->op : ask->path);
+        return;
+    }
+    if (certdir_is_at(ask->path)) {
+        fail(arena, out, "FileNotFound", "there is no such file or directory", ask->path);
         return;
     }
     if (ask->offset.value < 0 || ask->length.value < 0) {

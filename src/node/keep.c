@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "node/certdir.h"
 #include "node/launch.h"
 #include "node/lease_mark.h"
 #include "node/prepare.h"
@@ -266,7 +267,7 @@ static bool prepare_run(Keeper *keeper)
     pthread_t thread;
     Err err = { 0 };
     *preparing = (Preparing){ .places = &keeper->places, .entry = &keeper->entry, .arena = arena_new(KEEPER_ARENA), .event = eventfd(0, EFD_CLOEXEC) };
-    preparing->result.dir = (RunDir){ .wd_fd = -1, .out_fd = -1, .err_fd = -1 };
+    preparing->result.dir = RUN_DIR_CLOSED;
     if (!preparing->arena || preparing->event < 0 || !make_fetcher(keeper, &err) || pthread_create(&thread, NULL, prepare, preparing) != 0) {
         keeper->outcome.failure = failure_of(true, "Unknown", STR("the node is out of memory or descriptors"));
         return false;
@@ -339,7 +340,7 @@ static bool set_up(Keeper *keeper, Err *err)
 
 int node_keep(const char *run_id, const char *below)
 {
-    Keeper keeper = { .run_id = str_from(run_id), .arena = arena_new(KEEPER_ARENA), .signals = -1, .timer = -1, .preparing.event = -1 };
+    Keeper keeper = { .run_id = str_from(run_id), .arena = arena_new(KEEPER_ARENA), .signals = -1, .timer = -1, .preparing = { .event = -1, .result.dir = RUN_DIR_CLOSED } };
     Err err = { 0 };
     if (!keeper.arena || !run_id_is_good(keeper.run_id) || !node_places(keeper.arena, below, &keeper.places, &err) || !set_up(&keeper, &err)) {
         log_event(LOG_ERROR, "keeper.not_started", log_cstr("run", run_id), log_cstr("error", err.text));
@@ -357,8 +358,9 @@ int node_keep(const char *run_id, const char *below)
     check_deadlines(&keeper);
     if (keeper.ending == NOT_ENDING && prepare_run(&keeper))
         launch(&keeper);
-    rundir_done(&keeper.preparing.result.dir);
     if (keeper.leader)
         wait_for_all(&keeper);
+    certdir_remove(&keeper.preparing.result.dir);
+    rundir_done(&keeper.preparing.result.dir);
     return write_end(&keeper);          /* the process ends, and all it holds with it */
 }

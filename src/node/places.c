@@ -10,6 +10,7 @@ bool node_places(Arena *arena, const char *below, NodePlaces *out, Err *err)
         .join_file = place(arena, below, NODE_JOIN_FILE),
         .credential_file = place(arena, below, NODE_STATE_DIR "/credential"),
         .lease_file = place(arena, below, "/run/vaultyard/lease"),
+        .certificates_file = place(arena, below, "/run/vaultyard/certificates.json"),
         .state_dir = place(arena, below, NODE_STATE_DIR),
         .runs_dir = place(arena, below, NODE_STATE_DIR "/runs"),
         .tasks_dir = place(arena, below, NODE_TASKS_DIR),

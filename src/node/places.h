@@ -12,6 +12,7 @@ typedef struct NodePlaces {
     const char *join_file;              /* the join document */
     const char *credential_file;
     const char *lease_file;             /* until when the lease holds (lease_mark.h) */
+    const char *certificates_file;      /* the account certificates of this boot (certdir.h) */
     const char *state_dir, *runs_dir;   /* runs_dir: the journal (journal.h) */
     const char *tasks_dir;              /* AZ_BATCH_NODE_ROOT_DIR */
     const char *egress_socket;          /* SOCKS 5, where the site offers a way out */

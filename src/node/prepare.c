@@ -2,6 +2,7 @@
 #include "node/prepare.h"
 #include <errno.h>
 #include <sys/statvfs.h>
+#include "node/certdir.h"
 #include "node/cmdline.h"
 
 static bool fail(Arena *arena, RunFailure *failure, bool is_service, const char *code, const Err *err)
@@ -23,14 +24,14 @@ bool run_prepare(const NodePlaces *places, Arena *arena, const RunEntry *entry, 
 {
     const RunSpec *spec = &entry->spec;
     Err err = { 0 };
-    *out = (Prepared){ .dir = { .wd_fd = -1, .out_fd = -1, .err_fd = -1 } };
+    *out = (Prepared){ .dir = RUN_DIR_CLOSED };
     if (!cmdline_split(arena, spec->command_line, &out->argv, &err))
         return fail(arena, failure, false, "CommandLaunchFailed", &err);
     if (!users_of_run(places, arena, spec, entry->slot, &out->user, &err))
         return fail(arena, failure, err.code == ERR_INTERNAL, "CommandLaunchFailed", &err);
     if (!has_room(places, arena, failure))
         return false;
-    if (!rundir_prepare(places, arena, spec, &out->user, &out->dir, &err)) {
+    if (!rundir_prepare(places, arena, spec, &out->user, &out->dir, &err) || !certdir_make(places, arena, spec, &out->user, &out->dir, &err)) {
         bool is_full = errno == ENOSPC || errno == EDQUOT;
         return fail(arena, failure, true, is_full ? "DiskFull" : "ResourceDirectoryCreateFailed", &err);
     }

@@ -116,10 +116,9 @@ static bool fill_dir(int dir, const RunSpec *spec, const RunUser *user, RunDir *
 bool rundir_prepare(const NodePlaces *places, Arena *arena, const RunSpec *spec, const RunUser *user, RunDir *out, Err *err)
 {
     char last[256];
-    RunDir made = { .wd_fd = -1, .out_fd = -1, .err_fd = -1 };
+    RunDir made = RUN_DIR_CLOSED;
     AUTO(fd_close) int root = open(places->tasks_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     AUTO(fd_close) int parent = -1;
-    AUTO(fd_close) int dir = -1;
     made.dir = str_printf(arena, "%s/" STR_FMT, places->tasks_dir, STR_ARG(spec->directory)).ptr;
     made.wd = str_printf(arena, "%s/wd", made.dir ? made.dir : "").ptr;
     if (!arena_ok(arena))
@@ -127,13 +126,13 @@ bool rundir_prepare(const NodePlaces *places, Arena *arena, const RunSpec *spec,
     if (root < 0)
         return err_errno(err, "cannot open %s", places->tasks_dir);
     /* Again when rundir_remove takes an empty directory away between two steps. */
-    for (int tries = 0; dir < 0 && tries < ENTER_TRIES; tries++) {
+    for (int tries = 0; made.dir_fd < 0 && tries < ENTER_TRIES; tries++) {
         *err = (Err){ 0 };
         fd_close(&parent);
-        if (open_parent(root, spec->directory, last, sizeof last, &parent, err) && !enter(parent, last, 0700, &dir, err))
-            dir = -1;
+        if (open_parent(root, spec->directory, last, sizeof last, &parent, err) && !enter(parent, last, 0700, &made.dir_fd, err))
+            made.dir_fd = -1;
     }
-    if (dir < 0 || !fill_dir(dir, spec, user, &made, err)) {
+    if (made.dir_fd < 0 || !fill_dir(made.dir_fd, spec, user, &made, err)) {
         rundir_done(&made);
         return false;
     }
@@ -143,6 +142,7 @@ bool rundir_prepare(const NodePlaces *places, Arena *arena, const RunSpec *spec,
 
 void rundir_done(RunDir *dir)
 {
+    fd_close(&dir->dir_fd);
     fd_close(&dir->wd_fd);
     fd_close(&dir->out_fd);
     fd_close(&dir->err_fd);

@@ -10,8 +10,10 @@
 
 typedef struct RunDir {
     const char *dir, *wd;               /* absolute */
-    int wd_fd, out_fd, err_fd;          /* -1: not open */
+    const char *certs;                  /* likewise, where this run has account certificates (certdir.h); NULL: none */
+    int dir_fd, wd_fd, out_fd, err_fd;  /* -1: not open */
 } RunDir;
+#define RUN_DIR_CLOSED ((RunDir){ .dir_fd = -1, .wd_fd = -1, .out_fd = -1, .err_fd = -1 })
 
 /* The tree that every node has; again is fine. */
 bool rundir_lay_out(const NodePlaces *places, Err *err) MUST_CHECK;

@@ -29,6 +29,8 @@ static void put_places(Env *env, const NodePlaces *places, const RunSpec *spec, 
     put(env, "AZ_BATCH_NODE_MOUNTS_DIR", below(env, places->tasks_dir, "fsmounts"));
     put(env, "AZ_BATCH_TASK_DIR", str_from(dir->dir));
     put(env, "AZ_BATCH_TASK_WORKING_DIR", str_from(dir->wd));
+    if (dir->certs)
+        put(env, "AZ_BATCH_CERTIFICATES_DIR", str_from(dir->certs));
     if (spec->preparation_directory.ptr && (spec->kind == RUN_TASK || spec->kind == RUN_JOB_RELEASE)) {
         Str preparation = str_printf(env->arena, "%s/" STR_FMT, places->tasks_dir, STR_ARG(spec->preparation_directory));
         put(env, "AZ_BATCH_JOB_PREP_DIR", preparation);

@@ -262,6 +262,18 @@ static bool take_account(Accounts *accounts, Arena *arena, const RunSpec *spec, 
     return arena_ok(arena) || err_too_big(err);
 }
 
+bool users_named(const NodePlaces *places, Arena *arena, Str name, RunUser *out, Err *err)
+{
+    AUTO(accounts_close_auto) Accounts accounts = { .lock = -1 };
+    Account account;
+    if (!accounts_open(places, &accounts, err))
+        return false;
+    if (!find_account(&accounts, name, &account) || !is_for_people(account.uid))
+        return err_set(err, ERR_NOT_FOUND, "this node has no user account '" STR_FMT "'", STR_ARG(str_slice(name, 0, 80)));
+    *out = (RunUser){ .name = str_dup(arena, name).ptr, .home = str_dup(arena, account.home).ptr, .uid = account.uid, .gid = account.gid, .switches = true };
+    return arena_ok(arena) || err_too_big(err);
+}
+
 bool users_of_run(const NodePlaces *places, Arena *arena, const RunSpec *spec, int slot, RunUser *out, Err *err)
 {
     AUTO(accounts_close_auto) Accounts accounts = { .lock = -1 };

@@ -32,5 +32,7 @@ bool users_set_up(const NodePlaces *places, Err *err) MUST_CHECK;
 bool users_apply(const NodePlaces *places, const JsonVal *list, Err *err) MUST_CHECK;
 /* The account of a run with this slot; made when it is not there. ERR_NOT_FOUND: no such named account on this node. */
 bool users_of_run(const NodePlaces *places, Arena *arena, const RunSpec *spec, int slot, RunUser *out, Err *err) MUST_CHECK;
+/* One of the lease's "users", outside of any run. ERR_NOT_FOUND: no such named account on this node. */
+bool users_named(const NodePlaces *places, Arena *arena, Str name, RunUser *out, Err *err) MUST_CHECK;
 gid_t users_mark(int slot);
 gid_t users_common_group(void);         /* _azbatchgrp */
