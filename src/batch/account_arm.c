@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "batch/account_keys.h"
 #include "batch/account_settings.h"
+#include "batch/account_vault.h"
 #include "batch/encryption_change.h"
 
 #define TYPE "Microsoft.Batch/batchAccounts"
@@ -41,6 +42,8 @@ static bool write_identity(const Batch *batch, Arena *arena, Str json, JsonWrite
 static bool write_account(const Batch *batch, Arena *arena, const Account *account, const Encryption *encryption, Str tags_json, JsonWriter *w, Err *err)
 {
     const Site *site = batch->site;
+    VaultReference vault;
+    bool is_user;
     json_open(w, NULL);
     json_put_str(w, "id", account->arm_id);
     json_put_str(w, "name", account->name);
@@ -53,13 +56,16 @@ static bool write_account(const Batch *batch, Arena *arena, const Account *accou
     json_put_str(w, "accountEndpoint", site_batch_host(site, arena, account->name, account->location));
     json_put_str(w, "nodeManagementEndpoint", str_slice(site_url(site, arena, STR("nodes")), sizeof "https://" - 1, SIZE_MAX));
     json_put_str(w, "provisioningState", account->state == ACCOUNT_DELETING ? STR("Deleting") : STR("Succeeded"));
-    json_put_str(w, "poolAllocationMode", STR("BatchService"));
     account_settings_write(arena, account->settings, w);
     encryption_write(batch, arena, encryption, w);
-    json_put_int(w, "dedicatedCoreQuota", ACCOUNT_CORE_QUOTA);
-    json_put_int(w, "lowPriorityCoreQuota", ACCOUNT_LOW_CORE_QUOTA);
-    json_open_array(w, "dedicatedCoreQuotaPerVMFamily");
-    json_close_array(w);
+    if (!account_vault_of(arena, account->settings, &vault, &is_user, err))
+        return false;
+    if (!is_user) {                         /* else "quota is managed on the subscription so this value is not returned" */
+        json_put_int(w, "dedicatedCoreQuota", ACCOUNT_CORE_QUOTA);
+        json_put_int(w, "lowPriorityCoreQuota", ACCOUNT_LOW_CORE_QUOTA);
+        json_open_array(w, "dedicatedCoreQuotaPerVMFamily");
+        json_close_array(w);
+    }
     json_put_bool(w, "dedicatedCoreQuotaPerVMFamilyEnforced", false);
     json_put_int(w, "poolQuota", ACCOUNT_POOL_QUOTA);
     json_put_int(w, "activeJobAndJobScheduleQuota", ACCOUNT_JOB_QUOTA);
@@ -146,7 +152,10 @@ typedef struct Write {
     AccountIn in;
     IdentityIn identity;
     KeyChange key;
-    Str location, tags_json;
+    VaultReference vault;                   /* of a new account of UserSubscription */
+    bool needs_vault;
+    Str batch_principal;
+    Str location, tags_json, settings;      /* settings: as a new account would have them */
     Account account;                        /* as written */
     Encryption encryption;
 } Write;
@@ -223,6 +232,8 @@ static bool make_account(Write *w, Txn *txn, Str group, Err *err)
         .arm_id = str_printf(arena, "/subscriptions/" STR_FMT "/resourceGroups/" STR_FMT "/providers/" TYPE "/" STR_FMT, STR_ARG(subscription), STR_ARG(group), STR_ARG(name)),
         .created_ms = now, .changed_ms = now,
     };
+    if (w->needs_vault && !account_vault_check(w->batch, txn, arena, &w->vault, subscription, w->location, err))
+        return false;                       /* deleted meanwhile */
     random_fill(secret_ptr(keys), secret_bytes(keys).len);
     return seal_scope_create(w->batch->site->seal, txn, account_scope(arena, w->account.id), err) &&
            account_keys_seal(w->batch->site, txn, arena, w->account.id, keys, &w->account.keys, err) &&
@@ -278,6 +289,24 @@ static bool write_txn(Txn *txn, void *ctx, Err *err)
     return arm_register(w->batch->arm, txn, &resource, err) && arm_audit(w->batch->arm, txn, w->req, w->account.arm_id, 200, err);
 }
 
+static bool plan_vault(Write *w, Txn *txn, Err *err)
+{
+    Arena *arena = w->req->arena;
+    Principal service;
+    bool found;
+    if (!account_vault_of(arena, w->settings, &w->vault, &w->needs_vault, err))
+        return false;
+    if (!w->needs_vault)
+        return true;
+    if (!account_vault_check(w->batch, txn, arena, &w->vault, req_param(w->req, "subscriptionId"), w->location, err) ||
+        !principal_by_app_id(w->batch->identity, txn, arena, BATCH_SERVICE_APP_ID, &service, &found, err))
+        return false;
+    if (!found)
+        return account_vault_invalid(err, "The service principal of Microsoft Azure Batch, " STR_FMT ", is not in this tenant any more.", STR_ARG(BATCH_SERVICE_APP_ID));
+    w->batch_principal = service.object_id;
+    return true;
+}
+
 static bool plan_txn(Txn *txn, void *ctx, Err *err)
 {
     Write *w = ctx;
@@ -286,25 +315,43 @@ static bool plan_txn(Txn *txn, void *ctx, Err *err)
     if (!account_by_arm_id(txn, w->req->arena, arm_id_of_request(w->req, ACCOUNT_TYPE, req_param(w->req, "accountName")), &account, &found, err) ||
         (found && !encryption_require_open(w->batch, txn, w->req->arena, &account, true, err)))
         return false;
-    return (!found && w->is_patch) || key_change_plan(w->batch, txn, w->req->arena, found ? &account : NULL, &w->identity, &w->key, err);
+    if (!found && w->is_patch)
+        return true;
+    return (found || plan_vault(w, txn, err)) && key_change_plan(w->batch, txn, w->req->arena, found ? &account : NULL, &w->identity, &w->key, err);
 }
 
-/* A customer's key is tried by the background runner while this request is parked. *ready: nothing is to be waited for. */
-static bool prove_key(Write *w, Reply *reply, bool *ready, Err *err)
+/* What a request waits for, kept while it is parked. */
+typedef struct Proofs { KeyProof *vault, *key; bool vault_is_proved; } Proofs;
+
+static bool prove_vault(Write *w, Proofs *proofs, Reply *reply, Err *err)
 {
     Req *req = w->req;
-    KeyProof *proof = req->park_state;
+    WrappedKey none;
+    if (proofs->vault)
+        return key_proof_result(w->batch, req, reply, proofs->vault, &proofs->vault_is_proved, &none, err);
+    return vault_proof_start(w->batch, req, reply, req_param(req, "accountName"), w->vault.name, w->vault.id, w->batch_principal, &proofs->vault, err);
+}
+
+/* A vault and a customer's key are tried by the background runner while this request is parked. *ready: nothing is to be waited for. */
+static bool prove(Write *w, Reply *reply, bool *ready, Err *err)
+{
+    Req *req = w->req;
     *ready = false;
     if (!store_read(w->batch->site->store, plan_txn, w, err))
         return false;
+    Proofs *proofs = req->park_state ? req->park_state : ARENA_NEW(req->arena, Proofs);
+    if (!proofs)
+        return err_too_big(err);
+    req->park_state = proofs;
+    if (w->needs_vault && !proofs->vault_is_proved && !prove_vault(w, proofs, reply, err))
+        return false;
+    if (w->needs_vault && !proofs->vault_is_proved)
+        return true;
     if (w->key.plan != KEY_OF_CUSTOMER)
         return *ready = true;
-    if (proof)
-        return key_proof_result(w->batch, req, reply, proof, ready, &w->key.wrapped, err);
-    if (!key_proof_start(w->batch, req, reply, req_param(req, "accountName"), &w->key.in, w->key.principals, w->key.principal_count, &proof, err))
-        return false;
-    req->park_state = proof;
-    return true;
+    if (proofs->key)
+        return key_proof_result(w->batch, req, reply, proofs->key, ready, &w->key.wrapped, err);
+    return key_proof_start(w->batch, req, reply, req_param(req, "accountName"), &w->key.in, w->key.principals, w->key.principal_count, &proofs->key, err);
 }
 
 /* Always 200, also for a new account: clients of 2022-10-01 refuse 201. */
@@ -312,7 +359,7 @@ static bool account_write(Req *req, Reply *reply, bool is_patch, Err *err)
 {
     Write w = { .batch = req->ctx, .req = req, .is_patch = is_patch };
     const JsonVal *body;
-    Str scope = arm_id_of_request(req, ACCOUNT_TYPE, req_param(req, "accountName")), checked;
+    Str scope = arm_id_of_request(req, ACCOUNT_TYPE, req_param(req, "accountName"));
     bool ready;
     if (!req_object(req, &body, err) || !json_read(body, "", account_fields, COUNT_OF(account_fields), &w.in, err) ||
         !arm_tags_check(req->arena, w.in.tags, &w.tags_json, err) || !identity_read(req->arena, w.in.identity, true, &w.identity, err))
@@ -321,11 +368,11 @@ static bool account_write(Req *req, Reply *reply, bool is_patch, Err *err)
         return false;
     if ((!is_patch || !str_empty(w.in.location)) && !arm_location_check(req->arena, w.in.location, &w.location, err))
         return false;
-    if (!account_settings_read(req->arena, w.in.properties, STR_NONE, &checked, err) || !encryption_read(w.batch->site, req->arena, w.in.properties, &w.key.in, err) ||
+    if (!account_settings_read(req->arena, w.in.properties, STR_NONE, &w.settings, err) || !encryption_read(w.batch->site, req->arena, w.in.properties, &w.key.in, err) ||
         !identities_require_assign(w.batch->access, req->arena, req->caller, STR(TYPE "/write"), scope, &w.identity, err))
         return false;
     w.has_tags = !is_patch || json_kind(w.in.tags) == JSON_OBJECT;
-    if (!prove_key(&w, reply, &ready, err))
+    if (!prove(&w, reply, &ready, err))
         return false;
     if (!ready)
         return true;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/id.h"
+#include "batch/account_vault.h"
 #include "batch/parts.h"
 
 enum { PROOF_ARENA = 256 * 1024 };
@@ -15,6 +16,7 @@ struct KeyProof {
     Arena *arena;                   /* all texts below */
     Batch *batch;
     Str id, account_name;
+    bool is_of_vault;               /* not of a key: identifier is the vault's id */
     KeyName key;
     Str identifier;
     const Str *principals;
@@ -110,9 +112,8 @@ static KeyProof *proof_make(Batch *batch, Str account_name, const EncryptionIn *
     return NULL;
 }
 
-bool key_proof_start(Batch *batch, Req *req, Reply *reply, Str account_name, const EncryptionIn *in, const Str *principals, size_t count, KeyProof **out, Err *err)
+static bool proof_start(Batch *batch, Req *req, Reply *reply, KeyProof *proof, KeyProof **out, Err *err)
 {
-    KeyProof *proof = proof_make(batch, account_name, in, principals, count);
     if (!proof)
         return err_set(err, ERR_INTERNAL, "out of memory");
     if (!arena_defer(req->arena, proof_release, proof))
@@ -125,6 +126,29 @@ bool key_proof_start(Batch *batch, Req *req, Reply *reply, Str account_name, con
     }
     *out = proof;
     return true;
+}
+
+bool key_proof_start(Batch *batch, Req *req, Reply *reply, Str account_name, const EncryptionIn *in, const Str *principals, size_t count, KeyProof **out, Err *err)
+{
+    return proof_start(batch, req, reply, proof_make(batch, account_name, in, principals, count), out, err);
+}
+
+bool vault_proof_start(Batch *batch, Req *req, Reply *reply, Str account_name, Str vault, Str vault_id, Str principal, KeyProof **out, Err *err)
+{
+    EncryptionIn in = { .identifier = vault_id, .key = { .vault = vault, .name = STR("") } };
+    KeyProof *proof = proof_make(batch, account_name, &in, &principal, 1);
+    if (proof)
+        proof->is_of_vault = true;
+    return proof_start(batch, req, reply, proof, out, err);
+}
+
+static bool refuse_vault(const KeyProof *proof, Err *err)
+{
+    if (key_is_silent(&proof->err))
+        return err_set(err, ERR_UNAVAILABLE, "the key vault could not be tried, and nothing was changed: %s. Try again.", proof->err.text);
+    return account_vault_invalid(err, "The specified Key Vault " STR_FMT " does not have the Batch Service in access policies: %s. Give the service principal "
+                                 STR_FMT " the secret permissions get, list, set, delete and recover. Nothing was changed.",
+                                 STR_ARG(proof->identifier), proof->err.text, STR_ARG(BATCH_SERVICE_APP_ID));
 }
 
 /* The vault's answer as an error of the request: the identity's fault or the key's. */
@@ -148,7 +172,7 @@ bool key_proof_result(Batch *batch, Req *req, Reply *reply, KeyProof *proof, boo
     if (atomic_load(&proof->is_done)) {
         reply_park_cancel(req, reply);
         if (proof->err.code != ERR_NONE)
-            return refuse(proof, err);
+            return proof->is_of_vault ? refuse_vault(proof, err) : refuse(proof, err);
         *out = proof->wrapped;
         *done = true;
         return true;
@@ -168,6 +192,8 @@ static bool prove(KeyProof *proof, Arena *arena, Err *err)
     for (size_t i = 0; i < proof->principal_count; i++) {
         KeyCalls calls;
         *err = (Err){ 0 };
+        if (proof->is_of_vault)
+            return key_calls_begin(proof->batch, arena, proof->principals[i], &calls, err) && vault_secrets_check(&calls, proof->key.vault, err);
         if (!key_calls_begin(proof->batch, arena, proof->principals[i], &calls, err) || !key_prove(&calls, &proof->key, &wrapped, &proof->data_key, err)) {
             if (err->code != ERR_DENIED)
                 return false;

@@ -64,8 +64,8 @@ static bool refused(KeyCalls *calls, const KeyName *key, const char *what, const
                    STR_ARG(words_of(calls->arena, answer)));
 }
 
-/* `operation` NULL: GET of the key itself. The body is wiped: it may hold a data key. */
-static bool call(KeyCalls *calls, const KeyName *key, const char *operation, Buf *body, HttpAnswer *answer, Err *err)
+/* Any answer is one. The body is wiped: it may hold a data key. */
+static bool ask(KeyCalls *calls, const char *method, Str vault, Str path, Buf *body, HttpAnswer *answer, Err *err)
 {
     Arena *arena = calls->arena;
     Batch *batch = calls->batch;
@@ -75,20 +75,25 @@ static bool call(KeyCalls *calls, const KeyName *key, const char *operation, Buf
         { "Content-Type", STR("application/json") },
     };
     HttpCall request = {
-        .method = operation ? "POST" : "GET",
-        .url = str_printf(arena, STR_FMT "/keys/" STR_FMT "%s" STR_FMT "%s%s?" API_VERSION, STR_ARG(site_vault_url(batch->site, arena, key->vault)), STR_ARG(key->name),
-                          key->version.ptr ? "/" : "", STR_ARG(key->version), operation ? "/" : "", operation ? operation : ""),
-        .headers = headers, .header_count = operation ? 3 : 2, .body = operation ? buf_str(body) : STR_NONE, .timeout_ms = CALL_MS,
+        .method = method, .url = str_printf(arena, STR_FMT STR_FMT "?" API_VERSION, STR_ARG(site_vault_url(batch->site, arena, vault)), STR_ARG(path)),
+        .headers = headers, .header_count = body ? 3 : 2, .body = body ? buf_str(body) : STR_NONE, .timeout_ms = CALL_MS,
     };
     bool answered = arena_ok(arena) ? batch->vault_call(batch->vault_call_ctx, arena, &request, answer, err) : err_too_big(err);
-    if (operation && body->ptr)
+    if (body && body->ptr)
         secret_wipe(body->ptr, body->len);
     /* A deleted vault's name is gone at once; that is an answer. */
     if (!answered && err->name && strcmp(err->name, HTTP_HOST_UNKNOWN) == 0)
-        return err_set(err, ERR_NOT_FOUND, "the vault '" STR_FMT "' does not exist or was deleted", STR_ARG(key->vault));
-    if (!answered)
-        return false;
-    return answer->status == 200 || refused(calls, key, operation ? operation : "get", answer, err);
+        return err_set(err, ERR_NOT_FOUND, "the vault '" STR_FMT "' does not exist or was deleted", STR_ARG(vault));
+    return answered;
+}
+
+/* `operation` NULL: GET of the key itself. */
+static bool call(KeyCalls *calls, const KeyName *key, const char *operation, Buf *body, HttpAnswer *answer, Err *err)
+{
+    Str path = str_printf(calls->arena, "/keys/" STR_FMT "%s" STR_FMT "%s%s", STR_ARG(key->name), key->version.ptr ? "/" : "", STR_ARG(key->version), operation ? "/" : "",
+                          operation ? operation : "");
+    return ask(calls, operation ? "POST" : "GET", key->vault, path, operation ? body : NULL, answer, err) &&
+           (answer->status == 200 || refused(calls, key, operation ? operation : "get", answer, err));
 }
 
 /* -- is it a key for us? -- */
@@ -220,5 +225,30 @@ bool key_prove(KeyCalls *calls, const KeyName *key, WrappedKey *out, Secret **da
     *out = proved;
     *data_key = TAKE(made);
     out->data_key = *data_key;
+    return true;
+}
+
+/* -- is a vault's store of secrets open to us? -- */
+
+/* Calls that change nothing, whoever may do them: a name nobody has, and a secret without a value, which is looked at after the permission. */
+bool vault_secrets_check(KeyCalls *calls, Str vault, Err *err)
+{
+    static const struct { const char *method, *permission; bool named; } probes[] = {
+        { "GET", "list", false }, { "GET", "get", true }, { "PUT", "set", true }, { "DELETE", "delete", true },
+    };
+    Str name = str_printf(calls->arena, "/secrets/batch-" STR_FMT, STR_ARG(hex_id_new(calls->arena, 32)));
+    for (size_t i = 0; i < COUNT_OF(probes); i++) {
+        AUTO(buf_done_auto) Buf nothing = { 0 };
+        HttpAnswer answer;
+        bool has_body = strcmp(probes[i].method, "PUT") == 0;
+        buf_init(&nothing, BODY_MAX);
+        buf_put(&nothing, "{}", 2);
+        if (!ask(calls, probes[i].method, vault, probes[i].named ? name : STR("/secrets"), has_body ? &nothing : NULL, &answer, err))
+            return false;
+        if (answer.status == 401 || answer.status == 403)
+            return err_set(err, ERR_DENIED, "'" STR_FMT "' lacks the secret permission %s", STR_ARG(calls->identity.display_name), probes[i].permission);
+        if (answer.status >= 500)
+            return err_set(err, ERR_UNAVAILABLE, "the vault '" STR_FMT "' answered %d", STR_ARG(vault), answer.status);
+    }
     return true;
 }

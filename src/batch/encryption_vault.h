@@ -26,6 +26,8 @@ bool key_unwrap_data(KeyCalls *calls, const KeyName *key, Str algorithm, Bytes w
 
 /* Checks the key, wraps a new data key with it and unwraps that again. out->data_key is the caller's to free; identifier, pinned are not set. */
 bool key_prove(KeyCalls *calls, const KeyName *key, WrappedKey *out, Secret **data_key, Err *err) MUST_CHECK;
+/* May the principal list, get, set and delete the secrets of this vault? Changes nothing there. ERR_DENIED names what it may not. */
+bool vault_secrets_check(KeyCalls *calls, Str vault, Err *err) MUST_CHECK;
 static inline bool key_is_silent(const Err *err) { return err->code != ERR_DENIED && err->code != ERR_NOT_FOUND && err->code != ERR_BAD_INPUT; }
 
 /* One call to a vault of this site: over its own listener, with its own CA. Batch.vault_call unless a test has another. */

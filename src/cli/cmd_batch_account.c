@@ -100,6 +100,30 @@ static void put_encryption(Cli *cli, JsonWriter *w)
     json_close(w);
 }
 
+/* ---- the vault of an account whose nodes are the user's ---- */
+
+#define VAULT_VERSION "2022-07-01"
+
+/* --keyvault: a name or an id, as az takes it. "poolAllocationMode" and "keyVaultReference" of properties. */
+static bool put_vault(Cli *cli, JsonWriter *w, Err *err)
+{
+    Str given = arg(cli, "--keyvault"), id = given;
+    Answer answer;
+
+    if (!given.ptr)
+        return true;
+    if (!str_starts(given, STR("/")) && !find_resource(cli, "Microsoft.KeyVault/vaults", given, &id, err))
+        return false;
+    if (!call_service(cli, "GET", to_arm(cli), arm_url(cli, id, VAULT_VERSION), STR_NONE, &answer, err))
+        return false;
+    json_put_str(w, "poolAllocationMode", STR("UserSubscription"));
+    json_open(w, "keyVaultReference");
+    json_put_value(w, "id", json_get(answer.json, "id"));
+    json_put_value(w, "url", json_path(answer.json, "properties.vaultUri"));
+    json_close(w);
+    return true;
+}
+
 /* ---- create, show, list, change, delete ---- */
 
 bool run_batch_account_create(Cli *cli, Err *err)
@@ -120,6 +144,8 @@ bool run_batch_account_create(Cli *cli, Err *err)
         return false;
     json_open(&body.w, "properties");
     put_encryption(cli, &body.w);
+    if (!put_vault(cli, &body.w, err))
+        return false;
     json_close(&body.w);
     json_close(&body.w);
     if (!body_end(&body, &text, err) || !call_and_wait(cli, "PUT", to_arm(cli), url, text, &answer, err))

@@ -164,7 +164,8 @@ static const Option account_create_options[] = {
     OPT_ACCOUNT_SELF, OPT_GROUP_REQUIRED, OPT_LOCATION, { "--locations", "regionName=LOCATION", 0, "The same in the older spelling." },
     { "--identity --identity-type", "SystemAssigned|UserAssigned|None", 0, "The account's identity." },
     { "--mi-system-assigned", "true|false", OPT_VALUE_OPTIONAL, "The same in az's spelling." },
-    { "--mi-user-assigned", "ID", OPT_LIST, "Ids of user-assigned identities." }, OPT_ENCRYPTION, OPT_TAGS, END
+    { "--mi-user-assigned", "ID", OPT_LIST, "Ids of user-assigned identities." },
+    { "--keyvault", "VAULT", 0, "Make an account of pool allocation mode UserSubscription, with this vault (name or id)." }, OPT_ENCRYPTION, OPT_TAGS, END
 };
 static const Option account_set_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, OPT_ENCRYPTION, OPT_TAGS, END };
 static const Option account_identity_options[] = {

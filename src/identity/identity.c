@@ -25,6 +25,14 @@ static bool insert_administrator(Seal *seal, Txn *txn, Arena *arena, Bootstrap *
            credential_add_secret(seal, b->tenant_id, txn, arena, &credential, &b->admin_secret, err);
 }
 
+static bool insert_services(Txn *txn, Arena *arena, int64_t now_ms, Err *err)
+{
+    PrincipalRow row = { .p = { .object_id = guid_new(arena), .app_id = BATCH_SERVICE_APP_ID, .display_name = STR("Microsoft Azure Batch"), .kind = PRINCIPAL_APP,
+                                .enabled = true },
+                         .created_ms = now_ms };
+    return principal_insert(txn, arena, &row, err);
+}
+
 bool identity_bootstrap(Seal *seal, Txn *txn, Arena *arena, Str tenant_name, Bootstrap *out, Err *err)
 {
     Bootstrap b = { .tenant_id = guid_new(arena), .admin_app_id = guid_new(arena), .admin_object_id = guid_new(arena) };
@@ -38,7 +46,7 @@ bool identity_bootstrap(Seal *seal, Txn *txn, Arena *arena, Str tenant_name, Boo
         !txn_exec(txn, NULL, err, "INSERT INTO identity_tenant (id, display_name, admin_id, created_ms) VALUES (?1, ?2, ?3, ?4)",
                   db_text(b.tenant_id),
                   db_text(tenant_name), db_text(b.admin_object_id), db_int(now)) ||
-        !insert_administrator(seal, txn, arena, &b, now, err))
+        !insert_administrator(seal, txn, arena, &b, now, err) || !insert_services(txn, arena, now, err))
         return false;
     if (!key_generate((KeySpec){ .kind = KEY_RSA, .rsa_bits = 2048 }, &key, err) ||
         !signing_key_create(seal, txn, arena, b.tenant_id, key, now, now, &kid, err))

@@ -23,6 +23,9 @@ bool identity_open(Site *site, Identity **out, Err *err) MUST_CHECK;          /*
 void identity_close(Identity *identity);                                      /* after runner_stop and http_stop; NULL is fine */
 bool identity_mount(Identity *identity, HttpServer *server, Err *err) MUST_CHECK;
 
+/* Services that Entra puts into every tenant themselves: there from the start, without application and credential. */
+#define BATCH_SERVICE_APP_ID STR("ddbf3205-c6bd-46ae-8127-60eb93363864")        /* "Microsoft Azure Batch" (Batch documentation, "Configure user subscription mode") */
+
 typedef enum PrincipalKind { PRINCIPAL_APP = 1, PRINCIPAL_MANAGED_IDENTITY } PrincipalKind;
 typedef struct Principal {
     Str object_id, app_id, display_name;      /* app_id is the client id; ids are lower case */

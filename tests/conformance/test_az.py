@@ -86,6 +86,17 @@ class Az(unittest.TestCase):
         self.az("batch", "account", "login", "-n", "azbatch1", "-g", "azg")
         self.assertEqual(self.az("batch", "pool", "list"), [])
 
+    def test_08b_an_account_of_user_subscription_mode(self):
+        self.az("keyvault", "create", "-n", "az-user-kv", "-g", "azg", "-l", "local", "--enable-rbac-authorization", "false")
+        self.assertIn("InvalidKeyVaultReference", self.az("batch", "account", "create", "-n", "azuser1", "-g", "azg", "-l", "local", "--keyvault", "az-user-kv", code=1))
+        self.az("keyvault", "set-policy", "-n", "az-user-kv", "--spn", "ddbf3205-c6bd-46ae-8127-60eb93363864", "--secret-permissions", "all")
+        account = self.az("batch", "account", "create", "-n", "azuser1", "-g", "azg", "-l", "local", "--keyvault", "az-user-kv")
+        self.assertEqual(account["poolAllocationMode"], "UserSubscription")
+        self.assertIn("InvalidRestAPIForAccountSetting", self.az("batch", "account", "keys", "list", "-n", "azuser1", "-g", "azg", code=1))
+        self.az("batch", "account", "login", "-n", "azuser1", "-g", "azg")
+        self.assertEqual(self.az("batch", "pool", "list"), [])
+        self.az("keyvault", "delete", "-n", "az-user-kv")
+
     def test_09_the_directory_and_roles(self):
         principal = self.az("ad", "sp", "create-for-rbac", "--name", "azsp")
         scope = f"{self.site.subscription}/resourceGroups/azg"

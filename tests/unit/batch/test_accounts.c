@@ -58,7 +58,10 @@ static void test_refusals_name_the_property(void **state)
     (void)state;
     (void)arm_call(&world, "PUT", "/resourceGroups/rg", STR("{\"location\":\"westus2\"}"));
     static const struct { const char *body; int status; const char *code, *target; } cases[] = {
-        { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationMode\":\"UserSubscription\"}}", 501, "NotImplemented", "properties.poolAllocationMode" },
+        { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationMode\":\"UserSubscription\"}}", 400, "MissingRequiredProperty", "properties.keyVaultReference" },
+        { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationMode\":\"UserSubscription\",\"keyVaultReference\":{\"id\":\"x\"}}}", 400, "MissingRequiredProperty", "properties.keyVaultReference.url" },
+        { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationMode\":\"UserSubscription\",\"keyVaultReference\":{\"id\":\"x\",\"url\":\"y\"}}}", 400, "InvalidKeyVaultReference", "properties.keyVaultReference" },
+        { "{\"location\":\"westus2\",\"properties\":{\"keyVaultReference\":{\"id\":\"x\",\"url\":\"y\"}}}", 400, "InvalidPropertyValue", "properties.keyVaultReference" },
         { "{\"location\":\"westus2\",\"properties\":{\"poolAllocationMode\":\"Mine\"}}", 400, "InvalidPropertyValue", "properties.poolAllocationMode" },
         { "{\"location\":\"westus2\",\"properties\":{\"encryption\":{\"keySource\":\"Microsoft.KeyVault\"}}}", 400, "InvalidPropertyValue", "properties.encryption.keyVaultProperties.keyIdentifier" },
         { "{\"location\":\"westus2\",\"properties\":{\"publicNetworkAccess\":\"Disabled\"}}", 501, "NotImplemented", "properties.publicNetworkAccess" },
