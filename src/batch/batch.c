@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "batch/command.h"
 
-enum { OPEN_ARENA = 4 * 1024 * 1024, POOLS_AT_ONCE = 2, NODES_AT_ONCE = 4, KEYS_AT_ONCE = 4 };
+enum { OPEN_ARENA = 4 * 1024 * 1024, POOLS_AT_ONCE = 2, NODES_AT_ONCE = 4, KEYS_AT_ONCE = 4, QUEUES_AT_ONCE = 4, JOBS_AT_ONCE = 4 };
 
 Provider *batch_provider_named(const Batch *batch, Str name)
 {
@@ -69,7 +69,7 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
     }
     *batch = (Batch){
         .site = site, .identity = identity, .access = access, .arm = arm, .ids = ids,
-        .providers = providers, .provider_count = provider_count, .opened_real_ms = real_now_ms(),
+        .providers = providers, .provider_count = provider_count, .opened_real_ms = real_now_ms(), .retention_due_ms = INT64_MAX,
         .key_check_ms = KEY_CHECK_USUAL_MS, .proofs = proofs, .files = files, .vault_call = key_call_own_site, .vault_call_ctx = batch,
     };
     data_plane_init(batch);
@@ -78,10 +78,15 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
     runner_register(site->runner, WORK_POOL, RUNNER_REAL_TIME, batch_pool_run, batch);
     runner_register(site->runner, WORK_NODE, RUNNER_REAL_TIME, batch_node_run, batch);
     runner_register(site->runner, WORK_CERTIFICATE, RUNNER_REAL_TIME, batch_certificate_run, batch);
+    runner_register(site->runner, WORK_QUEUE, RUNNER_REAL_TIME, batch_queue_run, batch);
+    runner_register(site->runner, WORK_JOB, RUNNER_REAL_TIME, batch_job_run, batch);
+    runner_register(site->runner, WORK_RETENTION, RUNNER_OBJECT_TIME, batch_retention_run, batch);
     runner_register(site->runner, WORK_KEY, RUNNER_REAL_TIME, batch_key_run, batch);
     runner_register(site->runner, WORK_KEY_PROOF, RUNNER_REAL_TIME, batch_key_proof_run, batch);
     runner_allow(site->runner, WORK_KEY, KEYS_AT_ONCE);
     runner_allow(site->runner, WORK_KEY_PROOF, KEYS_AT_ONCE);
+    runner_allow(site->runner, WORK_QUEUE, QUEUES_AT_ONCE);
+    runner_allow(site->runner, WORK_JOB, JOBS_AT_ONCE);
     runner_allow(site->runner, WORK_POOL, POOLS_AT_ONCE);
     runner_allow(site->runner, WORK_NODE, NODES_AT_ONCE);
     arm_on_delete(arm, "Microsoft.Batch/batchAccounts", batch_account_on_group_delete, batch);

@@ -4,7 +4,7 @@
 
 enum { PENDING_MAX = 16 };
 
-#define COMMAND_COLUMNS "node_id, number, id, kind, until_ms, body, result"
+#define COMMAND_COLUMNS "node_id, number, id, kind, until_ms, body, result, run_id"
 
 Str command_node_key(Arena *arena, Str node_id) { return str_printf(arena, "batch.node:" STR_FMT, STR_ARG(node_id)); }
 Str command_exec_key(Arena *arena, Str command_id) { return str_printf(arena, "batch.exec:" STR_FMT, STR_ARG(command_id)); }
@@ -26,12 +26,12 @@ static bool next_number(Txn *txn, Str node_id, int64_t *number, Err *err)
     return true;
 }
 
-static bool insert(Txn *txn, Str node_id, Str id, const char *kind, int64_t until_ms, Bytes body, Err *err)
+static bool insert(Txn *txn, Str node_id, Str id, const char *kind, Str run_id, int64_t until_ms, Bytes body, Err *err)
 {
     int64_t number = 0;
     return next_number(txn, node_id, &number, err) &&
-           txn_exec(txn, NULL, err, "INSERT INTO batch_command (node_id, number, id, kind, until_ms, body, result) VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL)",
-                    db_text(node_id), db_int(number), db_text(id), db_text(str_from(kind)), db_int(until_ms), db_blob(body));
+           txn_exec(txn, NULL, err, "INSERT INTO batch_command (node_id, number, id, kind, until_ms, body, result, run_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, ?7)",
+                    db_text(node_id), db_int(number), db_text(id), db_text(str_from(kind)), db_int(until_ms), db_blob(body), db_text(run_id));
 }
 
 static bool count_execs(Txn *txn, Str node_id, int64_t *count, Err *err)
@@ -56,7 +56,7 @@ bool command_add_exec(const Site *site, Txn *txn, Arena *arena, const Node *node
     if (count >= EXECS_A_NODE_MAX)
         return err_named(err, ERR_THROTTLED, "ServerBusy", NULL, "The node has %d commands waiting already; try again when some have ended.", EXECS_A_NODE_MAX);
     if (!seal_put(site->seal, txn, place(arena, node->account_id, id, "body"), bytes_of(command_json), arena, &body, err) ||
-        !insert(txn, node->id, id, "exec", real_now_ms() + timeout_ms + EXEC_GRACE_MS, body, err))
+        !insert(txn, node->id, id, "exec", STR(""), real_now_ms() + timeout_ms + EXEC_GRACE_MS, body, err))
         return false;
     *command_id = id;
     return true;
@@ -68,7 +68,7 @@ bool command_refresh(Txn *txn, Arena *arena, Str node_id, Err *err)
 {
     /* One that was not taken yet says it all. */
     return txn_exec(txn, NULL, err, "DELETE FROM batch_command WHERE node_id = ?1 AND kind = 'refresh'", db_text(node_id)) &&
-           insert(txn, node_id, hex_id_new(arena, 32), "refresh", INT64_MAX, (Bytes){ NULL, 0 }, err);
+           insert(txn, node_id, hex_id_new(arena, 32), "refresh", STR(""), INT64_MAX, (Bytes){ NULL, 0 }, err);
 }
 
 bool command_refresh_all(Txn *txn, Arena *arena, Str **node_ids, size_t *node_count, Err *err)
@@ -100,6 +100,32 @@ bool command_refresh_all(Txn *txn, Arena *arena, Str **node_ids, size_t *node_co
     return true;
 }
 
+/* -- runs -- */
+
+typedef struct Wake { HttpServer *http; Str key; } Wake;
+
+static void wake_node(void *ctx, int64_t number)
+{
+    const Wake *wake = ctx;
+    (void)number;
+    http_wake(wake->http, wake->key);
+}
+
+bool command_add_run(const Site *site, Txn *txn, Arena *arena, const char *kind, Str node_id, Str run_id, Err *err)
+{
+    Wake *wake = ARENA_NEW(arena, Wake);
+    if (!wake)
+        return err_too_big(err);
+    *wake = (Wake){ site->http, command_node_key(arena, node_id) };
+    txn_after_commit(txn, wake_node, wake, 0);
+    return insert(txn, node_id, hex_id_new(arena, 32), kind, run_id, INT64_MAX, (Bytes){ NULL, 0 }, err);
+}
+
+bool command_drop_run(Txn *txn, const char *kind, Str run_id, Err *err)
+{
+    return txn_exec(txn, NULL, err, "DELETE FROM batch_command WHERE run_id = ?1 AND run_id <> '' AND kind = ?2", db_text(run_id), db_text(str_from(kind)));
+}
+
 /* -- reading -- */
 
 static Bytes blob_of(Arena *arena, Rows *rows, int column)
@@ -112,6 +138,7 @@ static bool from_row(Arena *arena, Rows *rows, Command *out, Err *err)
     *out = (Command){
         .node_id = str_dup(arena, row_text(rows, 0)), .number = row_int(rows, 1), .id = str_dup(arena, row_text(rows, 2)),
         .kind = str_dup(arena, row_text(rows, 3)), .until_ms = row_int(rows, 4), .body = blob_of(arena, rows, 5), .result = blob_of(arena, rows, 6),
+        .run_id = str_dup(arena, row_text(rows, 7)),
     };
     return arena_ok(arena) || err_too_big(err);
 }
@@ -137,7 +164,7 @@ bool command_pending(Txn *txn, Arena *arena, Str node_id, int64_t after, Command
 
 bool command_passed(Txn *txn, Str node_id, int64_t cursor, Err *err)
 {
-    return txn_exec(txn, NULL, err, "DELETE FROM batch_command WHERE node_id = ?1 AND number <= ?2 AND kind <> 'exec'", db_text(node_id), db_int(cursor));
+    return txn_exec(txn, NULL, err, "DELETE FROM batch_command WHERE node_id = ?1 AND number <= ?2 AND kind IN ('refresh', 'stop', 'drop-run')", db_text(node_id), db_int(cursor));
 }
 
 bool command_find(Txn *txn, Arena *arena, Str command_id, Command *out, bool *found, Err *err)

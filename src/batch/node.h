@@ -15,13 +15,14 @@ typedef struct Node {
     bool started;                           /* its machine was started; it counts in currentDedicatedNodes */
     Str start_error;
     Str boot_id;
-    int64_t boot_ms, lease_until_ms;
+    int64_t boot_ms, start_boot_ms, lease_until_ms;
     Str agent_version;
     int64_t agent_ms;
     Str ip_address;
     Bytes join_hash, credential_hash, credential_new;
     int64_t next_command;
     Str reboot;                             /* a nodeRebootOption while its machine is to be restarted; else empty */
+    Str leaves;                             /* a nodeDeallocationOption, lower case, while it leaves; else empty */
     Bytes report;                           /* sealed */
 } Node;
 

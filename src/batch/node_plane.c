@@ -450,7 +450,7 @@ static bool wait_txn(Txn *txn, void *ctx, Err *err)
             break;
         }
     }
-    if (!txn_query(txn, &rows, err, "SELECT 1 FROM batch_command WHERE node_id = ?1 AND number <= ?2 AND kind <> 'exec' LIMIT 1", db_text(node_id), db_int(wait->after)))
+    if (!txn_query(txn, &rows, err, "SELECT 1 FROM batch_command WHERE node_id = ?1 AND number <= ?2 AND kind IN ('refresh', 'stop', 'drop-run') LIMIT 1", db_text(node_id), db_int(wait->after)))
         return false;
     *err = (Err){ 0 };
     wait->forgets = rows_next(rows, err);

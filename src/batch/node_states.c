@@ -7,46 +7,94 @@ static const struct { NodeState from; NodeEvent on; NodeState to; } node_moves[]
     { NODE_CREATING, NODE_GONE,       NODE_CREATING },      /* it died before it joined */
     { NODE_CREATING, NODE_REMOVED,    NODE_LEAVING  },
 
-    { NODE_STARTING, NODE_JOINED,     NODE_STARTING },      /* the agent was restarted before it kept its credential */
-    { NODE_STARTING, NODE_GETS_READY, NODE_STARTING },
-    { NODE_STARTING, NODE_READY,      NODE_IDLE     },
-    { NODE_STARTING, NODE_BROKEN,     NODE_UNUSABLE },
-    { NODE_STARTING, NODE_LOST,       NODE_UNKNOWN  },
-    { NODE_STARTING, NODE_GONE,       NODE_CREATING },
-    { NODE_STARTING, NODE_REMOVED,    NODE_LEAVING  },
+    { NODE_STARTING,               NODE_JOINED,       NODE_STARTING               },      /* the agent was restarted before it kept its credential */
+    { NODE_STARTING,               NODE_GETS_READY,   NODE_STARTING               },
+    { NODE_STARTING,               NODE_READY,        NODE_IDLE                   },
+    { NODE_STARTING,               NODE_BUSY,         NODE_RUNNING                },
+    { NODE_STARTING,               NODE_AWAITS_START, NODE_WAITING_FOR_START_TASK },
+    { NODE_STARTING,               NODE_START_FAILED, NODE_START_TASK_FAILED      },
+    { NODE_STARTING,               NODE_BROKEN,       NODE_UNUSABLE               },
+    { NODE_STARTING,               NODE_LOST,         NODE_UNKNOWN                },
+    { NODE_STARTING,               NODE_GONE,         NODE_CREATING               },
+    { NODE_STARTING,               NODE_REMOVED,      NODE_LEAVING                },
 
-    { NODE_IDLE,     NODE_JOINED,     NODE_STARTING },
-    { NODE_IDLE,     NODE_GETS_READY, NODE_STARTING },      /* the agent was restarted */
-    { NODE_IDLE,     NODE_READY,      NODE_IDLE     },
-    { NODE_IDLE,     NODE_BROKEN,     NODE_UNUSABLE },
-    { NODE_IDLE,     NODE_LOST,       NODE_UNKNOWN  },
-    { NODE_IDLE,     NODE_GONE,       NODE_CREATING },
-    { NODE_IDLE,     NODE_REMOVED,    NODE_LEAVING  },
-    { NODE_IDLE,     NODE_REBOOT,     NODE_REBOOTING },
-    { NODE_RUNNING,  NODE_REBOOT,     NODE_REBOOTING },
+    { NODE_IDLE,                   NODE_JOINED,       NODE_STARTING               },
+    { NODE_IDLE,                   NODE_GETS_READY,   NODE_STARTING               },      /* the agent was restarted */
+    { NODE_IDLE,                   NODE_READY,        NODE_IDLE                   },
+    { NODE_IDLE,                   NODE_BUSY,         NODE_RUNNING                },
+    { NODE_IDLE,                   NODE_AWAITS_START, NODE_WAITING_FOR_START_TASK },
+    { NODE_IDLE,                   NODE_START_FAILED, NODE_START_TASK_FAILED      },
+    { NODE_IDLE,                   NODE_BROKEN,       NODE_UNUSABLE               },
+    { NODE_IDLE,                   NODE_LOST,         NODE_UNKNOWN                },
+    { NODE_IDLE,                   NODE_GONE,         NODE_CREATING               },
+    { NODE_IDLE,                   NODE_REMOVED,      NODE_LEAVING                },
+    { NODE_IDLE,                   NODE_REBOOT,       NODE_REBOOTING              },
 
-    { NODE_REBOOTING, NODE_JOINED,     NODE_STARTING  },
-    { NODE_REBOOTING, NODE_GETS_READY, NODE_REBOOTING },    /* the agent still speaks: its machine has not ended yet */
-    { NODE_REBOOTING, NODE_READY,      NODE_REBOOTING },
-    { NODE_REBOOTING, NODE_BROKEN,     NODE_REBOOTING },
-    { NODE_REBOOTING, NODE_LOST,       NODE_UNKNOWN   },
-    { NODE_REBOOTING, NODE_GONE,       NODE_CREATING  },
-    { NODE_REBOOTING, NODE_REMOVED,    NODE_LEAVING   },
+    { NODE_RUNNING,                NODE_JOINED,       NODE_STARTING               },
+    { NODE_RUNNING,                NODE_GETS_READY,   NODE_STARTING               },
+    { NODE_RUNNING,                NODE_READY,        NODE_IDLE                   },
+    { NODE_RUNNING,                NODE_BUSY,         NODE_RUNNING                },
+    { NODE_RUNNING,                NODE_AWAITS_START, NODE_WAITING_FOR_START_TASK },
+    { NODE_RUNNING,                NODE_START_FAILED, NODE_START_TASK_FAILED      },
+    { NODE_RUNNING,                NODE_BROKEN,       NODE_UNUSABLE               },
+    { NODE_RUNNING,                NODE_LOST,         NODE_UNKNOWN                },
+    { NODE_RUNNING,                NODE_GONE,         NODE_CREATING               },
+    { NODE_RUNNING,                NODE_REMOVED,      NODE_LEAVING                },
+    { NODE_RUNNING,                NODE_REBOOT,       NODE_REBOOTING              },
 
-    { NODE_UNUSABLE, NODE_JOINED,     NODE_STARTING },
-    { NODE_UNUSABLE, NODE_GETS_READY, NODE_STARTING },
-    { NODE_UNUSABLE, NODE_READY,      NODE_IDLE     },      /* the cause went away */
-    { NODE_UNUSABLE, NODE_BROKEN,     NODE_UNUSABLE },
-    { NODE_UNUSABLE, NODE_LOST,       NODE_UNKNOWN  },
-    { NODE_UNUSABLE, NODE_GONE,       NODE_CREATING },
-    { NODE_UNUSABLE, NODE_REMOVED,    NODE_LEAVING  },
+    { NODE_WAITING_FOR_START_TASK, NODE_JOINED,       NODE_STARTING               },
+    { NODE_WAITING_FOR_START_TASK, NODE_GETS_READY,   NODE_STARTING               },
+    { NODE_WAITING_FOR_START_TASK, NODE_READY,        NODE_IDLE                   },
+    { NODE_WAITING_FOR_START_TASK, NODE_BUSY,         NODE_RUNNING                },
+    { NODE_WAITING_FOR_START_TASK, NODE_AWAITS_START, NODE_WAITING_FOR_START_TASK },
+    { NODE_WAITING_FOR_START_TASK, NODE_START_FAILED, NODE_START_TASK_FAILED      },
+    { NODE_WAITING_FOR_START_TASK, NODE_BROKEN,       NODE_UNUSABLE               },
+    { NODE_WAITING_FOR_START_TASK, NODE_LOST,         NODE_UNKNOWN                },
+    { NODE_WAITING_FOR_START_TASK, NODE_GONE,         NODE_CREATING               },
+    { NODE_WAITING_FOR_START_TASK, NODE_REMOVED,      NODE_LEAVING                },
 
-    { NODE_UNKNOWN,  NODE_JOINED,     NODE_STARTING },
-    { NODE_UNKNOWN,  NODE_GETS_READY, NODE_STARTING },
-    { NODE_UNKNOWN,  NODE_READY,      NODE_IDLE     },
-    { NODE_UNKNOWN,  NODE_BROKEN,     NODE_UNUSABLE },
-    { NODE_UNKNOWN,  NODE_GONE,       NODE_CREATING },
-    { NODE_UNKNOWN,  NODE_REMOVED,    NODE_LEAVING  },
+    { NODE_START_TASK_FAILED,      NODE_JOINED,       NODE_STARTING               },
+    { NODE_START_TASK_FAILED,      NODE_GETS_READY,   NODE_STARTING               },
+    { NODE_START_TASK_FAILED,      NODE_READY,        NODE_IDLE                   },
+    { NODE_START_TASK_FAILED,      NODE_BUSY,         NODE_RUNNING                },
+    { NODE_START_TASK_FAILED,      NODE_AWAITS_START, NODE_WAITING_FOR_START_TASK },
+    { NODE_START_TASK_FAILED,      NODE_START_FAILED, NODE_START_TASK_FAILED      },
+    { NODE_START_TASK_FAILED,      NODE_BROKEN,       NODE_UNUSABLE               },
+    { NODE_START_TASK_FAILED,      NODE_LOST,         NODE_UNKNOWN                },
+    { NODE_START_TASK_FAILED,      NODE_GONE,         NODE_CREATING               },
+    { NODE_START_TASK_FAILED,      NODE_REMOVED,      NODE_LEAVING                },
+
+    { NODE_UNUSABLE,               NODE_JOINED,       NODE_STARTING               },
+    { NODE_UNUSABLE,               NODE_GETS_READY,   NODE_STARTING               },
+    { NODE_UNUSABLE,               NODE_READY,        NODE_IDLE                   },      /* the cause went away */
+    { NODE_UNUSABLE,               NODE_BUSY,         NODE_RUNNING                },
+    { NODE_UNUSABLE,               NODE_AWAITS_START, NODE_WAITING_FOR_START_TASK },
+    { NODE_UNUSABLE,               NODE_START_FAILED, NODE_START_TASK_FAILED      },
+    { NODE_UNUSABLE,               NODE_BROKEN,       NODE_UNUSABLE               },
+    { NODE_UNUSABLE,               NODE_LOST,         NODE_UNKNOWN                },
+    { NODE_UNUSABLE,               NODE_GONE,         NODE_CREATING               },
+    { NODE_UNUSABLE,               NODE_REMOVED,      NODE_LEAVING                },
+
+    { NODE_UNKNOWN,                NODE_JOINED,       NODE_STARTING               },
+    { NODE_UNKNOWN,                NODE_GETS_READY,   NODE_STARTING               },
+    { NODE_UNKNOWN,                NODE_READY,        NODE_IDLE                   },
+    { NODE_UNKNOWN,                NODE_BUSY,         NODE_RUNNING                },
+    { NODE_UNKNOWN,                NODE_AWAITS_START, NODE_WAITING_FOR_START_TASK },
+    { NODE_UNKNOWN,                NODE_START_FAILED, NODE_START_TASK_FAILED      },
+    { NODE_UNKNOWN,                NODE_BROKEN,       NODE_UNUSABLE               },
+    { NODE_UNKNOWN,                NODE_GONE,         NODE_CREATING               },
+    { NODE_UNKNOWN,                NODE_REMOVED,      NODE_LEAVING                },
+
+    { NODE_REBOOTING,              NODE_JOINED,       NODE_STARTING               },
+    { NODE_REBOOTING,              NODE_GETS_READY,   NODE_REBOOTING              },      /* the agent still speaks: its machine has not ended yet */
+    { NODE_REBOOTING,              NODE_READY,        NODE_REBOOTING              },
+    { NODE_REBOOTING,              NODE_BUSY,         NODE_REBOOTING              },
+    { NODE_REBOOTING,              NODE_AWAITS_START, NODE_REBOOTING              },
+    { NODE_REBOOTING,              NODE_START_FAILED, NODE_REBOOTING              },
+    { NODE_REBOOTING,              NODE_BROKEN,       NODE_REBOOTING              },
+    { NODE_REBOOTING,              NODE_LOST,         NODE_UNKNOWN                },
+    { NODE_REBOOTING,              NODE_GONE,         NODE_CREATING               },
+    { NODE_REBOOTING,              NODE_REMOVED,      NODE_LEAVING                },
 };
 
 bool node_move(NodeState from, NodeEvent on, NodeState *to)
@@ -58,6 +106,14 @@ bool node_move(NodeState from, NodeEvent on, NodeState *to)
         }
     }
     return false;
+}
+
+bool node_takes_tasks(NodeState state) { return state == NODE_IDLE || state == NODE_RUNNING; }
+
+bool node_is_reachable(NodeState state)
+{
+    return node_takes_tasks(state) || state == NODE_STARTING || state == NODE_WAITING_FOR_START_TASK || state == NODE_START_TASK_FAILED || state == NODE_UNUSABLE ||
+           state == NODE_REBOOTING;
 }
 
 static const struct { const char *name, *count; } node_names[NODE_STATE_COUNT] = {

@@ -24,7 +24,10 @@ typedef enum NodeState {
 typedef enum NodeEvent {
     NODE_JOINED = 1,            /* an agent joined with the node's token, or speaks for the first time after its machine started again */
     NODE_GETS_READY,            /* its lease says it is not ready (again) */
-    NODE_READY,
+    NODE_READY,                 /* it may take tasks, and has none */
+    NODE_BUSY,                  /* it may take tasks, and has some */
+    NODE_AWAITS_START,          /* ready but for its start task, which must succeed first */
+    NODE_START_FAILED,
     NODE_BROKEN,                /* its lease, or an extension that must succeed first, says it cannot run tasks; or it never joined */
     NODE_LOST,                  /* its lease ended */
     NODE_GONE,                  /* its machine is no more: it is started again */
@@ -35,6 +38,8 @@ typedef enum NodeEvent {
 
 /* false: the move is not listed, *to is untouched. */
 bool node_move(NodeState from, NodeEvent on, NodeState *to);
+bool node_takes_tasks(NodeState state);                   /* idle or running */
+bool node_is_reachable(NodeState state);                  /* its agent has joined, its lease goes on, and it stays */
 const char *node_state_name(NodeState state);             /* "waitingforstarttask" */
 const char *node_count_name(NodeState state);             /* "waitingForStartTask", as node counts spell it */
 bool node_state_parse(Str name, NodeState *out);          /* without case; false: no such state */

@@ -19,6 +19,8 @@ struct Batch {
     FileCalls *files;                   /* what requests wait for from nodes */
     int64_t opened_real_ms;             /* nobody could renew a lease before: none ends within LEASE_MS of it */
 
+    _Atomic int64_t retention_due_ms;   /* object time WORK_RETENTION is queued for, as far as this server knows */
+
     /* customer-managed keys (encryption.h) */
     int64_t key_check_ms;
     KeyProofs *proofs;
@@ -33,11 +35,15 @@ struct Batch {
 #define WORK_ACCOUNT   "batch.account"   /* deletes an account: pools first */
 #define WORK_POOL      "batch.pool"      /* brings a pool to its size, notices lost nodes */
 #define WORK_NODE      "batch.node"      /* starts or stops one machine */
+#define WORK_QUEUE     "batch.queue"     /* a pool (like WORK_POOL): gives waiting tasks to its nodes */
+#define WORK_JOB       "batch.job"       /* "<account id>/<job key>": ends, deletes, completes a job */
+#define WORK_RETENTION "batch.retention" /* "all": drops files whose time is over, by object time */
 #define WORK_CERTIFICATE "batch.certificate" /* "<account id>/<thumbprint>": deletes it, or says why not */
 #define WORK_KEY       "batch.key"       /* an account: may its customer-managed key be used, is it the newest? */
 #define WORK_KEY_PROOF "batch.key_proof" /* a key that is being set; a KeyProof's id */
 
-RunnerFn batch_account_run, batch_pool_run, batch_node_run, batch_key_run, batch_certificate_run;
+RunnerFn batch_account_run, batch_pool_run, batch_node_run, batch_key_run, batch_queue_run, batch_job_run, batch_retention_run,
+    batch_certificate_run;
 ArmDeleteFn batch_account_on_group_delete;
 
 Provider *batch_provider_named(const Batch *batch, Str name);                       /* NULL: gone from the settings */

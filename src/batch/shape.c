@@ -243,6 +243,7 @@ static bool read_field(Walk *walk, const Place *at, const ShapeField *field, con
     case SHAPE_TEXTS:    return read_texts(walk, at, field, v);
     case SHAPE_FREE:     return read_free(walk, at, field, v);
     case SHAPE_TAGS:     return read_tags(walk, at, field, v);
+    case SHAPE_UNKEPT:   return read_text(walk, at, field, v, &text);
     case SHAPE_BY_HAND:
     case SHAPE_APART:
     case SHAPE_SHOWN:    return true;

@@ -26,6 +26,7 @@ typedef enum ShapeKind {
     SHAPE_TEXTS,            /* an array of min..max strings */
     SHAPE_FREE,             /* any object; on the data plane also as the text of one, and always written so there */
     SHAPE_TAGS,             /* an object whose members are strings */
+    SHAPE_UNKEPT,           /* a string like SHAPE_TEXT that is checked and not kept */
     SHAPE_BY_HAND,          /* known here; checked and kept by the caller, written as it is kept */
     SHAPE_APART,            /* likewise, and written by the caller too */
     SHAPE_SHOWN,            /* only ever written by us: ignored when it comes in */

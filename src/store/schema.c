@@ -13,6 +13,7 @@ static const char *const *const migration_1[] = {
     schema_keyvault_1,
     schema_batch_1,
     schema_encryption_1,
+    schema_tasks_1,
     0
 };
 

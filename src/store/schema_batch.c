@@ -70,6 +70,7 @@ const char *const schema_batch_1[] = {
     "  start_error     TEXT    NOT NULL,"               /* of the provider's last try; "" if none */
     "  boot_id         TEXT    NOT NULL,"
     "  boot_ms         INTEGER NOT NULL,"               /* object time it last joined; 0: never */
+    "  start_boot_ms   INTEGER NOT NULL,"               /* the boot_ms that the pool's start task was begun for; 0: none */
     "  lease_until_ms  INTEGER NOT NULL,"               /* real time; 0: none yet */
     "  agent_version   TEXT    NOT NULL,"
     "  agent_ms        INTEGER NOT NULL,"               /* object time that version was first seen */
@@ -79,6 +80,7 @@ const char *const schema_batch_1[] = {
     "  credential_new  BLOB,"                           /* given by a join and not used yet */
     "  next_command    INTEGER NOT NULL,"               /* never reused: the agent's cursor only rises */
     "  reboot          TEXT    NOT NULL,"               /* of a reboot that was asked for and not done yet: what happens to tasks ("requeue", ...); else "" */
+    "  leaves          TEXT    NOT NULL,"               /* the same for one that leaves its pool */
     "  report          BLOB,"                           /* sealed JSON: what the last lease said (reason, extensions) */
     "  FOREIGN KEY (account_id, pool_key) REFERENCES batch_pool (account_id, pool_key),"
     "  UNIQUE (account_id, pool_key, number)"
@@ -124,12 +126,14 @@ const char *const schema_batch_1[] = {
     "  node_id         TEXT    NOT NULL REFERENCES batch_node (id),"
     "  number          INTEGER NOT NULL,"               /* rises for each node; the agent's cursor */
     "  id              TEXT    NOT NULL UNIQUE,"
-    "  kind            TEXT    NOT NULL,"               /* \"exec\", \"refresh\", \"stop\" */
+    "  kind            TEXT    NOT NULL,"               /* "exec", "file", "refresh", "stop", "run", "stop-run", "drop-run" */
+    "  run_id          TEXT    NOT NULL,"               /* of the last three; else "" */
     "  until_ms        INTEGER NOT NULL,"               /* real time after which nobody asks for it any more */
     "  body            BLOB,"                           /* sealed JSON of an exec */
     "  result          BLOB,"                           /* sealed JSON; NULL until it was posted */
     "  PRIMARY KEY (node_id, number)"
     ") STRICT",
     "CREATE INDEX batch_command_until ON batch_command (until_ms)",
+    "CREATE INDEX batch_command_run ON batch_command (run_id) WHERE run_id <> ''",
     NULL
 };
