@@ -1,8 +1,8 @@
-/* agent.c - rounds over the observed certificates: all of them on the poll timer, those that changed when a vault says so, those that failed
- * after a pause.
+/* agent.c - the certificates that are due are looked at: all of them on the poll timer, one that changed when its vault says so, one that failed
+ * after a pause of its own.
  *
  * Poll times are object time (real time plus the node's development shift), so a shifted clock makes polls due at once. Pauses between tries,
- * token lifetimes and parked requests are real time. One thread: between rounds the process sleeps in one http_wait. */
+ * token lifetimes and parked requests are real time. One thread: all that waits, waits in one http_wait. */
 #include "certs/agent.h"
 #include <errno.h>
 #include <poll.h>
@@ -15,25 +15,25 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "certs/install.h"
 #include "certs/listen.h"
+#include "certs/look.h"
 #include "certs/state.h"
 #include "certs/status.h"
 
-enum { SETTINGS_MAX_BYTES = 1024 * 1024, ROUND_ARENA_BYTES = 8 * 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_MAX_MS = 60000 };
+enum { SETTINGS_MAX_BYTES = 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_FIRST_MAX_MS = 60 * 1000, RETRY_MAX_MS = 15 * 60 * 1000 };
 
 typedef struct CertAgent {
     const CertAgentConfig *config;
     CertSettings settings;
     Fetcher *fetcher;
     Listeners listeners;
+    Looks looks;
     Tracked *tracked;               /* one an observed certificate, in their order */
     HookRun hook;
     char state_path[4096];          /* "": none */
     bool is_notified;               /* systemd was told that we are ready */
     size_t listening;               /* as the state file says */
-    int tries;                      /* rounds with failures, one after the other */
-    int64_t poll_at_ms, retry_at_ms;    /* object time; real time, INT64_MAX: nothing failed */
+    int64_t poll_at_ms, poll_by_ms; /* object time; mono: at the latest, should the clock have been set back */
     int signals, watch;             /* descriptors; watch -1: no clock file */
     int64_t offset_ms, started_ms;
     bool synced;                    /* every observed certificate was current once */
@@ -59,33 +59,15 @@ static void say_status(const CertAgent *agent, ServiceState state, const char *r
         log_event(LOG_ERROR, "certs.status_not_written", log_cstr("error", err.text));
 }
 
-/* --dry-run: the answer on standard output. */
+/* --dry-run: the answer on standard output. fetched NULL: what is here is current. */
 static bool say_plan(Arena *arena, const Observed *observed, const Fetched *fetched)
 {
     Str have = installed_version(arena, observed);
     (void)printf(STR_FMT "/" STR_FMT ": ", STR_ARG(observed->store_dir), STR_ARG(observed->link_name));
-    if (str_eq(have, fetched->version))
-        (void)printf("version " STR_FMT " is there\n", STR_ARG(have));
-    else
+    if (fetched)
         (void)printf("version " STR_FMT " would replace " STR_FMT "\n", STR_ARG(fetched->version), STR_ARG(have.len ? have : STR("nothing")));
-    return true;
-}
-
-/* The vault is right about which version is current, with one exception: it no longer knows the one that is here, which is newer and good.
- * Then it was set back (restored from a backup), and what it lost stays until it has something that is not older, or ours has expired. */
-static bool is_set_back(CertAgent *agent, Arena *arena, const Observed *observed, const Fetched *fetched, Err *err)
-{
-    Installed have = installed_read(arena, observed);
-    bool is_known = true;
-    if (observed->pinned.len || !have.version.len || str_eq(have.version, fetched->version) || have.not_before_ms <= fetched->leaf.not_before_ms ||
-        have.not_after_ms <= object_now(agent) || !installed_version(arena, observed).len)
-        return false;
-    if (!fetch_knows_version(agent->fetcher, arena, &agent->settings, observed, have.version, &is_known, err))
-        return true;
-    if (is_known)
-        return false;
-    (void)err_set(err, ERR_CONFLICT, "vault '" STR_FMT "' no longer knows version " STR_FMT " of '" STR_FMT "', which is here, and offers an older one; the newer stays while it is valid",
-                  STR_ARG(observed->vault), STR_ARG(have.version), STR_ARG(observed->name));
+    else
+        (void)printf("version " STR_FMT " is there\n", STR_ARG(have));
     return true;
 }
 
@@ -93,7 +75,7 @@ static void write_state(CertAgent *agent)
 {
     Err err = { 0 };
     StateView view = { .settings = &agent->settings, .tracked = agent->tracked, .hook = &agent->hook, .started_ms = agent->started_ms, .now_ms = real_now_ms(),
-                       .next_poll_ms = agent->poll_at_ms - agent->offset_ms, .retry_ms = agent->retry_at_ms, .is_synced = agent->synced,
+                       .next_poll_ms = agent->poll_at_ms - agent->offset_ms, .is_synced = agent->synced,
                        .listening = listeners_active(&agent->listeners) };
     if (agent->config->dry_run)
         return;
@@ -118,27 +100,6 @@ static bool install_and_owe(CertAgent *agent, Arena *arena, const Observed *obse
     return done;
 }
 
-static bool sync_one(CertAgent *agent, Arena *arena, const Observed *observed, Tracked *tracked, Err *err)
-{
-    Fetched fetched = { 0 };
-    if (!fetch_current(agent->fetcher, arena, &agent->settings, observed, &fetched, err))
-        return false;
-    bool changed = false;
-    bool done = install_check(arena, observed, &fetched, object_now(agent), err) && !is_set_back(agent, arena, observed, &fetched, err);
-    if (done && agent->config->dry_run)
-        done = say_plan(arena, observed, &fetched);
-    else if (done)
-        done = install_and_owe(agent, arena, observed, &fetched, &changed, err);
-    Installed have = installed_read(arena, observed);
-    (void)snprintf(tracked->version, sizeof tracked->version, STR_FMT, STR_ARG(have.version));
-    tracked->not_before_ms = have.not_before_ms;
-    tracked->not_after_ms = have.not_after_ms;
-    if (done && changed)
-        log_event(LOG_INFO, "certs.installed", log_str("vault", observed->vault), log_str("name", observed->name), log_str("version", fetched.version));
-    fetched_done(&fetched);
-    return done;
-}
-
 static size_t failed_count(const CertAgent *agent)
 {
     size_t failed = 0;
@@ -155,27 +116,78 @@ static bool is_any_due(const CertAgent *agent)
     return false;
 }
 
-static void run_round(CertAgent *agent)
+/* Pause before what failed is tried again. Each failure of the initial sync waits a quarter longer; after that twice as long each time, never
+ * longer than the poll period: neither a hot loop nor a day lost over an hour's trouble. */
+static int64_t retry_pause_ms(const CertAgent *agent, const Tracked *tracked)
 {
-    for (size_t i = 0; i < agent->settings.observed_count; i++) {
-        Tracked *tracked = &agent->tracked[i];
-        if (!tracked->is_due)
-            continue;
-        AUTO(arena_free_auto) Arena *arena = arena_new(ROUND_ARENA_BYTES);
-        Err err = { 0 };
-        tracked->is_due = false;
-        tracked->is_failed = !arena || !sync_one(agent, arena, &agent->settings.observed[i], tracked, &err);
-        tracked->try_ms = real_now_ms();
-        tracked->failing_since_ms = !tracked->is_failed ? 0 : tracked->failing_since_ms ? tracked->failing_since_ms : tracked->try_ms;
-        if (!tracked->is_failed)
-            tracked->success_ms = tracked->try_ms;
-        (void)snprintf(tracked->reason, sizeof tracked->reason, "%s", tracked->is_failed ? err.text : "");
-        if (tracked->is_failed)
-            log_event(LOG_WARN, "certs.sync_failed", log_str("url", agent->settings.observed[i].base_url), log_cstr("error", err.text));
+    int64_t poll_ms = agent->settings.poll_s * 1000;
+    if (!agent->synced && tracked->tries < INITIAL_TRIES) {
+        double pause = (double)agent->settings.initial_backoff_ms;
+        for (int i = 1; i < tracked->tries && pause < BACKOFF_MAX_MS; i++)
+            pause *= 1.25;
+        return pause < BACKOFF_MAX_MS ? (int64_t)pause : BACKOFF_MAX_MS;
     }
-    bool failed = failed_count(agent) != 0;
-    agent->synced = agent->synced || !failed;
-    agent->tries = failed ? agent->tries + 1 : 0;
+    int64_t first = poll_ms / 10, most = poll_ms < RETRY_MAX_MS ? poll_ms : RETRY_MAX_MS;
+    int64_t pause = first < RETRY_MIN_MS ? RETRY_MIN_MS : first > RETRY_FIRST_MAX_MS ? RETRY_FIRST_MAX_MS : first;
+    int slow_tries = agent->synced ? tracked->tries : tracked->tries - INITIAL_TRIES + 1;
+    for (int i = 1; i < slow_tries && pause < most; i++)
+        pause *= 2;
+    return pause < most ? pause : most < RETRY_MIN_MS ? RETRY_MIN_MS : most;
+}
+
+/* What is due of a vault, unless its change feed has not told yet where it begins. */
+static bool next_due(void *ctx, Str vault_url, size_t *index)
+{
+    CertAgent *agent = ctx;
+    if (!listeners_is_ready(&agent->listeners, vault_url))
+        return false;
+    for (size_t i = 0; i < agent->settings.observed_count; i++)
+        if (agent->tracked[i].is_due && str_eq(agent->settings.observed[i].vault_url, vault_url)) {
+            agent->tracked[i].is_due = false;
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+/* Puts what was fetched on disk. */
+static bool use(CertAgent *agent, const Looked *looked, Err *err)
+{
+    const Observed *observed = &agent->settings.observed[looked->index];
+    bool changed = false;
+    if (agent->config->dry_run)
+        return say_plan(looked->arena, observed, looked->fetched);
+    if (looked->fetched && !install_and_owe(agent, looked->arena, observed, looked->fetched, &changed, err))
+        return false;
+    if (changed)
+        log_event(LOG_INFO, "certs.installed", log_str("vault", observed->vault), log_str("name", observed->name), log_str("version", looked->fetched->version));
+    return true;
+}
+
+static void on_looked(void *ctx, const Looked *looked)
+{
+    CertAgent *agent = ctx;
+    Tracked *tracked = &agent->tracked[looked->index];
+    const Observed *observed = &agent->settings.observed[looked->index];
+    Err err = looked->failed ? *looked->failed : (Err){ 0 };
+    tracked->is_failed = looked->failed || !use(agent, looked, &err);
+    if (looked->arena) {
+        Installed have = installed_read(looked->arena, observed);
+        (void)snprintf(tracked->version, sizeof tracked->version, STR_FMT, STR_ARG(have.version));
+        tracked->not_before_ms = have.not_before_ms;
+        tracked->not_after_ms = have.not_after_ms;
+    }
+    tracked->try_ms = real_now_ms();
+    tracked->tries = tracked->is_failed ? tracked->tries + 1 : 0;
+    tracked->failing_since_ms = !tracked->is_failed ? 0 : tracked->failing_since_ms ? tracked->failing_since_ms : tracked->try_ms;
+    if (!tracked->is_failed)
+        tracked->success_ms = tracked->try_ms;
+    int64_t pause_ms = tracked->is_failed ? retry_pause_ms(agent, tracked) : 0;
+    tracked->retry_ms = tracked->try_ms + pause_ms;
+    tracked->retry_by_ms = mono_now_ms() + pause_ms;
+    (void)snprintf(tracked->reason, sizeof tracked->reason, "%s", tracked->is_failed ? err.text : "");
+    if (tracked->is_failed)
+        log_event(LOG_WARN, "certs.sync_failed", log_str("url", observed->base_url), log_cstr("error", err.text));
 }
 
 static void say_ready(CertAgent *agent)
@@ -187,13 +199,20 @@ static void say_ready(CertAgent *agent)
 
 static void report(CertAgent *agent)
 {
-    bool waiting = agent->settings.require_initial_sync && !agent->synced;
+    size_t failed = 0, missing = 0;
+    int tries = 0;
     const char *reason = "";
-    for (size_t i = 0; i < agent->settings.observed_count && !*reason; i++)
-        reason = agent->tracked[i].reason;
-    say_status(agent, failed_count(agent) == 0 ? SERVICE_RUNNING
-                      : !waiting ? SERVICE_RUNNING_BEHIND
-                      : agent->tries < INITIAL_TRIES ? SERVICE_SYNCING : SERVICE_SYNC_FAILED, reason);
+    for (size_t i = 0; i < agent->settings.observed_count; i++) {
+        const Tracked *tracked = &agent->tracked[i];
+        failed += tracked->is_failed;
+        missing += tracked->success_ms == 0;
+        tries = tracked->tries > tries ? tracked->tries : tries;
+        if (!*reason)
+            reason = tracked->reason;
+    }
+    agent->synced = agent->synced || (missing == 0 && failed == 0);
+    bool waiting = agent->settings.require_initial_sync && !agent->synced;
+    say_status(agent, !waiting ? failed == 0 ? SERVICE_RUNNING : SERVICE_RUNNING_BEHIND : tries < INITIAL_TRIES ? SERVICE_SYNCING : SERVICE_SYNC_FAILED, reason);
     if (!waiting)
         say_ready(agent);
 }
@@ -206,81 +225,89 @@ static int64_t chance_ms(int64_t most_ms)
     return most_ms > 0 ? drawn % (most_ms + 1) : 0;
 }
 
-/* Pause before what failed is tried again. Each failure of the initial sync waits a quarter longer; after that it comes
- * sooner than the next poll, but never in a hot loop. */
-static int64_t retry_pause_ms(const CertAgent *agent)
-{
-    if (!agent->synced && agent->tries < INITIAL_TRIES) {
-        double pause = (double)agent->settings.initial_backoff_ms;
-        for (int i = 1; i < agent->tries && pause < BACKOFF_MAX_MS; i++)
-            pause *= 1.25;
-        return pause < BACKOFF_MAX_MS ? (int64_t)pause : BACKOFF_MAX_MS;
-    }
-    int64_t retry = agent->settings.poll_s * 1000 / 10;
-    return retry < RETRY_MIN_MS ? RETRY_MIN_MS : retry > RETRY_MAX_MS ? RETRY_MAX_MS : retry;
-}
-
-static void set_due(CertAgent *agent, bool only_failed)
-{
-    for (size_t i = 0; i < agent->settings.observed_count; i++)
-        agent->tracked[i].is_due = agent->tracked[i].is_due || !only_failed || agent->tracked[i].is_failed;
-}
-
 static void on_changed(void *ctx, Str vault_url, Str name)
 {
     CertAgent *agent = ctx;
+    bool only_failed = name.ptr && !name.len;
     for (size_t i = 0; i < agent->settings.observed_count; i++) {
         const Observed *observed = &agent->settings.observed[i];
-        if (str_eq(observed->vault_url, vault_url) && (!name.ptr || str_eq_nocase(observed->name, name)))
-            agent->tracked[i].is_due = true;
+        Tracked *tracked = &agent->tracked[i];
+        if (str_eq(observed->vault_url, vault_url) && (only_failed ? tracked->is_failed : !name.len || str_eq_nocase(observed->name, name)))
+            tracked->is_due = true;
     }
+}
+
+/* What is under way is not asked for again by the clock, only by a change. */
+static void set_due_by_time(CertAgent *agent)
+{
+    int64_t mono_ms = mono_now_ms();
+    bool polls = object_now(agent) >= agent->poll_at_ms || mono_ms >= agent->poll_by_ms;
+    for (size_t i = 0; i < agent->settings.observed_count; i++) {
+        Tracked *tracked = &agent->tracked[i];
+        bool retries = tracked->is_failed && mono_ms >= tracked->retry_by_ms;
+        if ((polls || retries) && !looks_at(&agent->looks, i))
+            tracked->is_due = true;
+    }
+    if (polls) {
+        int64_t period_ms = agent->settings.poll_s * 1000 - chance_ms(agent->settings.jitter_s * 1000);
+        agent->poll_at_ms = object_now(agent) + period_ms;
+        agent->poll_by_ms = mono_ms + period_ms;
+        listeners_prepare(&agent->listeners);
+    }
+}
+
+/* Moves everything on that can go on now. Answers when it has to be called again at the latest, in ms from now. */
+static int64_t step(CertAgent *agent)
+{
+    set_due_by_time(agent);
+    int64_t listen_at_ms = listeners_step(&agent->listeners, on_changed, agent);
+    LookCaller caller = { .ctx = agent, .now_ms = object_now(agent), .next = next_due, .ended = on_looked };
+    bool hook_ran = agent->hook.pid > 0, ended = looks_step(&agent->looks, &caller) > 0;
+    if (ended)
+        report(agent);
+    int64_t hook_at_ms = agent->config->once ? INT64_MAX : hook_step(&agent->hook, &agent->settings.hook);
+    size_t listening = listeners_active(&agent->listeners);
+    if (ended || hook_ran != (agent->hook.pid > 0) || listening != agent->listening)
+        write_state(agent);
+    agent->listening = listening;
+
+    int64_t mono_ms = mono_now_ms(), poll_ms = agent->poll_by_ms - mono_ms, wait_ms = agent->poll_at_ms - object_now(agent);
+    wait_ms = poll_ms < wait_ms ? poll_ms : wait_ms;
+    for (size_t i = 0; i < agent->settings.observed_count; i++) {
+        const Tracked *tracked = &agent->tracked[i];
+        if (tracked->is_failed && !tracked->is_due && !looks_at(&agent->looks, i) && tracked->retry_by_ms - mono_ms < wait_ms)
+            wait_ms = tracked->retry_by_ms - mono_ms;
+    }
+    if (hook_at_ms != INT64_MAX && hook_at_ms - mono_ms < wait_ms)
+        wait_ms = hook_at_ms - mono_ms;
+    if (listen_at_ms != INT64_MAX && listen_at_ms - mono_ms < wait_ms)
+        wait_ms = listen_at_ms - mono_ms;
+    return wait_ms;
 }
 
 static int until_ms(int64_t left_ms) { return left_ms <= 0 ? 0 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms; }
 
-/* Sleeps until something is due: a poll, a repetition, a change that a vault tells. The poll's time is object time, so the clock file is
- * watched meanwhile. false: told to stop. */
-static bool wait_until_due(CertAgent *agent)
+/* Sleeps until there is something to do. The poll's time is object time, so the clock file is watched meanwhile. false: told to stop. */
+static bool wait(CertAgent *agent, int64_t wait_ms)
 {
     Err err = { 0 };
-    for (;;) {
-        int64_t listen_at_ms = listeners_step(&agent->listeners, on_changed, agent), hook_at_ms;
-        size_t listening = listeners_active(&agent->listeners);
-        bool hook_ran = agent->hook.pid > 0;
-        hook_at_ms = hook_step(&agent->hook, &agent->settings.hook);
-        if (hook_ran != (agent->hook.pid > 0) || listening != agent->listening)
-            write_state(agent);
-        agent->listening = listening;
-        if (object_now(agent) >= agent->poll_at_ms)
-            set_due(agent, false);
-        if (real_now_ms() >= agent->retry_at_ms)
-            set_due(agent, true);
-        struct pollfd fds[2 + HOOK_FDS] = { { .fd = agent->signals, .events = POLLIN } };
-        size_t count = 1;
-        if (agent->watch >= 0)
-            fds[count++] = (struct pollfd){ .fd = agent->watch, .events = POLLIN };
-        count += hook_fds(&agent->hook, fds + count);
-        int wait_ms = is_any_due(agent) ? 0 : until_ms(agent->poll_at_ms - object_now(agent));
-        if (agent->retry_at_ms != INT64_MAX && until_ms(agent->retry_at_ms - real_now_ms()) < wait_ms)
-            wait_ms = until_ms(agent->retry_at_ms - real_now_ms());
-        if (hook_at_ms != INT64_MAX && until_ms(hook_at_ms - mono_now_ms()) < wait_ms)
-            wait_ms = until_ms(hook_at_ms - mono_now_ms());
-        if (listen_at_ms != INT64_MAX && until_ms(listen_at_ms - mono_now_ms()) < wait_ms)
-            wait_ms = until_ms(listen_at_ms - mono_now_ms());
-        if (!http_wait(fetcher_client(agent->fetcher), fds, count, wait_ms, &err)) {
-            log_event(LOG_ERROR, "certs.cannot_wait", log_cstr("error", err.text));
-            return false;
-        }
-        if (fds[0].revents)
-            return false;
-        if (agent->watch >= 0 && fds[1].revents) {
-            char events[4096];
-            if (read(agent->watch, events, sizeof events) > 0)
-                read_clock(agent);
-        }
-        if (is_any_due(agent))
-            return true;
+    struct pollfd fds[2 + HOOK_FDS] = { { .fd = agent->signals, .events = POLLIN } };
+    size_t count = 1;
+    if (agent->watch >= 0)
+        fds[count++] = (struct pollfd){ .fd = agent->watch, .events = POLLIN };
+    count += hook_fds(&agent->hook, fds + count);
+    if (!http_wait(fetcher_client(agent->fetcher), fds, count, until_ms(wait_ms), &err)) {
+        log_event(LOG_ERROR, "certs.cannot_wait", log_cstr("error", err.text));
+        return false;
     }
+    if (fds[0].revents)
+        return false;
+    if (agent->watch >= 0 && fds[1].revents) {
+        char events[4096];
+        if (read(agent->watch, events, sizeof events) > 0)
+            read_clock(agent);
+    }
+    return true;
 }
 
 static bool watch_clock(CertAgent *agent)
@@ -325,22 +352,15 @@ static bool run_hook_to_its_end(CertAgent *agent)
 
 static int run_until_told(CertAgent *agent)
 {
-    set_due(agent, false);
     for (;;) {
-        if (object_now(agent) >= agent->poll_at_ms) {
-            agent->poll_at_ms = object_now(agent) + agent->settings.poll_s * 1000 - chance_ms(agent->settings.jitter_s * 1000);
-            listeners_prepare(&agent->listeners);
-        }
-        run_round(agent);
-        agent->retry_at_ms = failed_count(agent) ? real_now_ms() + retry_pause_ms(agent) : INT64_MAX;
-        report(agent);
-        if (agent->config->once) {
+        int64_t wait_ms = step(agent);
+        if (agent->config->once && looks_is_idle(&agent->looks) && !is_any_due(agent)) {
             bool good = run_hook_to_its_end(agent);
+            report(agent);                                   /* with nothing observed, too */
             write_state(agent);
             return failed_count(agent) != 0 || !good;
         }
-        write_state(agent);
-        if (!wait_until_due(agent))
+        if (!wait(agent, wait_ms))
             return 0;
     }
 }
@@ -356,7 +376,7 @@ static void find_state_path(CertAgent *agent)
 
 int cert_agent_run(const CertAgentConfig *config)
 {
-    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = -1, .retry_at_ms = INT64_MAX };
+    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = -1 };
     hook_init(&agent.hook);
     AUTO(arena_free_auto) Arena *arena = arena_new(4 * SETTINGS_MAX_BYTES);
     Str text;
@@ -373,6 +393,7 @@ int cert_agent_run(const CertAgentConfig *config)
     const char *ca_file = config->ca_file ? config->ca_file : agent.settings.ca_file.ptr ? str_to_cstr(arena, agent.settings.ca_file, &err) : NULL;
     const char *proxy = agent.settings.proxy.ptr ? str_to_cstr(arena, agent.settings.proxy, &err) : NULL;
     if (!catch_signals(&agent) || !watch_clock(&agent) || !fetcher_new(ca_file, proxy, &agent.fetcher, &err) ||
+        !looks_new(agent.fetcher, &agent.settings, ca_file, proxy, &agent.looks, &err) ||
         (!config->once && !listeners_new(agent.fetcher, &agent.settings, ca_file, proxy, &agent.listeners, &err))) {
         log_event(LOG_ERROR, "certs.not_started", log_cstr("error", err.text));
         return 1;
@@ -395,6 +416,7 @@ int cert_agent_run(const CertAgentConfig *config)
         write_state(&agent);                                 /* the next process runs it again */
     }
     listeners_done(&agent.listeners);
+    looks_done(&agent.looks);
     fetcher_free(agent.fetcher);
     fd_close(&agent.signals);
     fd_close(&agent.watch);

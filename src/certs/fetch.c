@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 
-enum { TOKENS_MAX = 8, TOKEN_SPARE_MS = 5 * 60 * 1000 };
+enum { FETCH_TIMEOUT_MS = 30 * 1000, TOKENS_MAX = 8, TOKEN_SPARE_MS = 5 * 60 * 1000 };
 
 typedef struct Token { char resource[256]; Secret *text; int64_t until_ms; } Token;
 
@@ -155,30 +155,31 @@ void fetch_token_refused(Fetcher *fetcher, Str vault_url)
         token_slot(fetcher, str_from(known->resource))->until_ms = 0;
 }
 
-static bool get_once(Fetcher *fetcher, Arena *arena, Str url, Str bearer, HttpAnswer *out, Err *err)
+bool fetch_begin(Fetcher *fetcher, const CertSettings *settings, FetchCall *call, Err *err)
 {
-    HttpHeader headers[] = { { "Accept", STR("application/json") }, { "Authorization", bearer } };
-    HttpCall call = { .method = "GET", .url = url, .headers = headers, .header_count = bearer.len ? 2 : 1 };
-    bool done = http_call(fetcher->vault, arena, &call, out, err);
-    secret_wipe((void *)bearer.ptr, bearer.len);
-    return done;
+    HttpHeader headers[] = { { "Accept", STR("application/json") }, { "Authorization", STR_NONE } };
+    Str *bearer = &headers[1].value;
+    if (!fetch_bearer(fetcher, call->arena, settings, call->vault_url, bearer, err))
+        return false;
+    bool begun = http_begin(call->client, call->arena, &(HttpCall){ .method = "GET", .url = call->url, .headers = headers, .header_count = bearer->len ? 2 : 1,
+                                                                    .timeout_ms = FETCH_TIMEOUT_MS }, err);
+    secret_wipe((void *)bearer->ptr, bearer->len);
+    return begun;
 }
 
-/* A 401 says for what a token is wanted, or that the one sent is no longer good although it has not ended; a second one is the answer. */
-bool fetch_get(Fetcher *fetcher, Arena *arena, const CertSettings *settings, Str vault_url, Str url, HttpAnswer *out, Err *err)
+/* A 401 says for what a token is wanted, or that the one sent is no longer good although it has not ended. */
+bool fetch_end(Fetcher *fetcher, const CertSettings *settings, FetchCall *call, bool *again, HttpAnswer *out, Err *err)
 {
-    Str bearer;
-    if (!fetch_bearer(fetcher, arena, settings, vault_url, &bearer, err) || !get_once(fetcher, arena, url, bearer, out, err))
+    *again = false;
+    if (!http_end(call->client, call->arena, out, err))
         return false;
     if (out->status != 401)
         return true;
-    fetch_token_refused(fetcher, vault_url);
-    if (!resource_learn(fetcher, vault_url, http_answer_header(out, "WWW-Authenticate"), err) ||
-        !fetch_bearer(fetcher, arena, settings, vault_url, &bearer, err) || !get_once(fetcher, arena, url, bearer, out, err))
-        return false;
-    if (out->status == 401)
-        fetch_token_refused(fetcher, vault_url);
-    return true;
+    fetch_token_refused(fetcher, call->vault_url);
+    if (call->is_second)
+        return true;
+    call->is_second = *again = true;
+    return resource_learn(fetcher, call->vault_url, http_answer_header(out, "WWW-Authenticate"), err) && fetch_begin(fetcher, settings, call, err);
 }
 
 /* What the vault refused, in words that name the identity and the cure. */
@@ -260,20 +261,27 @@ static bool version_of(const JsonVal *secret, Str *out, Err *err)
     return true;
 }
 
-bool fetch_current(Fetcher *fetcher, Arena *arena, const CertSettings *settings, const Observed *observed, Fetched *out, Err *err)
+Str fetch_current_url(Arena *arena, const Observed *observed)
 {
-    Str url = str_printf(arena, STR_FMT "%s" STR_FMT "?api-version=7.4", STR_ARG(observed->base_url), observed->pinned.len ? "/" : "", STR_ARG(observed->pinned));
-    HttpAnswer answer;
+    return str_printf(arena, STR_FMT "%s" STR_FMT "?api-version=7.4", STR_ARG(observed->base_url), observed->pinned.len ? "/" : "", STR_ARG(observed->pinned));
+}
+
+Str fetch_version_url(Arena *arena, const Observed *observed, Str version)
+{
+    return str_printf(arena, STR_FMT "/" STR_FMT "?api-version=7.4", STR_ARG(observed->base_url), STR_ARG(version));
+}
+
+bool fetch_take_current(Arena *arena, const CertSettings *settings, const Observed *observed, Str have, const HttpAnswer *answer, Fetched *out, Err *err)
+{
     const JsonVal *secret;
-    if (!fetch_get(fetcher, arena, settings, observed->vault_url, url, &answer, err))
-        return false;
-    if (answer.status != 200)
-        return refused(arena, settings, observed, &answer, err);
+    if (answer->status != 200)
+        return refused(arena, settings, observed, answer, err);
 
     Fetched fetched = { 0 };
-    bool sound = json_parse(arena, answer.body, JSON_STRICT, &secret, err) && version_of(secret, &fetched.version, err) &&
-                 bundle_of_secret(arena, observed, secret, &fetched.bundle, err) && check_pair(arena, observed, &fetched, err);
-    secret_wipe((void *)answer.body.ptr, answer.body.len);
+    bool sound = json_parse(arena, answer->body, JSON_STRICT, &secret, err) && version_of(secret, &fetched.version, err);
+    if (sound && !(have.len && str_eq(fetched.version, have)))
+        sound = bundle_of_secret(arena, observed, secret, &fetched.bundle, err) && check_pair(arena, observed, &fetched, err);
+    secret_wipe((void *)answer->body.ptr, answer->body.len);
     if (!sound) {
         bundle_done(&fetched.bundle);
         return false;
@@ -283,16 +291,12 @@ bool fetch_current(Fetcher *fetcher, Arena *arena, const CertSettings *settings,
     return true;
 }
 
-bool fetch_knows_version(Fetcher *fetcher, Arena *arena, const CertSettings *settings, const Observed *observed, Str version, bool *is_known, Err *err)
+bool fetch_take_known(const Observed *observed, const HttpAnswer *answer, bool *is_known, Err *err)
 {
-    HttpAnswer answer;
-    Str url = str_printf(arena, STR_FMT "/" STR_FMT "?api-version=7.4", STR_ARG(observed->base_url), STR_ARG(version));
-    if (!fetch_get(fetcher, arena, settings, observed->vault_url, url, &answer, err))
-        return false;
-    secret_wipe((void *)answer.body.ptr, answer.body.len);
+    secret_wipe((void *)answer->body.ptr, answer->body.len);
     /* 403 is a version that is disabled, which a vault has to know for that. */
-    *is_known = answer.status == 200 || answer.status == 403;
-    if (*is_known || answer.status == 404)
+    *is_known = answer->status == 200 || answer->status == 403;
+    if (*is_known || answer->status == 404)
         return true;
-    return err_set(err, ERR_UNAVAILABLE, "vault '" STR_FMT "' answered status %d", STR_ARG(observed->vault), answer.status);
+    return err_set(err, ERR_UNAVAILABLE, "vault '" STR_FMT "' answered status %d", STR_ARG(observed->vault), answer->status);
 }

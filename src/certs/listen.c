@@ -19,6 +19,8 @@ struct Listener {
     int failures;
     bool was_refused;                   /* the last answer was 401: a second one in a row is no matter of an old token */
     bool is_listening;                  /* said in the log */
+    bool is_preparing;                  /* the cursor is asked for by `call` */
+    FetchCall call;
 };
 
 bool listeners_new(Fetcher *fetcher, const CertSettings *settings, const char *ca_file, const char *proxy, Listeners *out, Err *err)
@@ -46,8 +48,10 @@ bool listeners_new(Fetcher *fetcher, const CertSettings *settings, const char *c
 
 void listeners_done(Listeners *listeners)
 {
-    for (size_t i = 0; i < listeners->count; i++)
+    for (size_t i = 0; i < listeners->count; i++) {
         http_client_free(listeners->items[i].client);
+        arena_free(listeners->items[i].call.arena);
+    }
     free(TAKE(listeners->items));
     listeners->count = 0;
 }
@@ -56,7 +60,7 @@ size_t listeners_active(const Listeners *listeners)
 {
     size_t count = 0;
     for (size_t i = 0; i < listeners->count; i++)
-        count += http_is_begun(listeners->items[i].client);
+        count += listeners->items[i].cursor[0] && http_is_begun(listeners->items[i].client);
     return count;
 }
 
@@ -72,26 +76,53 @@ static bool keep_cursor(Listener *l, const JsonVal *body)
     return true;
 }
 
+/* What came of asking for the cursor; answer NULL: nothing, err says why. */
+static void prepared(Listener *l, const HttpAnswer *answer, const Err *why)
+{
+    const JsonVal *body;
+    Err err = why ? *why : (Err){ 0 };
+    bool has = answer && answer->status == 200 && json_parse(l->call.arena, answer->body, JSON_STRICT, &body, &err) && keep_cursor(l, body);
+    if (!has && l->is_listening)
+        log_event(LOG_WARN, "certs.feed_lost", log_str("vault", l->vault_url), log_int("status", answer ? answer->status : 0), log_cstr("error", err.text));
+    if (has)
+        log_event(LOG_INFO, "certs.listening", log_str("vault", l->vault_url));
+    l->is_listening = has;
+    l->begin_at_ms = 0;
+    l->failures = 0;
+    l->is_preparing = false;
+    arena_free(TAKE(l->call.arena));
+}
+
 void listeners_prepare(Listeners *listeners)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         Listener *l = &listeners->items[i];
-        AUTO(arena_free_auto) Arena *arena = arena_new(ARENA_BYTES);
-        HttpAnswer answer = { 0 };
-        const JsonVal *body;
         Err err = { 0 };
-        if (l->cursor[0] || !arena)
+        if (l->cursor[0] || l->is_preparing || http_is_begun(l->client) || !(l->call.arena = arena_new(ARENA_BYTES)))
             continue;
-        bool has = fetch_get(l->fetcher, arena, l->settings, l->vault_url, str_printf(arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url)), &answer, &err) &&
-                   answer.status == 200 && json_parse(arena, answer.body, JSON_STRICT, &body, &err) && keep_cursor(l, body);
-        if (!has && l->is_listening)
-            log_event(LOG_WARN, "certs.feed_lost", log_str("vault", l->vault_url), log_int("status", answer.status), log_cstr("error", err.text));
-        if (has)
-            log_event(LOG_INFO, "certs.listening", log_str("vault", l->vault_url));
-        l->is_listening = has;
-        l->begin_at_ms = 0;
-        l->failures = 0;
+        l->call = (FetchCall){ .client = l->client, .arena = l->call.arena, .vault_url = l->vault_url,
+                               .url = str_printf(l->call.arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url)) };
+        l->is_preparing = true;
+        if (!fetch_begin(l->fetcher, l->settings, &l->call, &err))
+            prepared(l, NULL, &err);
     }
+}
+
+bool listeners_is_ready(const Listeners *listeners, Str vault_url)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        if (str_eq(listeners->items[i].vault_url, vault_url))
+            return !listeners->items[i].is_preparing;
+    return true;
+}
+
+static void end_preparing(Listener *l)
+{
+    HttpAnswer answer = { 0 };
+    Err err = { 0 };
+    bool again = false, came = fetch_end(l->fetcher, l->settings, &l->call, &again, &answer, &err);
+    if (!came || !again)
+        prepared(l, came ? &answer : NULL, &err);
 }
 
 /* Half of it fixed, half by chance: machines that lost the same server do not come back together. */
@@ -146,6 +177,8 @@ static void take(Listener *l, const JsonVal *body, int64_t now_ms, ListenChanged
         changed(ctx, l->vault_url, name);
         ours++;
     }
+    if (l->failures > 0)
+        changed(ctx, l->vault_url, STR(""));
     l->failures = 0;
     /* What concerns others, or an empty answer that did not wait: not as fast as the vault can answer. */
     l->begin_at_ms = ours == 0 && now_ms - l->begun_ms < 1000 ? now_ms + SOON_MS : now_ms;
@@ -189,7 +222,9 @@ int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx)
     int64_t now_ms = mono_now_ms(), next_ms = INT64_MAX;
     for (size_t i = 0; i < listeners->count; i++) {
         Listener *l = &listeners->items[i];
-        if (http_is_done(l->client))
+        while (l->is_preparing && http_is_done(l->client))
+            end_preparing(l);
+        if (!l->is_preparing && http_is_done(l->client))
             end(l, now_ms, changed, ctx);
         if (!l->cursor[0] || http_is_begun(l->client))
             continue;

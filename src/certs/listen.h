@@ -11,10 +11,12 @@ typedef struct Listeners { Listener *items; size_t count; } Listeners;
 bool listeners_new(Fetcher *fetcher, const CertSettings *settings, const char *ca_file, const char *proxy, Listeners *out, Err *err) MUST_CHECK;
 void listeners_done(Listeners *listeners);
 
-/* Before a round of polls: takes the cursor of now from vaults that have none, so that no change falls between the look and the listening. */
+/* Before a round of polls: asks vaults without one for the cursor of now, so that no change falls between the look and the listening. Until it is
+ * there, or the vault has said that it has no feed, listeners_is_ready says no and the vault is not to be looked at. */
 void listeners_prepare(Listeners *listeners);
+bool listeners_is_ready(const Listeners *listeners, Str vault_url);
 /* Ends what is done and begins what is due. changed(ctx, vault_url, name) for each change that was told; name absent: look at everything of that
- * vault. Answers when it has to be called again at the latest (mono ms; INT64_MAX: not before a request is done). */
+ * vault; name empty: the vault answers again after it did not, so what failed may be tried. Answers when it has to be called again at the latest (mono ms; INT64_MAX: not before a request is done). */
 typedef void ListenChanged(void *ctx, Str vault_url, Str name);
 int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx);
 size_t listeners_active(const Listeners *listeners);           /* with a request on its way or parked */

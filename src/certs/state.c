@@ -37,7 +37,7 @@ static void put_certificate(JsonWriter *w, const StateView *view, size_t i)
     put_time(w, "expires", tracked->not_after_ms);
     put_time(w, "lastTry", tracked->try_ms);
     put_time(w, "lastSuccess", tracked->success_ms);
-    put_time(w, "nextTry", tracked->is_failed ? view->retry_ms : view->next_poll_ms);
+    put_time(w, "nextTry", tracked->is_failed ? tracked->retry_ms : view->next_poll_ms);
     json_put_bool(w, "isCurrent", !tracked->is_failed && tracked->success_ms > 0);
     put_time(w, "failingSince", tracked->failing_since_ms);
     json_put_str(w, "lastError", tracked->is_failed ? str_from(tracked->reason) : STR_NONE);

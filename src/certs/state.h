@@ -11,7 +11,9 @@ typedef struct Tracked {
     bool    is_due, is_failed;
     char    version[72];                /* "": none on disk as far as this process knows */
     int64_t not_before_ms, not_after_ms;
-    int64_t success_ms, try_ms, failing_since_ms;
+    int64_t success_ms, try_ms, failing_since_ms, retry_ms;      /* retry_ms: when it is tried again, while it fails */
+    int64_t retry_by_ms;                /* the same in mono time, which decides */
+    int     tries;                      /* failures in a row */
     char    reason[sizeof ((Err *)0)->text];
 } Tracked;
 
@@ -19,7 +21,7 @@ typedef struct StateView {
     const CertSettings *settings;
     const Tracked *tracked;             /* one an observed certificate */
     const HookRun *hook;
-    int64_t started_ms, now_ms, next_poll_ms, retry_ms;    /* real; retry_ms INT64_MAX: nothing failed */
+    int64_t started_ms, now_ms, next_poll_ms;        /* real */
     bool is_synced;
     size_t listening;                   /* vaults with a request on their change feed */
 } StateView;

@@ -3,7 +3,9 @@ import http.server
 import json
 import os
 import pathlib
+import select
 import signal
+import socket
 import statistics
 import subprocess
 import threading
@@ -48,9 +50,9 @@ class Agent:
         self.command = [BUILD / "vaultyard-certs", "--settings", self.dir / "settings.json", "--status", self.dir / "1.status", *more]
         self.process = None
 
-    def start(self):
+    def start(self, **environment):
         with open(self.dir / "log", "ab") as log:
-            self.process = subprocess.Popen([str(part) for part in self.command], stderr=log)
+            self.process = subprocess.Popen([str(part) for part in self.command], stderr=log, env=dict(os.environ, **environment))
         return self
 
     def once(self, *more):
@@ -164,6 +166,47 @@ class CertificateAgent(unittest.TestCase):
         self.assertEqual(agent.once().returncode, 1)
         self.allow("get")
         wait_for("the certificate", lambda: self.has(agent, "closed", version), timeout=30)
+
+    def test_a_vault_that_does_not_answer_holds_up_nobody_else(self):
+        url, version = self.certificate("quick")
+        with socket.create_server(("127.0.0.1", 0)) as hung:                # takes connections and says nothing
+            dead = f"https://hung.localhost:{hung.getsockname()[1]}/secrets/"
+            agent = self.agent("a", [dead + "a", dead + "b", url], own={"initialSyncBackoffMs": 60000}).start()
+            wait_for("the other vault's certificate", lambda: self.has(agent, "quick", version), timeout=8)      # connecting is given 10 s
+            _, version = self.certificate("quick")
+            wait_for("its next version", lambda: self.has(agent, "quick", version), timeout=8)
+            wait_for("the reason", lambda: agent.status()["status"] == "warning", timeout=30)
+        state = json.loads((agent.dir / "state.json").read_text())["certificates"]
+        self.assertEqual([c["isCurrent"] for c in state], [False, False, True])
+        self.assertIn("could not be reached in time", state[1]["lastError"])
+
+    def test_the_initial_sync_is_tried_25_times_and_then_fails_but_goes_on(self):
+        url, version = self.certificate("late")
+        self.vy("keyvault", "set-policy", "-n", "kv-agent", "--object-id", self.principal["id"], "--secret-permissions", "list")
+        self.addCleanup(self.allow)
+        agent = self.agent("a", [url], poll="50", own={"initialSyncBackoffMs": 1})
+        text = json.loads((agent.dir / "settings.json").read_text())
+        text["secretsManagementSettings"]["requireInitialSync"] = True
+        (agent.dir / "settings.json").write_text(json.dumps(text))
+        notes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(notes.close)
+        notes.bind(str(agent.dir / "notify"))
+        notes.settimeout(60)
+        agent.start(NOTIFY_SOCKET=str(agent.dir / "notify"))
+        wait_for("a first word", lambda: (agent.dir / "1.status").exists())
+        self.assertEqual(agent.status()["status"], "transitioning")
+        wait_for("the end of the tries", lambda: agent.status()["status"] == "error")
+        self.assertEqual(agent.log().count("certs.sync_failed"), 25)
+        self.assertNotIn("READY=1", "".join(self.waiting(notes)))
+        self.allow()
+        wait_for("it goes on", lambda: agent.status()["status"] == "success", timeout=30)
+        self.assertTrue(self.has(agent, "late", version))
+        self.assertIn("READY=1", notes.recv(1000).decode())
+
+    @staticmethod
+    def waiting(notes):
+        while select.select([notes], [], [], 0)[0]:
+            yield notes.recv(1000).decode()
 
     def test_dry_run_writes_nothing(self):
         url, version = self.certificate("dry")

@@ -24,10 +24,10 @@ static int set_up(void **state)
     observed[0] = (Observed){ .base_url = STR("https://v.vault.x/secrets/a"), .vault = STR("v"), .name = STR("a"), .store_dir = STR("/c"), .link_name = STR("v.a") };
     observed[1] = (Observed){ .base_url = STR("https://v.vault.x/secrets/b"), .vault = STR("v"), .name = STR("b"), .store_dir = STR("/c"), .link_name = STR("odd\"name\\") };
     tracked[0] = (Tracked){ .version = "0123456789abcdef0123456789abcdef", .not_before_ms = NOW_MS, .not_after_ms = NOW_MS + 86400000, .success_ms = NOW_MS, .try_ms = NOW_MS };
-    tracked[1] = (Tracked){ .is_failed = true, .try_ms = NOW_MS, .failing_since_ms = NOW_MS - 1000, .reason = "may not get the \"secret\"" };
+    tracked[1] = (Tracked){ .is_failed = true, .try_ms = NOW_MS, .failing_since_ms = NOW_MS - 1000, .retry_ms = NOW_MS + 5000, .reason = "may not get the \"secret\"" };
     settings = (CertSettings){ .observed = observed, .observed_count = 2 };
     hook_init(&hook);
-    view = (StateView){ .settings = &settings, .tracked = tracked, .hook = &hook, .started_ms = NOW_MS, .now_ms = NOW_MS, .next_poll_ms = NOW_MS + 60000, .retry_ms = NOW_MS + 5000,
+    view = (StateView){ .settings = &settings, .tracked = tracked, .hook = &hook, .started_ms = NOW_MS, .now_ms = NOW_MS, .next_poll_ms = NOW_MS + 60000,
                         .listening = 1 };
     return mkdtemp(base) ? 0 : -1;
 }
