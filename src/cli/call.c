@@ -93,6 +93,17 @@ static bool refused(Cli *cli, const Answer *answer, Str url, Err *err)
 
 /* ---- one call ---- */
 
+/* Azure's REST guidelines: "azure-deprecating" says what will go and what to use instead. Once is enough. */
+static void warn_of_retirement(Cli *cli, const HttpAnswer *answer)
+{
+    Str text = http_answer_header(answer, "azure-deprecating");
+
+    if (str_empty(text) || cli->has_warned)
+        return;
+    cli_note("warning: " STR_FMT, STR_ARG(text));
+    cli->has_warned = true;
+}
+
 static bool call_once(Cli *cli, const char *method, Str resource, Str url, Str body, bool fresh, Answer *out, Err *err)
 {
     bool is_batch = str_eq(resource, to_batch(cli));
@@ -113,6 +124,7 @@ static bool call_once(Cli *cli, const char *method, Str resource, Str url, Str b
         return err_too_big(err);
     if (!http_call(cli->http, cli->arena, &call, &answer, err))
         return false;
+    warn_of_retirement(cli, &answer);
     *out = (Answer){ .status = answer.status, .text = answer.body, .location = http_answer_header(&answer, "Location") };
     if (!str_empty(str_trim(answer.body)) && !json_parse(cli->arena, answer.body, JSON_STRICT, &out->json, &inner) && answer.status < 400)
         return err_set(err, ERR_UNAVAILABLE, STR_FMT " answered with what is no JSON: %s", STR_ARG(url), inner.text);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "base/encode.h"
-#include "cli/call.h"
+#include "cli/batch.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 #include "cli/shape.h"
@@ -53,31 +53,38 @@ static bool account_base(Cli *cli, Str *base, Err *err)
     return endpoint_check(cli, json_str(json_path(answer.json, "properties.accountEndpoint")), base, err);
 }
 
-static bool data_url(Cli *cli, Str path, Str *url, Err *err)
+bool batch_url(Cli *cli, Str path, Str *url, Err *err)
 {
     Str base;
+    size_t at;
 
     if (!account_base(cli, &base, err))
         return false;
-    *url = str_printf(cli->arena, STR_FMT STR_FMT "?api-version=" DATA_VERSION, STR_ARG(base), STR_ARG(path));
+    bool has_query = str_find(path, STR("?"), &at);
+    *url = str_printf(cli->arena, STR_FMT STR_FMT "%capi-version=" DATA_VERSION, STR_ARG(base), STR_ARG(path), has_query ? '&' : '?');
     return true;
 }
 
-static bool data_show(Cli *cli, Str path, Err *err)
+bool batch_call(Cli *cli, const char *method, Str path, Str body, Answer *out, Err *err)
+{
+    Str url;
+    return batch_url(cli, path, &url, err) && call_service(cli, method, to_batch(cli), url, body, out, err);
+}
+
+bool batch_show(Cli *cli, Str path, Err *err)
 {
     Answer answer;
-    Str url;
 
-    if (!data_url(cli, path, &url, err) || !call_service(cli, "GET", to_batch(cli), url, STR_NONE, &answer, err))
+    if (!batch_call(cli, "GET", path, STR_NONE, &answer, err))
         return false;
     json_put_value(&cli->w, NULL, answer.json);
     return true;
 }
 
-static bool data_list(Cli *cli, Str path, Err *err)
+bool batch_list(Cli *cli, Str path, Err *err)
 {
     Str url;
-    return data_url(cli, path, &url, err) && call_list(cli, to_batch(cli), url, NULL, err);
+    return batch_url(cli, path, &url, err) && call_list(cli, to_batch(cli), url, NULL, err);
 }
 
 /* ---- pools ---- */
@@ -111,18 +118,17 @@ static bool pool_put(Cli *cli, Str document, Str name, Err *err)
 static bool pool_post(Cli *cli, Str document, Str id, Err *err)
 {
     Answer answer;
-    Str url;
 
     if (str_empty(id))
         return cli_usage(cli, err, "the document has neither \"properties\" (a pool as Resource Manager has it) nor \"id\" (one as the Batch service has it)");
-    return data_url(cli, STR("/pools"), &url, err) && call_service(cli, "POST", to_batch(cli), url, document, &answer, err) &&
-           data_show(cli, str_printf(cli->arena, "/pools/" STR_FMT, STR_ARG(percent_encode(cli->arena, id))), err);
+    return batch_call(cli, "POST", STR("/pools"), document, &answer, err) &&
+           batch_show(cli, str_printf(cli->arena, "/pools/" STR_FMT, STR_ARG(percent_encode(cli->arena, id))), err);
 }
 
-bool run_pool_create(Cli *cli, Err *err)
+/* --json-file FILE or @FILE, - for standard input: an object. */
+static bool read_document(Cli *cli, Str *text, const JsonVal **document, Err *err)
 {
-    Str file = arg(cli, "--json-file"), id = arg(cli, "--id"), text, named;
-    const JsonVal *document;
+    Str file = arg(cli, "--json-file");
     Err inner = { 0 };
     char *path;
 
@@ -130,10 +136,20 @@ bool run_pool_create(Cli *cli, Err *err)
         file = str_slice(file, 1, file.len);
     if (!(path = str_to_cstr(cli->arena, file, err)))
         return false;
-    if (!read_input(cli, path, &text, err))
+    if (!read_input(cli, path, text, err))
         return err->code == ERR_NOT_FOUND ? cli_usage(cli, err, "--json-file: there is no file %s", path) : false;
-    if (!json_parse(cli->arena, text, JSON_TRAILING_COMMAS, &document, &inner) || json_kind(document) != JSON_OBJECT)
+    if (!json_parse(cli->arena, *text, JSON_TRAILING_COMMAS, document, &inner) || json_kind(*document) != JSON_OBJECT)
         return cli_usage(cli, err, "--json-file: %s is no JSON object%s%s", path, inner.text[0] ? ": " : "", inner.text);
+    return true;
+}
+
+bool run_pool_create(Cli *cli, Err *err)
+{
+    Str id = arg(cli, "--id"), text, named;
+    const JsonVal *document;
+
+    if (!read_document(cli, &text, &document, err))
+        return false;
     bool is_arm = json_get(document, "properties") != NULL;
     named = json_str(json_get(document, is_arm ? "name" : "id"));
     if (id.ptr && !is_arm && !str_eq(id, named))
@@ -141,16 +157,62 @@ bool run_pool_create(Cli *cli, Err *err)
     return is_arm ? pool_put(cli, text, id.ptr ? id : named, err) : pool_post(cli, text, named, err);
 }
 
-bool run_pool_show(Cli *cli, Err *err) { return data_show(cli, pool_path(cli, "--pool-id", ""), err); }
-bool run_pool_list(Cli *cli, Err *err) { return data_list(cli, STR("/pools"), err); }
+/* "certificateReferences" of these thumbprints, with the service's own choice of store and visibility. */
+static bool put_references(Cli *cli, Body *body, Str *text, Err *err)
+{
+    const char *const *thumbprints;
+    size_t count = arg_list(cli, "--certificate-references", &thumbprints);
+
+    body_begin(body);
+    json_open(&body->w, NULL);
+    json_open_array(&body->w, "certificateReferences");
+    for (size_t i = 0; i < count; i++) {
+        if (!thumbprints[i][0])
+            continue;                                      /* "" alone takes all away */
+        json_open(&body->w, NULL);
+        json_put_str(&body->w, "thumbprintAlgorithm", STR("sha1"));
+        json_put_str(&body->w, "thumbprint", str_from(thumbprints[i]));
+        json_close(&body->w);
+    }
+    json_close_array(&body->w);
+    json_close(&body->w);
+    return body_end(body, text, err);
+}
+
+/* The service's PATCH: what is not named stays as it is. */
+bool run_pool_set(Cli *cli, Err *err)
+{
+    AUTO(body_done_auto) Body body = { 0 };
+    const JsonVal *document;
+    Answer answer;
+    Str text;
+    bool has_file = arg(cli, "--json-file").ptr, has_references = arg_given(cli, "--certificate-references");
+
+    if (has_file == has_references)
+        return cli_usage(cli, err, "what to change? Give either --json-file or --certificate-references");
+    return (has_file ? read_document(cli, &text, &document, err) : put_references(cli, &body, &text, err)) &&
+           batch_call(cli, "PATCH", pool_path(cli, "--pool-id", ""), text, &answer, err) && batch_show(cli, pool_path(cli, "--pool-id", ""), err);
+}
+
+/* Update-properties: what is not named is taken away. */
+bool run_pool_reset(Cli *cli, Err *err)
+{
+    const JsonVal *document;
+    Answer answer;
+    Str text;
+
+    return read_document(cli, &text, &document, err) && batch_call(cli, "POST", pool_path(cli, "--pool-id", "/updateproperties"), text, &answer, err) &&
+           batch_show(cli, pool_path(cli, "--pool-id", ""), err);
+}
+
+bool run_pool_show(Cli *cli, Err *err) { return batch_show(cli, pool_path(cli, "--pool-id", ""), err); }
+bool run_pool_list(Cli *cli, Err *err) { return batch_list(cli, STR("/pools"), err); }
 
 bool run_pool_delete(Cli *cli, Err *err)
 {
     Answer answer;
-    Str url;
 
-    return cli_confirm(cli, "delete this pool and its nodes", err) && data_url(cli, pool_path(cli, "--pool-id", ""), &url, err) &&
-           call_service(cli, "DELETE", to_batch(cli), url, STR_NONE, &answer, err);
+    return cli_confirm(cli, "delete this pool and its nodes", err) && batch_call(cli, "DELETE", pool_path(cli, "--pool-id", ""), STR_NONE, &answer, err);
 }
 
 /* ---- nodes ---- */
@@ -160,14 +222,14 @@ static Str node_path(Cli *cli, const char *rest)
     return str_printf(cli->arena, STR_FMT "/nodes/" STR_FMT "%s", STR_ARG(pool_path(cli, "--pool-id", "")), STR_ARG(percent_encode(cli->arena, arg(cli, "--node-id"))), rest);
 }
 
-bool run_node_list(Cli *cli, Err *err) { return data_list(cli, pool_path(cli, "--pool-id", "/nodes"), err); }
-bool run_node_show(Cli *cli, Err *err) { return data_show(cli, node_path(cli, ""), err); }
-bool run_extension_list(Cli *cli, Err *err) { return data_list(cli, node_path(cli, "/extensions"), err); }
+bool run_node_list(Cli *cli, Err *err) { return batch_list(cli, pool_path(cli, "--pool-id", "/nodes"), err); }
+bool run_node_show(Cli *cli, Err *err) { return batch_show(cli, node_path(cli, ""), err); }
+bool run_extension_list(Cli *cli, Err *err) { return batch_list(cli, node_path(cli, "/extensions"), err); }
 
 bool run_extension_show(Cli *cli, Err *err)
 {
     Str name = percent_encode(cli->arena, arg(cli, "--extension-name"));
-    return data_show(cli, str_printf(cli->arena, STR_FMT "/" STR_FMT, STR_ARG(node_path(cli, "/extensions")), STR_ARG(name)), err);
+    return batch_show(cli, str_printf(cli->arena, STR_FMT "/" STR_FMT, STR_ARG(node_path(cli, "/extensions")), STR_ARG(name)), err);
 }
 
 static bool put_stream(Cli *cli, int fd, const JsonVal *base64, Err *err)
@@ -207,7 +269,7 @@ static bool wait_exec(Cli *cli, Answer *answer, Err *err)
 
     while (answer->status == 202) {
         Str path = str_printf(cli->arena, STR_FMT "/" STR_FMT, STR_ARG(node_path(cli, "/exec")), STR_ARG(percent_encode(cli->arena, json_str(json_get(answer->json, "id")))));
-        if (!data_url(cli, path, &url, err) || !call_service(cli, "GET", to_batch(cli), url, STR_NONE, answer, err))
+        if (!batch_url(cli, path, &url, err) || !call_service(cli, "GET", to_batch(cli), url, STR_NONE, answer, err))
             return false;
     }
     return true;
@@ -226,7 +288,7 @@ bool run_node_exec(Cli *cli, Err *err)
     if (timeout.ptr && !str_to_int64(timeout, 1, EXEC_TIMEOUT_MAX_S, &seconds, &(Err){ 0 }))
         return cli_usage(cli, err, "--timeout: '" STR_FMT "' is no number of seconds from 1 to %d", STR_ARG(timeout), EXEC_TIMEOUT_MAX_S);
     cli->call_timeout_ms = (int)(seconds * 1000) + EXEC_EXTRA_MS;
-    if (!put_command(cli, &body, seconds * 1000) || !data_url(cli, node_path(cli, "/exec"), &url, err) || !body_end(&body, &text, err) ||
+    if (!put_command(cli, &body, seconds * 1000) || !batch_url(cli, node_path(cli, "/exec"), &url, err) || !body_end(&body, &text, err) ||
         !call_service(cli, "POST", to_batch(cli), url, text, &answer, err) || !wait_exec(cli, &answer, err) ||
         !put_stream(cli, STDOUT_FILENO, json_get(answer.json, "stdout"), err) || !put_stream(cli, STDERR_FILENO, json_get(answer.json, "stderr"), err))
         return false;

@@ -87,6 +87,7 @@ struct Cli {
     JsonWriter  w;
     bool        is_usage;                                 /* the error is about the command line: exit code 2 */
     int         call_timeout_ms;                          /* of the next calls; 0: the usual */
+    bool        has_warned;                               /* of something that will go (azure-deprecating) */
     int         exit_code;                                /* of the remote command, by `batch node exec` */
     char        service_code[96];                         /* of the last refusal, for the hint */
 };

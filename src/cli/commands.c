@@ -180,10 +180,29 @@ static const Option pool_create_options[] = {
 };
 static const Option pool_list_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, END };
 static const Option pool_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, END };
+static const Option pool_set_options[] = {
+    OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, { "--json-file", "FILE", 0, "What to change, as the Batch service has it; - for standard input." },
+    { "--certificate-references", "THUMBPRINT", OPT_LIST | OPT_MAY_BE_EMPTY, "The account's certificates that its nodes shall have; \"\" takes all away." }, END
+};
+static const Option pool_reset_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, { "--json-file", "FILE", OPT_REQUIRED, "All updatable properties; what is not in it is taken away." }, END };
 static const Option pool_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_YES, END };
 static const Option node_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, END };
 static const Option extension_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--extension-name", "NAME", OPT_REQUIRED, "Name of the extension." }, END };
 static const Option exec_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--timeout", "SECONDS", 0, "How long it may take; 60 by default." }, END };
+
+#define OPT_THUMBPRINT { "--thumbprint", "SHA1", OPT_REQUIRED, "SHA-1 thumbprint of the certificate, in hex." }
+static const Option batch_certificate_create_options[] = {
+    OPT_ACCOUNT, OPT_ENDPOINT, { "--certificate-file", "FILE", OPT_REQUIRED, "A .pfx, or a .cer without a private key." },
+    { "--thumbprint", "SHA1", 0, "Its SHA-1 thumbprint, which the server compares; taken from the file by default." },
+    { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of the .pfx; @FILE reads a file, - reads standard input. Asked for on the terminal when it is needed and not given." }, END
+};
+static const Option batch_certificate_list_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, { "--filter", "FILTER", 0, "Only these, for example \"state eq 'deletefailed'\"." }, END };
+static const Option batch_certificate_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_THUMBPRINT, END };
+static const Option batch_certificate_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_THUMBPRINT, { "--abort", NULL, 0, "Cancel a deletion that failed instead." }, OPT_YES, END };
+static const Option feature_set_options[] = {
+    { "--state", "enabled|retiring|retired", 0, "What holds from now on; retiring by default, when there is a date." },
+    { "--retirement-date", "TIME", 0, "When they are retired, like 2030-01-31 or 2030-01-31T00:00:00Z. Without it no date holds any more." }, END
+};
 
 /* ---- files of certificates, in the words of the Windows tools (whose long names have one hyphen, as everywhere here may be) ---- */
 
@@ -225,7 +244,9 @@ const Group cli_groups[] = {
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
     { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." },
-    { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." }, { "batch node", "Compute nodes." },
+    { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." },
+    { "batch certificate", "Certificates of an account (see `vy batch certificate feature`)." }, { "batch certificate feature", "Whether account certificates are enabled, retiring or retired on this site." },
+    { "batch node", "Compute nodes." },
     { "batch node extension", "Extensions on a node." },
     { "dev", "For development servers (serve --dev)." }, { "dev clock", "The clock of objects." },
 };
@@ -243,6 +264,8 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 #define KEY_COLUMNS        "Name=name Type=key.kty Id=key.kid Enabled=attributes.enabled"
 #define DELETED_VAULT_COLUMNS "Name=name Location=properties.location Deleted=properties.deletionDate Purged=properties.scheduledPurgeDate"
 #define POOL_COLUMNS       "Id=id State=state Allocation=allocationState VmSize=vmSize Nodes=currentDedicatedNodes Target=targetDedicatedNodes"
+#define BATCH_CERT_COLUMNS "Thumbprint=thumbprint State=state Since=stateTransitionTime DeleteError=deleteCertificateError.code"
+#define FEATURE_COLUMNS    "State=state RetirementDate=retirementDate"
 #define NODE_COLUMNS       "Id=id State=state VmSize=vmSize Address=ipAddress Since=stateTransitionTime"
 
 const Command cli_commands[] = {
@@ -320,12 +343,21 @@ const Command cli_commands[] = {
     { "batch pool create",           run_pool_create,                "Create a pool from a document.",                       pool_create_options, NULL, NULL, false },
     { "batch pool show",             run_pool_show,                  "One pool.",                                            pool_options, POOL_COLUMNS, NULL, false },
     { "batch pool list",             run_pool_list,                  "Pools of an account.",                                 pool_list_options, POOL_COLUMNS, NULL, false },
+    { "batch pool set",              run_pool_set,                   "Change some properties of a pool.",                    pool_set_options, POOL_COLUMNS, NULL, false },
+    { "batch pool reset",            run_pool_reset,                 "Replace all updatable properties of a pool.",          pool_reset_options, POOL_COLUMNS, NULL, false },
     { "batch pool delete",           run_pool_delete,                "Delete a pool and its nodes.",                         pool_delete_options, NULL, NULL, false },
     { "batch node list",             run_node_list,                  "Nodes of a pool.",                                     pool_options, NODE_COLUMNS, NULL, false },
     { "batch node show",             run_node_show,                  "One node.",                                            node_options, NODE_COLUMNS, NULL, false },
     { "batch node exec",             run_node_exec,                  "Run a command as root on a node; exits as it does.",   exec_options, NULL, NULL, true },
     { "batch node extension list",   run_extension_list,             "Extensions of a node with their state.",               node_options, NULL, NULL, false },
     { "batch node extension show",   run_extension_show,             "One extension with its instance view.",                extension_options, NULL, NULL, false },
+    { "batch certificate create",    run_batch_certificate_create,   "Add a certificate to an account.",                     batch_certificate_create_options, BATCH_CERT_COLUMNS, NULL, false },
+    { "batch certificate list",      run_batch_certificate_list,     "Certificates of an account.",                          batch_certificate_list_options, BATCH_CERT_COLUMNS, NULL, false },
+    { "batch certificate show",      run_batch_certificate_show,     "One certificate.",                                     batch_certificate_options, BATCH_CERT_COLUMNS, NULL, false },
+    { "batch certificate delete",    run_batch_certificate_delete,   "Delete a certificate that no pool and no node has.",   batch_certificate_delete_options, BATCH_CERT_COLUMNS, NULL, false },
+    { "batch certificate cancel-delete", run_batch_certificate_cancel, "Keep a certificate whose deletion failed.",          batch_certificate_options, BATCH_CERT_COLUMNS, NULL, false },
+    { "batch certificate feature show", run_batch_certificate_feature_show, "What holds on this site.",                      no_options, FEATURE_COLUMNS, NULL, false },
+    { "batch certificate feature set", run_batch_certificate_feature_set, "Enable, retire or date them; for owners.",        feature_set_options, FEATURE_COLUMNS, NULL, false },
     { "makecert",                    run_makecert,                   "Make a self-signed certificate and its key, as Windows' makecert does.", makecert_options, NULL, "FILE.cer", false },
     { "pvk2pfx",                     run_pvk2pfx,                    "Put a key and its certificate into a .pfx, as Windows' pvk2pfx does.", pvk2pfx_options, NULL, NULL, false },
     { "dev clock show",              run_clock_show,                 "What time it is for objects.",                         no_options, NULL, NULL, false },

@@ -28,8 +28,11 @@ CommandFn run_batch_account_identity_show, run_batch_account_identity_assign, ru
 /* cmd_import.c */
 CommandFn run_certificate_import;
 /* cmd_batch.c */
-CommandFn run_pool_create, run_pool_show, run_pool_list, run_pool_delete;
+CommandFn run_pool_create, run_pool_show, run_pool_list, run_pool_set, run_pool_reset, run_pool_delete;
 CommandFn run_node_list, run_node_show, run_node_exec, run_extension_list, run_extension_show;
+/* cmd_batch_certificate.c */
+CommandFn run_batch_certificate_create, run_batch_certificate_list, run_batch_certificate_show, run_batch_certificate_delete, run_batch_certificate_cancel;
+CommandFn run_batch_certificate_feature_show, run_batch_certificate_feature_set;
 /* cmd_makecert.c, cmd_pvk2pfx.c */
 CommandFn run_makecert, run_pvk2pfx;
 /* cmd_other.c */

@@ -230,6 +230,89 @@ class Retirement(Base):
         self.assertEqual(code(self.call("POST", "/certificates", self.made("after").body())), (400, "CertificateRetired"))
 
 
+class ByCommand(Base):
+    """vy batch certificate, in the words of az from when it had them."""
+
+    def vyc(self, *arguments, code=0, input=None):
+        return self.site.run([BUILD / "vy", "batch", "certificate", *arguments, "--account-name", "certs"], code=code, input=input, env=self.site.vy_env())
+
+    def test_1_create_list_show_and_delete(self):
+        certificate = self.made("command")
+        done = self.vyc("create", "--certificate-file", str(certificate.pfx), "--password", "pw", "--thumbprint", certificate.thumbprint.upper())
+        shown = json.loads(done.stdout)
+        self.assertEqual((shown["thumbprint"], shown["state"]), (certificate.thumbprint, "active"))
+        self.assertIn("warning: Batch account certificates are being retired", done.stderr)
+        self.assertEqual(done.stderr.count("warning:"), 1)
+        self.assertEqual([item["thumbprint"] for item in json.loads(self.vyc("list").stdout)], [certificate.thumbprint])
+        self.assertEqual(json.loads(self.vyc("list", "--filter", "state eq 'deletefailed'").stdout), [])
+        self.assertEqual(json.loads(self.vyc("show", "--thumbprint", certificate.thumbprint).stdout)["publicData"], base64.b64encode(certificate.cer.read_bytes()).decode())
+        self.vyc("delete", "--thumbprint", certificate.thumbprint, "--yes")
+        self.wait_state(certificate, 404)
+        self.assertIn("CertificateNotFound", self.vyc("show", "--thumbprint", certificate.thumbprint, code=3).stderr)
+
+    def test_2_the_password_comes_from_a_file_or_standard_input_and_the_thumbprint_from_the_file(self):
+        for name, given, text in (("c-file", None, None), ("c-stdin", "-", "pw\n"), ("c-empty", "", None)):
+            certificate = self.made(name, password="" if name == "c-empty" else "pw")
+            (self.site.base / "password").write_text("pw\n")
+            given = f"@{self.site.base}/password" if given is None else given
+            self.vyc("create", "--certificate-file", str(certificate.pfx), "--password", given, input=text)
+            self.assertEqual(self.state(certificate), "active")
+        certificate = self.made("c-public")
+        self.vyc("create", "--certificate-file", str(certificate.cer))
+        self.assertEqual(self.state(certificate), "active")
+        certificate = self.made("c-pem")
+        self.vyc("create", "--certificate-file", str(certificate.pem))
+        self.assertEqual(self.state(certificate), "active")
+
+    def test_3_bad_input_is_said_and_nothing_is_sent(self):
+        certificate, other = self.made("c-bad"), self.made("c-other")
+        (self.site.base / "hello").write_text("hello")
+        both = self.site.base / "both.pem"
+        both.write_text(certificate.key.read_text() + certificate.pem.read_text())
+        cases = ((["--certificate-file", str(certificate.pfx), "--password", "wrong"], 1, "password"), (["--certificate-file", str(certificate.pfx)], 1, "terminal"),
+                 (["--certificate-file", str(certificate.cer), "--password", "x"], 2, "has no password"), (["--certificate-file", str(self.site.base / "hello"), "--password", "x"], 1, "hello"),
+                 (["--certificate-file", str(both)], 1, "openssl pkcs12"), (["--certificate-file", "/absent"], 3, "/absent"), ([], 2, "--certificate-file"),
+                 (["--certificate-file", str(certificate.pfx), "--password", "pw", "--thumbprint", other.thumbprint], 1, "thumbprint"))
+        before = self.call("GET", "/certificates").json["value"]
+        for arguments, exit_code, word in cases:
+            with self.subTest(arguments):
+                done = self.site.run(["setsid", BUILD / "vy", "batch", "certificate", "create", "--account-name", "certs", *arguments], code=exit_code, env=self.site.vy_env())
+                self.assertIn(word, done.stderr)
+        self.assertEqual(self.call("GET", "/certificates").json["value"], before)
+
+    def test_4_a_failed_deletion_is_cancelled_and_pools_are_changed(self):
+        certificate = self.added("c-used")
+        document = self.site.base / "pool.json"
+        document.write_text(json.dumps(pool_body("cli", [], nodes=0)))
+        self.vy("batch", "pool", "create", "--account-name", "certs", "--json-file", str(document))
+        pool = self.vy("batch", "pool", "set", "--account-name", "certs", "--pool-id", "cli", "--certificate-references", certificate.thumbprint)
+        self.assertEqual([item["thumbprint"] for item in pool["certificateReferences"]], [certificate.thumbprint])
+        for cancel in (("cancel-delete",), ("delete", "--abort")):
+            self.vyc("delete", "--thumbprint", certificate.thumbprint, "--yes")
+            self.wait_state(certificate, "deletefailed")
+            self.assertEqual(json.loads(self.vyc(*cancel, "--thumbprint", certificate.thumbprint).stdout)["state"], "active")
+        self.assertIn("CertificateStateActive", self.vyc("cancel-delete", "--thumbprint", certificate.thumbprint, code=1).stderr)
+        document.write_text(json.dumps({"certificateReferences": [certificate.reference("task")], "applicationPackageReferences": [], "metadata": []}))
+        self.assertEqual(self.vy("batch", "pool", "reset", "--account-name", "certs", "--pool-id", "cli", "--json-file", str(document))["certificateReferences"][0]["visibility"], ["task"])
+        self.assertNotIn("certificateReferences", self.vy("batch", "pool", "set", "--account-name", "certs", "--pool-id", "cli", "--certificate-references", ""))
+        self.vy("batch", "pool", "set", "--account-name", "certs", "--pool-id", "cli", code=2)
+
+    def test_5_the_feature_is_shown_and_set(self):
+        shown = self.vy("batch", "certificate", "feature", "show")
+        self.assertEqual(shown["state"], "retiring")
+        self.assertEqual(self.vy("batch", "certificate", "feature", "set", "--retirement-date", "2060-01-31")["retirementDate"][:20], "2060-01-31T00:00:00.")
+        self.assertIn("2060-01-31", self.vyc("list").stderr)
+        self.assertEqual(self.vy("batch", "certificate", "feature", "set", "--state", "enabled")["state"], "enabled")
+        self.assertEqual(self.vyc("list").stderr, "")
+        for wrong, exit_code in ((["--state", "gone"], 1), ([], 2), (["--retirement-date", "soon"], 2)):
+            self.vy("batch", "certificate", "feature", "set", *wrong, code=exit_code)
+        stranger = self.site.principal("cli-feature")
+        self.vy("batch", "certificate", "feature", "set", "--state", "retired", code=1, admin=self.site.profile_of(stranger, "stranger"))
+        self.assertEqual(self.vy("batch", "certificate", "feature", "set", "--state", "retired")["state"], "retired")
+        certificate = self.made("c-late")
+        self.assertIn("CertificateRetired", self.vyc("create", "--certificate-file", str(certificate.pfx), "--password", "pw", code=1).stderr)
+
+
 class OnNodes(Base):
     nodes = True
 
