@@ -8,8 +8,9 @@
 
 enum { VAULT_BODY_MAX = 2 << 20 };      /* 1,024 access policies */
 
-/* There are none, which is a true answer; az keyvault list and list-deleted ask for them. */
-static bool no_managed_hsms(Req *req, Reply *reply, Err *err)
+/* Managed HSMs and private endpoints: there are none, which is a true answer; az keyvault list, list-deleted and
+ * private-endpoint-connection list ask for them. */
+static bool none_there(Req *req, Reply *reply, Err *err)
 {
     (void)req;
     (void)err;
@@ -25,10 +26,10 @@ const Route vault_arm_routes[] = {
     { METHOD_GET,    SUB "/deletedVaults",                                          NULL, NULL, MAY("deletedVaults/read"),                   WHERE_INLINE, BODY_NONE,         0,              vault_list_deleted,         "VaultListDeleted" },
     { METHOD_GET,    SUB "/locations/{location}/deletedVaults/{vaultName}",         NULL, NULL, MAY("locations/deletedVaults/read"),         WHERE_INLINE, BODY_NONE,         0,              vault_get_deleted,          "VaultGetDeleted" },
     { METHOD_POST,   SUB "/locations/{location}/deletedVaults/{vaultName}/purge",   NULL, NULL, MAY("locations/deletedVaults/purge/action"), WHERE_WORKER, BODY_NONE,         0,              vault_purge_deleted,        "VaultPurge" },
-    { METHOD_GET,    SUB "/deletedManagedHSMs",                                     NULL, NULL, MAY("deletedManagedHsms/read"),              WHERE_INLINE, BODY_NONE,         0,              no_managed_hsms,            "ManagedHsmListDeleted" },
-    { METHOD_GET,    SUB "/managedHSMs",                                            NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              no_managed_hsms,            "ManagedHsmList" },
+    { METHOD_GET,    SUB "/deletedManagedHSMs",                                     NULL, NULL, MAY("deletedManagedHsms/read"),              WHERE_INLINE, BODY_NONE,         0,              none_there,                 "ManagedHsmListDeleted" },
+    { METHOD_GET,    SUB "/managedHSMs",                                            NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              none_there,                 "ManagedHsmList" },
     { METHOD_GET,    SUB "/vaults",                                                 NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_list_in_subscription, "VaultList" },
-    { METHOD_GET,    RG "/managedHSMs",                                             NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              no_managed_hsms,            "ManagedHsmList" },
+    { METHOD_GET,    RG "/managedHSMs",                                             NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              none_there,                 "ManagedHsmList" },
     { METHOD_PUT,    RG "/managedHSMs/{name}",                                      NULL, NULL, MAY("managedHSMs/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "ManagedHsmPut" },
     { METHOD_GET,    RG "/vaults",                                                  NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_list_in_group,        "VaultList" },
     { METHOD_GET,    VAULT,                                                         NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_get,                  "VaultGet" },
@@ -45,7 +46,7 @@ const Route vault_arm_routes[] = {
     { METHOD_PUT,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "KeyPutByResourceManager" },
     { METHOD_GET,    VAULT "/keys/{keyName}/versions",                              NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyListVersionsByResourceManager" },
     { METHOD_GET,    VAULT "/keys/{keyName}/versions/{keyVersion}",                 NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyGetVersionByResourceManager" },
-    { METHOD_GET,    VAULT "/privateEndpointConnections",                           NULL, NULL, MAY("vaults/privateEndpointConnections/read"), WHERE_INLINE, BODY_NONE,       0,              route_not_built,                  "PrivateEndpointConnectionList" },
+    { METHOD_GET,    VAULT "/privateEndpointConnections",                           NULL, NULL, MAY("vaults/privateEndpointConnections/read"), WHERE_INLINE, BODY_NONE,       0,              none_there,                 "PrivateEndpointConnectionList" },
     { METHOD_GET,    VAULT "/privateLinkResources",                                 NULL, NULL, MAY("vaults/privateLinkResources/read"),     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "PrivateLinkResourceList" },
 };
 const size_t vault_arm_route_count = COUNT_OF(vault_arm_routes);

@@ -171,11 +171,24 @@ static bool refuse_by_role(Arena *arena, const Vault *vault, const Caller *calle
                      STR_ARG(vault->name), STR_ARG(vault->location));
 }
 
+static bool refuse_by_address(const Req *req, const Vault *vault, Err *err)
+{
+    const Caller *caller = req->caller;
+    const char *why = vault->is_closed ? "Public network access is disabled and request is not from a trusted service nor via an approved private link."
+                                       : "Client address is not authorized and caller is not a trusted service.";
+    return err_named(err, ERR_DENIED, "Forbidden", vault->is_closed ? "ForbiddenByConnection" : "ForbiddenByFirewall",
+                     "%s\r\nClient address: " STR_FMT "\r\nCaller: appid=" STR_FMT ";oid=" STR_FMT ";iss=" STR_FMT "\r\nVault: " STR_FMT ";location=" STR_FMT,
+                     why, STR_ARG(req->client_ip), STR_ARG(caller->app_id), STR_ARG(caller->object_id), STR_ARG(caller->issuer), STR_ARG(vault->name),
+                     STR_ARG(vault->location));
+}
+
 bool vault_authorize(KeyVault *kv, Req *req, const Route *route, Err *err)
 {
     const Vault *vault = req->caller->plane_data;
     Str name = req_param(req, "name");
     Decision decision;
+    if (!firewall_admits(&vault->firewall, req->client_ip))
+        return refuse_by_address(req, vault, err);
     if (str_eq(str_from(route->permission), STR(PERM_TOKEN)))
         return true;
     if (!vault_may(kv, req->arena, vault, req->caller, route, name, &decision, err))

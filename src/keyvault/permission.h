@@ -16,5 +16,6 @@ bool vault_may(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *cal
 /* Is it allowed for some object of the vault, if not for all? Only roles can say so. */
 bool vault_may_some(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *caller, const Route *route, bool *any, Err *err) MUST_CHECK;
 
-/* The data plane's check of a request: ERR_DENIED AccessDenied or ForbiddenByRbac in the service's words. */
+/* The data plane's check of a request: its address, then its permission; ERR_DENIED ForbiddenByFirewall, ForbiddenByConnection,
+ * AccessDenied or ForbiddenByRbac in the service's words. */
 bool vault_authorize(KeyVault *kv, Req *req, const Route *route, Err *err) MUST_CHECK;

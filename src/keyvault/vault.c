@@ -5,7 +5,7 @@
 typedef struct VaultDoc {
     Str resource_id, name, subscription, group, location, sku;
     int64_t retention_days;
-    bool purge_protection, rbac;
+    bool purge_protection, rbac, is_closed;
     OptBool for_deployment, for_disk_encryption, for_template_deployment;
     const JsonVal *policies, *network_acls, *tags;
     Str created_by, created_by_type, changed_by, changed_by_type;
@@ -20,7 +20,8 @@ static const JsonField vault_doc_fields[] = {
     JSON_FIELD(VaultDoc, sku,                     "sku",                          JSON_REQUIRED),
     JSON_FIELD(VaultDoc, retention_days,          "retentionDays",                JSON_REQUIRED),
     JSON_FIELD(VaultDoc, purge_protection,        "purgeProtection",              JSON_REQUIRED),
-    JSON_FIELD(VaultDoc, rbac,                    "rbac",                         JSON_OPTIONAL),     /* absent in vaults of version 0.1 */
+    JSON_FIELD(VaultDoc, rbac,                    "rbac",                         JSON_OPTIONAL),     /* this and the next: absent in older rows */
+    JSON_FIELD(VaultDoc, is_closed,               "closed",                       JSON_OPTIONAL),
     JSON_FIELD(VaultDoc, for_deployment,          "enabledForDeployment",         JSON_OPTIONAL),
     JSON_FIELD(VaultDoc, for_disk_encryption,     "enabledForDiskEncryption",     JSON_OPTIONAL),
     JSON_FIELD(VaultDoc, for_template_deployment, "enabledForTemplateDeployment", JSON_OPTIONAL),
@@ -59,6 +60,7 @@ static bool vault_doc_seal(KeyVault *kv, Txn *txn, Arena *arena, const Vault *va
     json_put_int(&w, "retentionDays", vault->retention_days);
     json_put_bool(&w, "purgeProtection", vault->purge_protection);
     json_put_bool(&w, "rbac", vault->rbac);
+    json_put_bool(&w, "closed", vault->is_closed);
     put_opt_bool(&w, "enabledForDeployment", vault->for_deployment);
     put_opt_bool(&w, "enabledForDiskEncryption", vault->for_disk_encryption);
     put_opt_bool(&w, "enabledForTemplateDeployment", vault->for_template_deployment);
@@ -101,6 +103,7 @@ bool vault_of_row(KeyVault *kv, Txn *txn, Arena *arena, Rows *rows, Vault *out, 
     vault.retention_days = doc.retention_days;
     vault.purge_protection = doc.purge_protection;
     vault.rbac = doc.rbac;
+    vault.is_closed = doc.is_closed;
     vault.for_deployment = doc.for_deployment;
     vault.for_disk_encryption = doc.for_disk_encryption;
     vault.for_template_deployment = doc.for_template_deployment;
@@ -115,6 +118,8 @@ bool vault_of_row(KeyVault *kv, Txn *txn, Arena *arena, Rows *rows, Vault *out, 
     vault.changed_ms = doc.changed_ms;
     if (!arena_ok(arena))
         return err_too_big(err);
+    if (!firewall_make(arena, vault.network_acls, vault.is_closed, &vault.firewall, err))
+        return false;
     *out = vault;
     return true;
 }

@@ -4,6 +4,7 @@
  * each acquire reads the revision, so a change made by any server over the same store is seen by the next request. */
 #pragma once
 #include <stdatomic.h>
+#include "keyvault/firewall.h"
 #include "keyvault/key_cache.h"
 #include "keyvault/keyvault.h"
 
@@ -32,7 +33,9 @@ typedef struct Vault {
     bool    purge_protection;
     bool    rbac;                                         /* roles decide, and the access policies rest; else the other way round */
     OptBool for_deployment, for_disk_encryption, for_template_deployment;
-    const JsonVal *policies, *network_acls, *tags;        /* policies is never NULL */
+    const JsonVal *policies, *network_acls, *tags;        /* policies is never NULL; network_acls as firewall_acls_read leaves it, or NULL */
+    bool    is_closed;                                    /* publicNetworkAccess Disabled */
+    Firewall firewall;                                    /* made of both when the row is read */
     Str     created_by, changed_by, created_by_type, changed_by_type;
     int64_t created_ms, changed_ms;
     int64_t revision, deleted_ms, purge_ms;               /* 0, 0: live */

@@ -53,7 +53,7 @@ void vault_write_resource(JsonWriter *w, const KeyVault *kv, Arena *arena, const
         json_put_bool(w, "enablePurgeProtection", true);
     json_put_str(w, "vaultUri", str_printf(arena, STR_FMT "/", STR_ARG(site_vault_url(kv->site, arena, vault->name_key))));
     json_put_str(w, "provisioningState", STR("Succeeded"));
-    json_put_str(w, "publicNetworkAccess", STR("Enabled"));
+    json_put_str(w, "publicNetworkAccess", vault->is_closed ? STR("Disabled") : STR("Enabled"));
     json_close(w);
     json_close(w);
 }

@@ -74,21 +74,13 @@ static bool read_sku(const JsonVal *sku, Str *name, Err *err)
     return true;
 }
 
-/* A firewall that is accepted and not kept would be worse than none. */
-static bool check_network(const PropertiesIn *in, Err *err)
+static bool read_network(Arena *arena, const PropertiesIn *in, VaultIn *out, Err *err)
 {
-    const JsonVal *acls = given(in->network_acls);
-    if (acls && json_kind(acls) != JSON_OBJECT)
-        return bad(err, "properties.networkAcls", "properties.networkAcls must be an object");
-    Str action = json_str(json_get(acls, "defaultAction"));
-    if (action.ptr && !str_eq_nocase(action, STR("Allow")) && !str_eq_nocase(action, STR("Deny")))
-        return bad(err, "properties.networkAcls.defaultAction", "properties.networkAcls.defaultAction must be Allow or Deny");
-    if (in->public_access.ptr && !str_eq_nocase(in->public_access, STR("Enabled")) && !str_eq_nocase(in->public_access, STR("Disabled")))
+    bool is_disabled = str_eq_nocase(in->public_access, STR("Disabled"));
+    if (!str_empty(in->public_access) && !is_disabled && !str_eq_nocase(in->public_access, STR("Enabled")))
         return bad(err, "properties.publicNetworkAccess", "properties.publicNetworkAccess must be Enabled or Disabled");
-    if (str_eq_nocase(action, STR("Deny")) || str_eq_nocase(in->public_access, STR("Disabled")))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Network rules of vaults (networkAcls.defaultAction Deny, publicNetworkAccess "
-                         "Disabled) are not implemented by this version of Vaultyard; leave them out.");
-    return true;
+    out->is_closed = (OptBool){ .set = !str_empty(in->public_access), .value = is_disabled };
+    return !given(in->network_acls) || firewall_acls_read(arena, in->network_acls, &out->network_acls, err);
 }
 
 static bool read_create_mode(const PropertiesIn *in, VaultIn *out, Err *err)
@@ -133,7 +125,7 @@ bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant
         return bad(err, "properties.tenantId", "properties.tenantId is needed: the tenant of this service, " STR_FMT, STR_ARG(tenant_id));
     if (in.tenant_id.ptr && !str_eq_nocase(in.tenant_id, tenant_id))
         return bad(err, "properties.tenantId", "properties.tenantId must be the tenant of the subscription, " STR_FMT, STR_ARG(tenant_id));
-    if (!read_create_mode(&in, &result, err) || !read_sku(in.sku, &result.sku, err) || !read_deletion(&in, &result, err) || !check_network(&in, err))
+    if (!read_create_mode(&in, &result, err) || !read_sku(in.sku, &result.sku, err) || !read_deletion(&in, &result, err) || !read_network(arena, &in, &result, err))
         return false;
     if (kind == VAULT_PUT && !result.wants_recovery && str_empty(result.sku))
         return bad(err, "properties.sku", "properties.sku is needed, with family A and name standard or premium");
@@ -150,7 +142,6 @@ bool vault_in_read(Arena *arena, const JsonVal *body, VaultBody kind, Str tenant
     result.tags = given(top.tags);
     result.tenant_id = in.tenant_id;
     result.policies = given(in.policies);
-    result.network_acls = given(in.network_acls);
     result.for_deployment = in.for_deployment;
     result.for_disk_encryption = in.for_disk_encryption;
     result.for_template_deployment = in.for_template_deployment;
@@ -187,6 +178,8 @@ bool vault_in_apply(const VaultIn *in, VaultBody kind, Vault *vault, Err *err)
         vault->policies = in->policies;
     if (in->network_acls)
         vault->network_acls = in->network_acls;
+    if (in->is_closed.set)
+        vault->is_closed = in->is_closed.value;
     if (in->for_deployment.set)
         vault->for_deployment = in->for_deployment;
     if (in->for_disk_encryption.set)

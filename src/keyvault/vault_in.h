@@ -10,6 +10,7 @@ typedef struct VaultIn {
     OptBool for_deployment, for_disk_encryption, for_template_deployment;
     OptBool purge_protection;
     OptBool rbac;                       /* enableRbacAuthorization */
+    OptBool is_closed;                  /* publicNetworkAccess */
     bool    rbac_by_default;            /* of a new vault */
     OptInt  retention_days;
     bool    wants_recovery;             /* createMode "recover" */

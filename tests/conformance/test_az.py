@@ -119,7 +119,19 @@ class Az(unittest.TestCase):
         self.az("role", "assignment", "delete", *role)
         self.assertIn("ForbiddenByRbac", self.az("keyvault", "secret", "show", "--vault-name", "az-vault-2", "-n", "s2", code=1))
 
-    def test_11_deleting(self):
+    def test_11_network_rules(self):
+        vault = ("-n", "az-vault-1", "-g", "azg")
+        self.az("keyvault", "network-rule", "add", *vault, "--ip-address", "203.0.113.4", "198.51.100.0/24")
+        self.az("keyvault", "update", *vault, "--default-action", "Deny")
+        self.assertIn("ForbiddenByFirewall", self.az("keyvault", "secret", "list", "--vault-name", "az-vault-1", code=1))
+        self.az("keyvault", "network-rule", "remove", *vault, "--ip-address", "203.0.113.4")
+        self.assertEqual([rule["value"] for rule in self.az("keyvault", "network-rule", "list", *vault)["ipRules"]], ["198.51.100.0/24"])
+        self.az("keyvault", "network-rule", "add", *vault, "--ip-address", "127.0.0.0/8", "::1")
+        self.az("keyvault", "secret", "list", "--vault-name", "az-vault-1")
+        self.az("keyvault", "update", *vault, "--public-network-access", "Disabled")
+        self.assertIn("ForbiddenByConnection", self.az("keyvault", "secret", "list", "--vault-name", "az-vault-1", code=1))
+
+    def test_90_deleting(self):
         self.az("keyvault", "delete", "-n", "az-vault-1")
         self.az("keyvault", "delete", "-n", "az-vault-2")
         self.assertEqual(self.az("keyvault", "list"), [])
