@@ -7,23 +7,15 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
+#include "base/unixsock.h"
 
 enum { LISTENERS_MAX = 16, ACCEPT_BURST = 64, PAUSE_MS = 20 };
 
-typedef struct Listener {
-    int   fd;
-    char *unix_path;                    /* ours to remove; NULL: none */
-    dev_t device;
-    ino_t inode;                        /* of the socket we made: another server's is not removed */
-} Listener;
-
 struct Acceptor {
-    Listener listeners[LISTENERS_MAX];
+    UnixListener listeners[LISTENERS_MAX];          /* without a path: TCP */
     size_t count;
     AcceptCalls calls;
     int  stop_fd;
@@ -51,7 +43,7 @@ static bool listener_add(Acceptor *acceptor, int *fd, Err *err)
         return err_set(err, ERR_INTERNAL, "more than %d listeners", LISTENERS_MAX);
     if (flags < 0 || fcntl(*fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(*fd, F_SETFD, FD_CLOEXEC) < 0)
         return err_errno(err, "listening socket");
-    acceptor->listeners[acceptor->count++] = (Listener){ .fd = *fd };
+    acceptor->listeners[acceptor->count++] = (UnixListener){ .fd = *fd };
     *fd = -1;
     return true;
 }
@@ -136,48 +128,17 @@ bool acceptor_listen_loopback(Acceptor *acceptor, int port, int *bound_port, Err
     }
 }
 
-/* A socket file nobody listens on is what a killed server left; one that answers belongs to a server that runs. */
-static bool remove_stale(const char *path, const struct sockaddr_un *where, Err *err)
-{
-    struct stat info;
-    if (lstat(path, &info) < 0)
-        return errno == ENOENT || err_errno(err, "cannot listen on %s", path);
-    if (!S_ISSOCK(info.st_mode))
-        return err_set(err, ERR_CONFLICT, "cannot listen on %s: a file that is no socket lies there", path);
-    AUTO(fd_close) int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (probe < 0)
-        return err_errno(err, "cannot listen on %s", path);
-    if (connect(probe, (const struct sockaddr *)where, sizeof *where) == 0 || errno == EAGAIN)
-        return err_set(err, ERR_CONFLICT, "cannot listen on %s: another server answers there", path);
-    if (unlink(path) < 0 && errno != ENOENT)
-        return err_errno(err, "cannot remove the old socket %s", path);
-    return true;
-}
-
 bool acceptor_listen_unix(Acceptor *acceptor, const char *path, unsigned mode, Err *err)
 {
-    struct sockaddr_un where = { .sun_family = AF_UNIX };
-    struct stat info;
-    size_t len = strlen(path);
-    if (len == 0 || len >= sizeof where.sun_path)
-        return err_set(err, ERR_BAD_INPUT, "the socket path '%s' must have 1 to %zu characters", path, sizeof where.sun_path - 1);
-    memcpy(where.sun_path, path, len);
-    if (!remove_stale(path, &where, err))
+    UnixListener listener;
+    if (!unix_listen(path, mode, &listener, err))
         return false;
-    AUTO(fd_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&where, sizeof where) < 0)
-        return err_errno(err, "cannot listen on %s", path);
-    char *kept = strdup(path);
-    if (!kept || chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0 || lstat(path, &info) < 0 || !listener_add(acceptor, &fd, err)) {
-        (void)err_errno(err, "cannot listen on %s", path);
-        (void)unlink(path);                     /* it is of no use to anyone */
-        free(kept);
+    int fd = listener.fd;
+    if (!listener_add(acceptor, &fd, err)) {
+        unix_unlisten(&listener);
         return false;
     }
-    Listener *listener = &acceptor->listeners[acceptor->count - 1];
-    listener->unix_path = kept;
-    listener->device = info.st_dev;
-    listener->inode = info.st_ino;
+    acceptor->listeners[acceptor->count - 1] = listener;
     return true;
 }
 
@@ -247,14 +208,8 @@ void acceptor_free(Acceptor *acceptor)
             ;
         pthread_join(acceptor->thread, NULL);
     }
-    for (size_t i = 0; i < acceptor->count; i++) {
-        Listener *listener = &acceptor->listeners[i];
-        struct stat info;
-        if (listener->unix_path && lstat(listener->unix_path, &info) == 0 && info.st_dev == listener->device && info.st_ino == listener->inode)
-            (void)unlink(listener->unix_path);      /* a stale socket file is removed by the next start */
-        free(listener->unix_path);
-        close(listener->fd);
-    }
+    for (size_t i = 0; i < acceptor->count; i++)
+        unix_unlisten(&acceptor->listeners[i]);
     close(acceptor->stop_fd);
     free(acceptor);
 }

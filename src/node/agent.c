@@ -34,7 +34,7 @@ typedef struct Agent {
     NodeCard card;
     Str boot_id;
     Control *control;
-    Relay *relay;
+    Relay *relay, *way_out;
     Metadata *metadata;
     Commands *commands;                 /* from the first lease on: runs need to know what it says */
     Extensions *extensions;
@@ -349,6 +349,17 @@ static bool start_runs(Agent *agent, const char *program_dir, Err *err)
     return agent->program ? runs_start(&config, &agent->runs, err) : err_too_big(err);
 }
 
+/* For programs that know no proxy on a Unix socket. A node without the port is as good a node otherwise. */
+static bool start_way_out(Agent *agent, Err *err)
+{
+    Err taken = { 0 };
+    if (!relay_start(agent->places.egress_socket, &agent->way_out, err))
+        return false;
+    if (!relay_add_port(agent->way_out, NODE_EGRESS_PORT, &taken))
+        log_event(LOG_ERROR, "node.relay_failed", log_int("port", NODE_EGRESS_PORT), log_cstr("error", taken.text));
+    return true;
+}
+
 static bool start_parts(Agent *agent, const char *program_dir, Err *err)
 {
     if (!node_places(agent->arena, "", &agent->places, err) || !node_card_read(agent->arena, &agent->places, &agent->card, err) ||
@@ -357,7 +368,7 @@ static bool start_parts(Agent *agent, const char *program_dir, Err *err)
         !control_new(&agent->card, &agent->control, err) || !start_runs(agent, program_dir, err))
         return false;
     if (agent->card.socket) {
-        if (!relay_start(agent->card.socket, &agent->relay, err))
+        if (!relay_start(agent->card.socket, &agent->relay, err) || !start_way_out(agent, err))
             return false;
         open_port(agent, agent->card.port);
     }
@@ -385,6 +396,7 @@ int node_agent_run(const char *program_dir)
     extensions_free(agent.extensions);
     metadata_stop(agent.metadata);
     relay_stop(agent.relay);
+    relay_stop(agent.way_out);
     control_free(agent.control);
     fd_close(&agent.signals);
     fd_close(&agent.wake);

@@ -5,6 +5,7 @@
 #define NODE_JOIN_FILE       "/run/vaultyard/join.json"
 #define NODE_CLOCK_FILE      "/run/vaultyard/clock"
 #define NODE_STATE_DIR       "/var/lib/vaultyard-node"
+#define NODE_EGRESS_PORT     29877      /* the way out on the node's loopback; Batch keeps 29876 and 29877 of a node for itself */
 #define NODE_TASKS_DIR       "/mnt/batch/tasks"
 
 typedef struct NodePlaces {

@@ -1,4 +1,4 @@
-/* relay.c - one thread, one epoll set: listeners and pairs of connections with a bounded buffer each way. */
+/* relay.c - one thread, one epoll set: listeners and bridged pairs of connections. */
 #include "node/relay.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,21 +14,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include "base/bridge.h"
 #include "base/file.h"
 
-enum { PIPE_BYTES = 16 * 1024, LISTENERS_MAX = 32, EVENTS = 64, PAIRS_MAX = 4096 };
+enum { LISTENERS_MAX = 32, EVENTS = 64, PAIRS_MAX = 4096 };
 
 typedef struct Pair Pair;
-/* One end of a pair, or a listener, or the stop event (pair == NULL, told apart by fd). */
-typedef struct End {
-    Pair *pair;
-    int fd;
-    bool is_watched;                /* in the epoll set */
-    bool read_closed, shut;         /* nothing more comes from it; nothing more goes to it */
-    size_t from, to;                /* bytes read from this end and not yet written to the other: buf[from..to) */
-    char buf[PIPE_BYTES];
-} End;
-struct Pair { End client, server; Pair *next_dead; bool dead; };
+struct Pair { Bridge bridge; Pair *next_dead; bool dead; };     /* its first end is the client's */
+typedef struct Listener { int port; BridgeEnd ends[2]; } Listener;      /* ends of no bridge */
 
 struct Relay {
     const char *socket_path;
@@ -36,87 +29,10 @@ struct Relay {
     int epoll, stop;
     size_t pairs;
     pthread_mutex_t lock;           /* the listeners: ports are added from another thread */
-    struct { int port; End ends[2]; } listeners[LISTENERS_MAX];
+    Listener listeners[LISTENERS_MAX];
     size_t listener_count;
-    End stop_end;
+    BridgeEnd stop_end;
 };
-
-static End *other(End *end) { return end == &end->pair->client ? &end->pair->server : &end->pair->client; }
-
-static bool watch(Relay *relay, End *end, uint32_t events)
-{
-    struct epoll_event event = { .events = events, .data.ptr = end };
-    int how = end->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    end->is_watched = true;
-    return epoll_ctl(relay->epoll, how, end->fd, &event) == 0;
-}
-
-/* What each end waits for follows from what its buffers hold; armed anew each time, since events are edges. */
-static bool rewatch(Relay *relay, Pair *pair)
-{
-    End *ends[2] = { &pair->client, &pair->server };
-    for (int i = 0; i < 2; i++) {
-        End *end = ends[i], *peer = ends[1 - i];
-        uint32_t events = EPOLLRDHUP | EPOLLET;
-        events |= !end->read_closed && end->from == end->to ? (uint32_t)EPOLLIN : 0;
-        events |= peer->from < peer->to ? (uint32_t)EPOLLOUT : 0;
-        if (!watch(relay, end, events))
-            return false;
-    }
-    return true;
-}
-
-static bool fill(End *end)
-{
-    ssize_t got = recv(end->fd, end->buf, sizeof end->buf, MSG_DONTWAIT);
-    if (got > 0) {
-        end->from = 0;
-        end->to = (size_t)got;
-        return true;
-    }
-    if (got < 0)
-        return errno == EAGAIN || errno == EINTR;
-    end->read_closed = true;
-    return true;
-}
-
-/* Writes what `end` has read to its peer. */
-static bool drain(End *end)
-{
-    End *peer = other(end);
-    while (end->from < end->to) {
-        ssize_t done = send(peer->fd, end->buf + end->from, end->to - end->from, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (done < 0)
-            return errno == EAGAIN || errno == EINTR;
-        end->from += (size_t)done;
-    }
-    if (end->read_closed && !peer->shut) {
-        peer->shut = true;
-        (void)shutdown(peer->fd, SHUT_WR);
-    }
-    return true;
-}
-
-/* Moves bytes both ways until nothing moves; false: the pair is finished or broken. */
-static bool pump(Relay *relay, Pair *pair)
-{
-    End *ends[2] = { &pair->client, &pair->server };
-    for (int i = 0; i < 2; i++) {
-        End *end = ends[i];
-        for (int rounds = 0; rounds < 8; rounds++) {
-            bool was_empty = end->from == end->to;
-            if (was_empty && !end->read_closed && !fill(end))
-                return false;
-            bool moved = was_empty && end->from < end->to;
-            if (!drain(end))
-                return false;
-            if (!moved || end->from < end->to)
-                break;
-        }
-    }
-    bool finished = pair->client.read_closed && pair->server.read_closed && pair->client.from == pair->client.to && pair->server.from == pair->server.to;
-    return !finished && rewatch(relay, pair);
-}
 
 static int connect_socket(const char *path)
 {
@@ -129,7 +45,14 @@ static int connect_socket(const char *path)
     return fd;
 }
 
-static void accept_one(Relay *relay, const End *listener)
+static void pair_free(Relay *relay, Pair *pair)
+{
+    bridge_done(&pair->bridge);
+    free(pair);
+    relay->pairs--;
+}
+
+static void accept_one(Relay *relay, const BridgeEnd *listener)
 {
     AUTO(fd_close) int client = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (client < 0 || relay->pairs >= PAIRS_MAX)
@@ -141,15 +64,11 @@ static void accept_one(Relay *relay, const End *listener)
         return;
     int on = 1;
     (void)setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    pair->client.pair = pair->server.pair = pair;
-    pair->client.fd = client;
-    pair->server.fd = server;
-    if (!rewatch(relay, pair)) {
-        free(pair);
-        return;
-    }
+    bridge_init(&pair->bridge, client, server);
     client = server = -1;
     relay->pairs++;
+    if (!bridge_rewatch(relay->epoll, &pair->bridge))
+        pair_free(relay, pair);
 }
 
 static void *run(void *arg)
@@ -160,15 +79,15 @@ static void *run(void *arg)
         int count = epoll_wait(relay->epoll, events, EVENTS, -1);
         Pair *dead = NULL;
         for (int i = 0; i < count; i++) {
-            End *end = events[i].data.ptr;
+            BridgeEnd *end = events[i].data.ptr;
             if (end == &relay->stop_end)
                 return NULL;
-            if (!end->pair) {
+            if (!end->bridge) {
                 accept_one(relay, end);
                 continue;
             }
-            Pair *pair = end->pair;
-            if (pair->dead || (!(events[i].events & EPOLLERR) && pump(relay, pair)))
+            Pair *pair = (Pair *)end->bridge;
+            if (pair->dead || bridge_event(relay->epoll, end, events[i].events))
                 continue;
             pair->dead = true;
             pair->next_dead = dead;
@@ -177,10 +96,7 @@ static void *run(void *arg)
         /* Freed after the batch: another event of it may point to the same pair. */
         for (Pair *pair = dead, *next; pair; pair = next) {
             next = pair->next_dead;
-            (void)close(pair->client.fd);
-            (void)close(pair->server.fd);
-            free(pair);
-            relay->pairs--;
+            pair_free(relay, pair);
         }
     }
 }
@@ -195,7 +111,7 @@ bool relay_start(const char *socket_path, Relay **out, Err *err)
     relay->stop = eventfd(0, EFD_CLOEXEC);
     relay->stop_end.fd = relay->stop;
     (void)pthread_mutex_init(&relay->lock, NULL);
-    if (relay->epoll < 0 || relay->stop < 0 || !watch(relay, &relay->stop_end, EPOLLIN) || pthread_create(&relay->thread, NULL, run, relay) != 0) {
+    if (relay->epoll < 0 || relay->stop < 0 || !bridge_watch(relay->epoll, &relay->stop_end, EPOLLIN) || pthread_create(&relay->thread, NULL, run, relay) != 0) {
         (void)err_errno(err, "cannot start the relay");
         fd_close(&relay->epoll);
         fd_close(&relay->stop);
@@ -256,7 +172,7 @@ bool relay_add_port(Relay *relay, int port, Err *err)
             relay->listener_count++;
             for (int i = 0; i < 2; i++)
                 if (relay->listeners[at].ends[i].fd >= 0)
-                    done = watch(relay, &relay->listeners[at].ends[i], EPOLLIN) && done;
+                    done = bridge_watch(relay->epoll, &relay->listeners[at].ends[i], EPOLLIN) && done;
         }
     }
     pthread_mutex_unlock(&relay->lock);

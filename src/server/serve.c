@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "base/secret.h"
+#include "egress/egress.h"
 #include "provider/host.h"
 #include "server/admin.h"
 #include "server/command.h"
@@ -24,6 +25,8 @@ typedef struct Serve {
     HttpServer *http;
     int port;
     Wiring wiring;
+    EgressPolicy egress_policy;
+    Egress *egress;
 } Serve;
 
 static bool tls_leaf(void *ctx, Arena *arena, Str name, TlsLeaf *out, Err *err)
@@ -113,12 +116,27 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
         return false;
     process_harden();
     (void)umask(0077);
-    char *socket = datadir_path(serve->arena, &serve->data, "run/site/site.sock");
-    if (!socket)
+    char *socket = datadir_path(serve->arena, &serve->data, "run/site/site.sock"), *egress = datadir_path(serve->arena, &serve->data, "run/site/egress.sock");
+    if (!socket || !egress)
         return err_too_big(err);
     return wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, &serve->wiring, err) &&
            set_key_check(serve, key_check, err) && http_listen_unix(serve->http, socket, 0666, err) &&
+           egress_start(egress, &serve->egress_policy, &serve->egress, err) &&
            runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) && http_start(serve->http, err);
+}
+
+/* What nodes may reach through the server: --node-egress and --node-egress-allow. */
+static bool read_egress(const char *mode, const char *const *rules, int rule_count, EgressPolicy *out, Err *err)
+{
+    Err why = { 0 };
+    if (mode && !egress_mode_read(str_from(mode), &out->mode, &why))
+        return err_set(err, ERR_BAD_INPUT, "--node-egress %s", why.text);
+    if (out->mode == EGRESS_OFF && rule_count)
+        return err_set(err, ERR_BAD_INPUT, "--node-egress off and --node-egress-allow contradict each other");
+    for (int i = 0; i < rule_count; i++)
+        if (!egress_rule_read(str_from(rules[i]), &out->rules[out->rule_count++], &why))
+            return err_set(err, ERR_BAD_INPUT, "--node-egress-allow %s", why.text);
+    return true;
 }
 
 static void wait_for_end(void)
@@ -156,12 +174,13 @@ static void block_signals(void)
 
 int command_serve(int argc, char **argv)
 {
-    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL;
-    int dirs = 0, key_checks = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
+    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX];
+    int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
     const Option options[] = {
         { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
         { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
-        { "--key-check", false, &key_check, &key_checks, 1 },
+        { "--key-check", false, &key_check, &key_checks, 1 }, { "--node-egress", false, &egress, &egresses, 1 },
+        { "--node-egress-allow", false, allowed, &allowed_count, EGRESS_RULES_MAX },
     };
     if (!options_read("serve", argc, argv, options, COUNT_OF(options)))
         return EXIT_USAGE;
@@ -169,12 +188,16 @@ int command_serve(int argc, char **argv)
         (void)command_fail("serve", "--data-dir is needed");
         return EXIT_USAGE;
     }
+    static Serve serve;                                       /* subjects keep pointers into it */
+    Err err = { 0 };
+    if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err)) {
+        (void)command_fail("serve", err.text);
+        return EXIT_USAGE;
+    }
     log_setup(verbose ? LOG_DEBUG : LOG_INFO, json ? LOG_JSON : LOG_KEY_VALUE, "vaultyard");
     block_signals();
     allow_connections();
     AUTO(arena_free_auto) Arena *arena = arena_new(SERVE_ARENA_BYTES);
-    static Serve serve;                                       /* subjects keep pointers into it */
-    Err err = { 0 };
     serve.arena = arena;
     if (!arena || !datadir_read(arena, dir, &serve.data, &err))
         return command_fail("serve", arena ? err.text : "out of memory");
@@ -184,6 +207,7 @@ int command_serve(int argc, char **argv)
         (void)fflush(stdout);
         wait_for_end();
     }
+    egress_stop(serve.egress);
     if (serve.wiring.parts.site.runner)
         runner_drain(serve.wiring.parts.site.runner);        /* its work wakes parked requests, so it ends before the server that holds them */
     if (serve.http)

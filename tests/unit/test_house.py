@@ -5,9 +5,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ["base", "json", "crypto", "http"]
-ORDER = TOOLS + ["store", "audit", "runner", "site", "identity", "access", "arm", "managedidentity", "keyvault", "provider", "batch", "server"]
+ORDER = TOOLS + ["store", "audit", "runner", "site", "identity", "access", "arm", "managedidentity", "keyvault", "provider", "batch", "egress", "server"]
 MAY = {folder: set(ORDER[:at + 1]) for at, folder in enumerate(ORDER)}
 MAY["provider"] = {"base", "json", "crypto", "provider"}
+MAY["egress"] = {"base", "egress"}
 MAY["batch"] -= {"keyvault"}                       # vaults are used over the API that customers have
 for side in ("certs", "node", "cli"):
     MAY[side] = set(TOOLS) | {side}
