@@ -1,5 +1,6 @@
 /* encryption_vault.c - token, GET key, wrapkey, unwrapkey. Source: Key Vault REST reference 7.4 (Keys: Get Key, Wrap Key, Unwrap Key). */
 #include "batch/encryption_vault.h"
+#include <assert.h>
 #include <stdio.h>
 #include "base/encode.h"
 #include "base/id.h"
@@ -14,6 +15,7 @@ static const char *const algorithms[] = { "RSA-OAEP-256", "RSA-OAEP" };      /* 
 bool key_call_own_site(void *ctx, Arena *arena, const HttpCall *call, HttpAnswer *out, Err *err)
 {
     const Batch *batch = ctx;
+    assert(runner_is_working_here());          /* never a thread that answers requests: the vault may take as long as it likes */
     AUTO(http_client_free_auto) HttpClient *client = NULL;
     HttpClientConfig config = { .ca_file = batch->site->ca_file, .unix_socket = batch->site->own_socket, .user_agent = "vaultyard-batch/1",
                                 .connect_timeout_ms = CALL_MS, .timeout_ms = CALL_MS, .reply_max_bytes = REPLY_MAX };

@@ -388,13 +388,19 @@ static void note_outcome_surely(Outcome *outcome)
     }
 }
 
+static _Thread_local bool is_working;
+
+bool runner_is_working_here(void) { return is_working; }
+
 static void run_one(Runner *runner, Run *run)
 {
     RunnerJob job = { .kind = run->item.kind, .key = run->item.key, .due_ms = run->item.due_ms, .attempt = run->item.failures + 1 };
     QueueNow now = now_of(runner);
     Outcome outcome = { .runner = runner, .run = run };
     Err err = { 0 };
+    is_working = true;
     outcome.good = run->kind->fn(run->kind->ctx, run->arena, &job, queue_now(&now, run->kind->time), &outcome.again_ms, &err);
+    is_working = false;
     if (!outcome.good) {
         if (err.code == ERR_NONE)
             (void)err_set(&err, ERR_INTERNAL, "failed without saying why");

@@ -40,6 +40,9 @@ bool runner_schedule(Runner *runner, Txn *txn, const char *kind, Str key, int64_
 bool runner_cancel(Runner *runner, Txn *txn, const char *kind, Str key, Err *err) MUST_CHECK;                     /* fine if there is none */
 void runner_wake(Runner *runner);                                     /* the clock was shifted */
 
+/* Does this thread run background work now? For what must not hold up a request. */
+bool runner_is_working_here(void);
+
 /* Waits until nothing is due and nothing runs (what failed waits for its retry and does not count), at most wait_ms. false: time was up. */
 bool runner_settle(Runner *runner, int64_t wait_ms);
 
