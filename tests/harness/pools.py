@@ -18,14 +18,14 @@ def document_body():
 class PoolMaker:
     """On a started Site(nodes=True): one group `g`, vault, account and identity; pools by request."""
 
-    def __init__(self, site, vault, account):
+    def __init__(self, site, vault, account, account_options=()):
         self.site, self.vault, self.account = site, vault, account
         self.vy = site.vy
         self.vy("group", "create", "-n", "g", "-l", "local")
         self.identity = self.vy("identity", "create", "-g", "g", "-n", "pool-id")
         self.vy("keyvault", "create", "-n", vault, "-g", "g", "-l", "local")
         self.vy("keyvault", "set-policy", "-n", vault, "--object-id", self.identity["principalId"], "--secret-permissions", "get", "list")
-        self.vy("batch", "account", "create", "-n", account, "-g", "g", "-l", "local")
+        self.vy("batch", "account", "create", "-n", account, "-g", "g", "-l", "local", *account_options)
 
     def certificate(self, name, days_before_expiry=30):
         policy = {"issuerParameters": {"name": "Self"}, "x509CertificateProperties": {"subject": f"CN={name}.example", "validityInMonths": 12},
