@@ -174,6 +174,19 @@ static const Option account_identity_options[] = {
 };
 static const Option account_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, END };
 static const Option account_delete_options[] = { OPT_ACCOUNT_SELF, OPT_GROUP, OPT_YES, OPT_NO_WAIT, END };
+#define OPT_MIGRATION \
+    OPT_ACCOUNT_SELF, OPT_GROUP, { "--vault-name", "VAULT", OPT_REQUIRED, "The vault the certificates go to, by name or id." }, \
+    { "--pfx", "FILE", OPT_LIST, "The certificates with their keys, which the service never gives back." }, \
+    { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of these files; @FILE reads a file, - reads standard input. Asked for on the terminal otherwise." }, \
+    { "--pool-id", "POOL", OPT_LIST, "Only these pools; all that refer to certificates by default." }, \
+    { "--identity", "IDENTITY", 0, "Managed identity of the new pools, by name or id; ACCOUNT-certificates by default." }, \
+    { "--suffix", "TEXT", 0, "Of the new pools' ids, behind a hyphen; kv by default." }, \
+    { "--store-location", "DIR", 0, "Where the certificates lie on the nodes." }, \
+    { "--requeue", NULL, 0, "Stop tasks that run and queue them again, instead of waiting for their end." }, \
+    { "--keep-pools", NULL, 0, "Do not delete the old pools." }, \
+    { "--delete-certificates", NULL, 0, "Delete the account's certificates in the end." }
+static const Option certificates_plan_options[] = { OPT_MIGRATION, END };
+static const Option certificates_migrate_options[] = { OPT_MIGRATION, { "--timeout", "MINUTES", 0, "How long to wait for one thing; 60 by default." }, OPT_YES, END };
 static const Option pool_create_options[] = {
     OPT_ACCOUNT, OPT_ENDPOINT, { "--json-file", "FILE", OPT_REQUIRED, "The pool, as Resource Manager or as the Batch service has it; - for standard input." },
     { "--id", "POOL", 0, "Its id, when the document names none." }, { "--api-version", "VERSION", 0, "Of Resource Manager, for a document that has \"properties\"." }, END
@@ -244,7 +257,8 @@ const Group cli_groups[] = {
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
     { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." },
-    { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." },
+    { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." },
+    { "batch account certificates", "From certificates of the account to a vault." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." },
     { "batch certificate", "Certificates of an account (see `vy batch certificate feature`)." }, { "batch certificate feature", "Whether account certificates are enabled, retiring or retired on this site." },
     { "batch node", "Compute nodes." },
     { "batch node extension", "Extensions on a node." },
@@ -340,6 +354,8 @@ const Command cli_commands[] = {
     { "batch account identity remove", run_batch_account_identity_remove, "Take an identity away from an account.",         account_identity_options, NULL, NULL, false },
     { "batch account list",          run_batch_account_list,         "Accounts of a group or of the subscription.",          in_group_options, ACCOUNT_B_COLUMNS, NULL, false },
     { "batch account delete",        run_batch_account_delete,       "Delete an account with its pools.",                    account_delete_options, NULL, NULL, false },
+    { "batch account certificates plan", run_certificates_plan,      "What moving the account's certificates to a vault would do; changes nothing.", certificates_plan_options, "Step=step Phase=phase State=state What=what", NULL, false },
+    { "batch account certificates migrate", run_certificates_migrate, "Move them: into the vault, with new pools in place of those that refer to them.", certificates_migrate_options, "Step=step Phase=phase State=state What=what", NULL, false },
     { "batch pool create",           run_pool_create,                "Create a pool from a document.",                       pool_create_options, NULL, NULL, false },
     { "batch pool show",             run_pool_show,                  "One pool.",                                            pool_options, POOL_COLUMNS, NULL, false },
     { "batch pool list",             run_pool_list,                  "Pools of an account.",                                 pool_list_options, POOL_COLUMNS, NULL, false },

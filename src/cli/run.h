@@ -25,6 +25,8 @@ CommandFn run_key_create, run_key_list, run_key_show, run_key_versions, run_key_
 #define BATCH_ARM_VERSION "2023-11-01"
 CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_set, run_batch_account_delete;
 CommandFn run_batch_account_identity_show, run_batch_account_identity_assign, run_batch_account_identity_remove;
+/* cmd_migrate.c */
+CommandFn run_certificates_plan, run_certificates_migrate;
 /* cmd_import.c */
 CommandFn run_certificate_import;
 /* cmd_batch.c */
