@@ -1,6 +1,7 @@
 /* data_routes.c - the operations of the data plane, in the order of their paths. Permissions are those of access policies
  * (Key Vault REST documentation, each operation's last sentence). */
 #include "keyvault/data_routes.h"
+#include "keyvault/backup.h"
 #include "keyvault/certificate.h"
 #include "keyvault/changes.h"
 #include "keyvault/deleted.h"
@@ -16,14 +17,15 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 #define POST(path, may, max, handler, operation)        { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
+#define RESTORE(path, may, handler, operation)          { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_RAW, RESTORE_BODY_MAX, handler, operation }
 #define LATER(method, path, may, operation)             { METHOD_##method, path, NULL, NULL, may, WHERE_INLINE, BODY_RAW, 1 << 20, route_not_built, operation }
 
 const Route data_routes[] = {
     READ("/secrets",                                  "secrets/list",           secret_list,                "SecretList"),
-    LATER(POST, "/secrets/restore",                   "secrets/restore",                                    "SecretRestore"),
+    RESTORE("/secrets/restore",                      "secrets/restore",        secret_restore,              "SecretRestore"),
     PUT("/secrets/{name}",                            "secrets/set",            SECRET_BODY, secret_set,    "SecretSet"),
     DELETE("/secrets/{name}",                         "secrets/delete",         secret_delete,              "SecretDelete"),
-    LATER(POST, "/secrets/{name}/backup",             "secrets/backup",                                     "SecretBackup"),
+    POST("/secrets/{name}/backup",                  "secrets/backup",         KEY_BODY, secret_backup,     "SecretBackup"),
     READ("/secrets/{name}/versions",                  "secrets/list",           secret_list_versions,       "SecretListVersions"),
     READ("/secrets/{name}/{version?}",                "secrets/get",            secret_get,                 "SecretGet"),
     PATCH("/secrets/{name}/{version?}",               "secrets/set",            SECRET_BODY, secret_update, "SecretUpdate"),
@@ -36,11 +38,11 @@ const Route data_routes[] = {
     POST("/deletedsecrets/{name}/recover",            "secrets/recover",        KEY_BODY, secret_recover,   "SecretRecover"),
 
     READ("/keys",                                     "keys/list",              key_list,                   "KeyList"),
-    LATER(POST, "/keys/restore",                      "keys/restore",                                       "KeyRestore"),
+    RESTORE("/keys/restore",                         "keys/restore",           key_restore,                 "KeyRestore"),
     LATER(PUT, "/keys/{name}",                        "keys/import",                                        "KeyImport"),
     DELETE("/keys/{name}",                            "keys/delete",            key_delete,                 "KeyDelete"),
     POST("/keys/{name}/create",                       "keys/create",            KEY_BODY, key_create,       "KeyCreate"),
-    LATER(POST, "/keys/{name}/backup",                "keys/backup",                                        "KeyBackup"),
+    POST("/keys/{name}/backup",                     "keys/backup",            KEY_BODY, key_backup,        "KeyBackup"),
     LATER(POST, "/keys/{name}/rotate",                "keys/rotate",                                        "KeyRotate"),
     LATER(GET, "/keys/{name}/rotationpolicy",         "keys/getrotationpolicy",                             "KeyRotationPolicyGet"),
     LATER(PUT, "/keys/{name}/rotationpolicy",         "keys/setrotationpolicy",                             "KeyRotationPolicySet"),
@@ -69,11 +71,11 @@ const Route data_routes[] = {
     LATER(PUT, "/certificates/issuers/{issuer}",      "certificates/setissuers",                            "CertificateIssuerSet"),
     LATER(PATCH, "/certificates/issuers/{issuer}",    "certificates/setissuers",                            "CertificateIssuerUpdate"),
     LATER(DELETE, "/certificates/issuers/{issuer}",   "certificates/deleteissuers",                         "CertificateIssuerDelete"),
-    LATER(POST, "/certificates/restore",              "certificates/restore",                               "CertificateRestore"),
+    RESTORE("/certificates/restore",                 "certificates/restore",   certificate_restore,         "CertificateRestore"),
     DELETE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
     POST("/certificates/{name}/create",               "certificates/create",    CERT_BODY, certificate_create, "CertificateCreate"),
     POST("/certificates/{name}/import",               "certificates/import",    IMPORT_BODY, certificate_import, "CertificateImport"),
-    LATER(POST, "/certificates/{name}/backup",        "certificates/backup",                                "CertificateBackup"),
+    POST("/certificates/{name}/backup",             "certificates/backup",    KEY_BODY, certificate_backup,"CertificateBackup"),
     READ("/certificates/{name}/versions",             "certificates/list",      certificate_list_versions,  "CertificateListVersions"),
     READ("/certificates/{name}/policy",               "certificates/get",       certificate_policy_get,     "CertificatePolicyGet"),
     PATCH("/certificates/{name}/policy",              "certificates/update",    CERT_BODY, certificate_policy_update, "CertificatePolicyUpdate"),

@@ -222,7 +222,7 @@ static bool find_live(Req *req, Txn *txn, Vault *vault, bool *found, Err *err)
     return true;
 }
 
-static bool require_live(Req *req, Txn *txn, Vault *vault, Err *err)
+bool vault_require_live(Req *req, Txn *txn, Vault *vault, Err *err)
 {
     Str group;
     bool found;
@@ -235,7 +235,7 @@ static bool patch_txn(Txn *txn, void *ctx, Err *err)
 {
     Put *put = ctx;
     KeyVault *kv = put->req->ctx;
-    if (!require_live(put->req, txn, &put->vault, err) || !apply_change(put, VAULT_PATCH, &put->vault, err))
+    if (!vault_require_live(put->req, txn, &put->vault, err) || !apply_change(put, VAULT_PATCH, &put->vault, err))
         return false;
     stamp(&put->vault, put->req);
     return vault_update(kv, txn, put->req->arena, &put->vault, err) && register_resource(kv, txn, put->req->arena, &put->vault, err);
@@ -256,7 +256,7 @@ bool vault_patch(Req *req, Reply *reply, Err *err)
 static bool get_txn(Txn *txn, void *ctx, Err *err)
 {
     Put *put = ctx;
-    return require_live(put->req, txn, &put->vault, err);
+    return vault_require_live(put->req, txn, &put->vault, err);
 }
 
 bool vault_get(Req *req, Reply *reply, Err *err)
@@ -278,7 +278,7 @@ static bool edit_txn(Txn *txn, void *ctx, Err *err)
     Edit *edit = ctx;
     Req *req = edit->req;
     KeyVault *kv = req->ctx;
-    if (!require_live(req, txn, &edit->vault, err))
+    if (!vault_require_live(req, txn, &edit->vault, err))
         return false;
     size_t before = json_count(edit->vault.policies);
     AUTO(buf_done_auto) Buf text = { 0 };

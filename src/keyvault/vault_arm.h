@@ -19,6 +19,8 @@ bool vault_list_deleted(Req *req, Reply *reply, Err *err);                    /*
 bool vault_get_deleted(Req *req, Reply *reply, Err *err);
 bool vault_purge_deleted(Req *req, Reply *reply, Err *err);
 
+Handler arm_secret_put, arm_secret_patch, arm_secret_get, arm_secret_list;  /* arm_secret.c */
+
 ArmDeleteFn vault_delete_resource;      /* the group goes; ctx is the KeyVault */
 RunnerFn    vault_purge_run;            /* at the end of the retention */
 
@@ -26,4 +28,6 @@ void vault_write_resource(JsonWriter *w, const KeyVault *kv, Arena *arena, const
 /* One write about a vault with its audit record; the caches follow. */
 bool vault_write_txn(Req *req, Str resource_id, int status, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;
 bool vault_restore(KeyVault *kv, Txn *txn, Arena *arena, Vault *vault, Err *err) MUST_CHECK;   /* a deleted vault lives again, renewals too */
+/* The live vault of the path's {subscriptionId}, {resourceGroupName} and {vaultName}; ERR_NOT_FOUND in Resource Manager's words. */
+bool vault_require_live(Req *req, Txn *txn, Vault *vault, Err *err) MUST_CHECK;
 bool vault_resource_not_found(const Req *req, Str name, Err *err);

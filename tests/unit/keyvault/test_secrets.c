@@ -78,8 +78,6 @@ static void test_unknown_paths_and_methods(void **state)
     expect_status(&answer, 404);
     answer = vault_call("PUT", "/secrets/", "{\"value\":\"v\"}");
     expect_error(&answer, 405, "MethodNotAllowed", NULL, "");
-    answer = vault_call("POST", "/secrets/x/backup", "{}");
-    expect_error(&answer, 501, "NotImplemented", NULL, "SecretBackup");
 }
 
 /* "/keys/{name}/{version?}/sign" as a path that its route takes. */
