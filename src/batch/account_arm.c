@@ -448,6 +448,8 @@ static bool remove_account(Remove *r, Txn *txn, Err *err)
     Str principal = json_str(json_get(identity, "principalId"));
     r->gone = true;
     return (!principal.ptr || principal_delete(r->batch->identity, txn, principal, err)) && encryption_remove(r->batch, txn, r->account_id, err) &&
+           txn_exec(txn, NULL, err, "DELETE FROM batch_task WHERE account_id = ?1", db_text(r->account_id)) &&
+           txn_exec(txn, NULL, err, "DELETE FROM batch_job WHERE account_id = ?1", db_text(r->account_id)) &&
            txn_exec(txn, NULL, err, "DELETE FROM batch_account WHERE id = ?1", db_text(r->account_id)) &&
            seal_scope_destroy(r->batch->site->seal, txn, account_scope(r->arena, r->account_id), err) &&
            arm_unregister(r->batch->arm, txn, r->account.arm_id, err) &&

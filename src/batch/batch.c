@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "batch/command.h"
+#include "batch/node_runs.h"
 
 enum { OPEN_ARENA = 4 * 1024 * 1024, POOLS_AT_ONCE = 2, NODES_AT_ONCE = 4, KEYS_AT_ONCE = 4, QUEUES_AT_ONCE = 4, JOBS_AT_ONCE = 4 };
 
@@ -71,6 +72,7 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
         .site = site, .identity = identity, .access = access, .arm = arm, .ids = ids,
         .providers = providers, .provider_count = provider_count, .opened_real_ms = real_now_ms(), .retention_due_ms = INT64_MAX,
         .key_check_ms = KEY_CHECK_USUAL_MS, .proofs = proofs, .files = files, .vault_call = key_call_own_site, .vault_call_ctx = batch,
+        .on_key_access = runs_on_key_access,
     };
     data_plane_init(batch);
     node_plane_init(batch);
@@ -121,6 +123,8 @@ bool batch_mount(Batch *batch, HttpServer *server, Err *err)
         { &batch->data_plane, certificate_data_routes, certificate_data_route_count },
         { arm_plane(batch->arm), certificate_arm_routes, certificate_arm_route_count },
         { arm_plane(batch->arm), certificate_feature_routes, certificate_feature_route_count },
+        { &batch->data_plane, data_job_routes, data_job_route_count },
+        { &batch->data_plane, data_task_routes, data_task_route_count },
         { &batch->data_plane, data_other_routes, data_other_route_count },
         { &batch->node_plane, node_plane_routes, node_plane_route_count },
     };

@@ -3,6 +3,7 @@
 #include "batch/account_certificate_node.h"
 #include "batch/data_plane.h"
 #include "batch/extension.h"
+#include "batch/run.h"
 
 #define NODES_READ  "Microsoft.Batch/batchAccounts/pools/read"
 #define NODES_WRITE "Microsoft.Batch/batchAccounts/pools/write"
@@ -24,6 +25,43 @@ static void write_errors(const JsonVal *report, const Node *node, JsonWriter *w)
     json_close_array(w);
 }
 
+static bool write_start_task(const Batch *batch, Txn *txn, Arena *arena, const Run *run, JsonWriter *w, Err *err)
+{
+    Str failure;
+    if (!run_failure_open(batch->site, txn, arena, run, &failure, err))
+        return false;
+    json_open(w, "startTaskInfo");
+    json_put_str(w, "state", run->state == RUN_ENDED ? STR("completed") : STR("running"));
+    json_put_time(w, "startTime", run->start_ms ? run->start_ms : run->created_ms);
+    if (run->state == RUN_ENDED)
+        json_put_time(w, "endTime", run->end_ms);
+    if (run->has_exit_code)
+        json_put_int(w, "exitCode", run->exit_code);
+    if (failure.ptr)
+        json_put_raw(w, "failureInfo", failure);
+    json_put_int(w, "retryCount", run->retries);
+    if (run->retries)
+        json_put_time(w, "lastRetryTime", run->retry_ms);
+    if (run->state == RUN_ENDED)
+        json_put_str(w, "result", run->result == RESULT_SUCCESS ? STR("success") : STR("failure"));
+    json_close(w);
+    return true;
+}
+
+static bool write_runs(const Batch *batch, Txn *txn, Arena *arena, const Node *node, JsonWriter *w, Err *err)
+{
+    int64_t count, slots;
+    Run start;
+    bool found;
+    if (!run_count_tasks(txn, node->id, &count, &slots, err) || !run_of_node(txn, arena, RUN_START, node->id, STR(""), &start, &found, err))
+        return false;
+    json_put_int(w, "totalTasksRun", node->tasks_run);
+    json_put_int(w, "runningTasksCount", count);
+    json_put_int(w, "runningTaskSlotsCount", slots);
+    json_put_int(w, "totalTasksSucceeded", node->tasks_succeeded);
+    return !found || start.state == RUN_REVOKED || write_start_task(batch, txn, arena, &start, w, err);
+}
+
 static bool write_node(const Batch *batch, Txn *txn, const Req *req, const Pool *pool, const JsonVal *image, const Node *node, JsonWriter *w, Err *err)
 {
     Arena *arena = req->arena;
@@ -42,10 +80,8 @@ static bool write_node(const Batch *batch, Txn *txn, const Req *req, const Pool 
     json_put_str(w, "ipAddress", str_empty(node->ip_address) ? STR_NONE : node->ip_address);
     json_put_str(w, "affinityId", str_printf(arena, "TVM:" STR_FMT, STR_ARG(node->id)));
     json_put_str(w, "vmSize", pool->vm_size);
-    json_put_int(w, "totalTasksRun", 0);
-    json_put_int(w, "runningTasksCount", 0);
-    json_put_int(w, "runningTaskSlotsCount", 0);
-    json_put_int(w, "totalTasksSucceeded", 0);
+    if (!write_runs(batch, txn, arena, node, w, err))
+        return false;
     write_errors(report, node, w);
     if (!certificates_of_node_write(txn, node->id, w, err))
         return false;

@@ -3,6 +3,8 @@
 #include "batch/account_certificate_feature.h"
 #include "batch/account_certificate_refs.h"
 #include "batch/data_plane.h"
+#include "batch/node_runs.h"
+#include "batch/pool_shape.h"
 
 #define POOLS_READ   "Microsoft.Batch/batchAccounts/pools/read"
 #define POOLS_WRITE  "Microsoft.Batch/batchAccounts/pools/write"
@@ -209,18 +211,35 @@ static bool bad_list(Err *err, const char *text)
     return false;
 }
 
+/* Absent is requeue. */
+static bool read_option(const JsonVal *body, Str *option, Err *err)
+{
+    const JsonVal *given = json_get(body, "nodeDeallocationOption");
+    *option = STR("requeue");
+    if (!given || json_kind(given) == JSON_NULL)
+        return true;
+    for (const char *const *word = deallocation_words; *word; word++) {
+        if (str_eq_nocase(json_str(given), str_from(*word))) {
+            *option = str_from(*word);
+            return true;
+        }
+    }
+    return refuse(err, "nodeDeallocationOption", "is none of requeue, terminate, taskcompletion, retaineddata", json_str(given));
+}
+
 /* Named nodes leave, and the target sinks with them: no others come in their place. */
 static bool remove_nodes(Edit *edit, Txn *txn, Err *err)
 {
     Arena *arena = edit->req->arena;
     const JsonVal *list = json_get(edit->body, "nodeList");
     PoolSpec spec = pool_spec_of(&edit->one.pool, edit->one.body);
+    Str option;
     if (json_kind(list) != JSON_ARRAY || json_count(list) == 0 || json_count(list) > REMOVE_MAX)
         return bad_list(err, "must be an array of 1 to 100 node ids");
+    if (!read_option(edit->body, &option, err))
+        return false;
     for (size_t i = 0; i < json_count(list); i++) {
         Node node;
-        NodeState now;
-        bool moved;
         if (json_kind(json_at(list, i)) != JSON_STR)
             return bad_list(err, "must be an array of node ids");
         for (size_t j = 0; j < i; j++)
@@ -230,8 +249,7 @@ static bool remove_nodes(Edit *edit, Txn *txn, Err *err)
             return false;
         if (node.state == NODE_LEAVING)
             continue;
-        if (!node_apply(txn, &node, NODE_REMOVED, edit->req->now_ms, &now, &moved, err) ||
-            !runner_schedule(edit->batch->site->runner, txn, WORK_NODE, node.id, real_now_ms(), err))
+        if (!node_leave(edit->batch, txn, arena, &node, option, edit->req->now_ms, err))
             return false;
         spec.target -= node.dedicated && spec.target > 0;
         spec.target_low -= !node.dedicated && spec.target_low > 0;

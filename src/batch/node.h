@@ -23,6 +23,7 @@ typedef struct Node {
     int64_t next_command;
     Str reboot;                             /* a nodeRebootOption while its machine is to be restarted; else empty */
     Str leaves;                             /* a nodeDeallocationOption, lower case, while it leaves; else empty */
+    int64_t tasks_run, tasks_succeeded;     /* since it was made */
     Bytes report;                           /* sealed */
 } Node;
 

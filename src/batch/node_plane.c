@@ -1,4 +1,5 @@
-/* node_plane.c - what node agents call: join, lease, commands, results (docs/node-protocol.md); identity tokens are in node_token.c.
+/* node_plane.c - what node agents call: join, lease, results (docs/node-protocol.md); commands, runs and identity tokens are in node_commands.c,
+ * run_plane.c and node_token.c.
  *
  * A credential is "<node id>.<64 hex digits>"; only its SHA-256 is kept. A join's credential lies beside the old one until it is first
  * used, so a crash of either side between the answer and the agent's disk is harmless. */
@@ -10,10 +11,12 @@
 #include "batch/encryption.h"
 #include "batch/extension.h"
 #include "batch/node_plane.h"
+#include "batch/node_settle.h"
+#include "batch/run_wire.h"
 #include "crypto/hash.h"
 
-enum { COMMANDS_WAIT_MS = 50 * 1000, COMMANDS_BYTES_MAX = 1024 * 1024, RESULT_ARENA = 24 * 1024 * 1024, JOIN_BODY_MAX = 16 * 1024,
-       LEASE_BODY_MAX = 256 * 1024, RESULT_BODY_MAX = 3 * 1024 * 1024, TOKEN_BODY_MAX = 16 * 1024, VERSION_SHOWN = 64 };
+enum { RESULT_ARENA = 24 * 1024 * 1024, JOIN_BODY_MAX = 16 * 1024,
+       LEASE_BODY_MAX = 256 * 1024, RESULT_BODY_MAX = 3 * 1024 * 1024, TOKEN_BODY_MAX = 16 * 1024, RUN_BODY_MAX = 256 * 1024, SCRATCH_BYTES = 512 << 20, VERSION_SHOWN = 64 };
 
 bool node_bad_credential(Err *err)
 {
@@ -220,6 +223,9 @@ typedef struct Lease {
     PoolExtension *extensions;
     size_t extension_count;
     CertificatesLease certificates;
+    RunsLease runs;
+    Arena *scratch;                     /* lost runs may touch many tasks */
+    Str pool_body;                      /* absent while suspended */
     bool suspended;                     /* the account's customer-managed key cannot be used */
 } Lease;
 
@@ -298,18 +304,33 @@ static bool check_key(Lease *lease, Txn *txn, const Node *node, Err *err)
 static bool set_up(Lease *lease, Txn *txn, Err *err)
 {
     Arena *arena = lease->req->arena;
-    Str body;
-    return lease->suspended || (pool_body_open(lease->batch->site, txn, arena, &lease->pool, &body, err) &&
-                                pool_extensions(arena, body, &lease->extensions, &lease->extension_count, err) && wait_for_extensions(lease, err));
+    lease->pool_body = STR_NONE;
+    return lease->suspended || (pool_body_open(lease->batch->site, txn, arena, &lease->pool, &lease->pool_body, err) &&
+                                pool_extensions(arena, lease->pool_body, &lease->extensions, &lease->extension_count, err) && wait_for_extensions(lease, err));
 }
 
 /* Its machine started again, by a reboot or by itself; it kept its disk, and with it its credential. */
 static bool note_boot(Lease *lease, Txn *txn, Node *node, Err *err)
 {
     bool moved;
+    node->boot_ms = lease->req->now_ms;
     return (node->state == NODE_LEAVING || node_apply(txn, node, NODE_JOINED, lease->req->now_ms, &node->state, &moved, err)) &&
            txn_exec(txn, NULL, err, "UPDATE batch_node SET boot_id = ?2, boot_ms = ?3, reboot = '' WHERE id = ?1",
                     db_text(node->id), db_text(lease->in.boot_id), db_int(lease->req->now_ms));
+}
+
+/* First what became of its runs, then its state, which they are part of. */
+static bool settle(Lease *lease, Txn *txn, Node *node, Err *err)
+{
+    Arena *arena = lease->req->arena;
+    NodeState now;
+    bool found, moved;
+    if (!runs_lease_take(lease->batch, txn, lease->scratch, node, &lease->pool, lease->pool_body, lease->req->now_ms, &lease->runs, err) ||
+        !node_find(txn, arena, node->id, node, &found, err))
+        return false;
+    if (lease->event == NODE_READY)
+        return node_ready(lease->batch, txn, lease->scratch, node, &lease->pool, lease->req->now_ms, err);
+    return node->state == NODE_LEAVING || node_apply(txn, node, lease->event, lease->req->now_ms, &now, &moved, err);
 }
 
 static bool lease_txn(Txn *txn, void *ctx, Err *err)
@@ -317,7 +338,6 @@ static bool lease_txn(Txn *txn, void *ctx, Err *err)
     Lease *lease = ctx;
     Arena *arena = lease->req->arena;
     Node node;
-    NodeState now;
     bool found, moved;
     if (!node_find(txn, arena, lease->caller->node.id, &node, &found, err))
         return false;
@@ -336,7 +356,7 @@ static bool lease_txn(Txn *txn, void *ctx, Err *err)
     /* It was thought gone and is not. */
     if (node.state == NODE_CREATING && (!node_apply(txn, &node, NODE_JOINED, lease->req->now_ms, &node.state, &moved, err)))
         return false;
-    if (node.state != NODE_LEAVING && !node_apply(txn, &node, lease->event, lease->req->now_ms, &now, &moved, err))
+    if (!settle(lease, txn, &node, err))
         return false;
     bool is_new_version = !str_eq(node.agent_version, lease->in.version);
     return txn_exec(txn, NULL, err,
@@ -396,6 +416,7 @@ static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
         json_put_bool(w, "suspended", true);
     else
         write_extensions(lease, w);
+    runs_lease_write(&lease->runs, w);
     if (!lease->suspended)
         certificates_lease_write(arena, &lease->certificates, w);
     json_close(w);
@@ -404,10 +425,13 @@ static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
 
 static bool node_lease(Req *req, Reply *reply, Err *err)
 {
-    Lease lease = { .batch = req->ctx, .req = req, .caller = req->caller->plane_data, .in = { .version = STR(""), .ip_address = STR("") } };
+    AUTO(arena_free_auto) Arena *scratch = arena_new(SCRATCH_BYTES);
+    Lease lease = { .batch = req->ctx, .req = req, .scratch = scratch, .caller = req->caller->plane_data, .in = { .version = STR(""), .ip_address = STR("") } };
     const JsonVal *body;
+    if (!scratch)
+        return err_set(err, ERR_INTERNAL, "out of memory");
     if (!req_object(req, &body, err) || !json_read(body, "", lease_fields, COUNT_OF(lease_fields), &lease.in, err) ||
-        !lease_event(lease.in.state, &lease.event, err) || !report_read(req->arena, body, &lease.report, err) ||
+        !lease_event(lease.in.state, &lease.event, err) || !runs_lease_read(req->arena, body, &lease.runs, err) || !report_read(req->arena, body, &lease.report, err) ||
         !certificates_lease_read(body, &lease.certificates, err))
         return false;
     lease.in.version = str_slice(lease.in.version, 0, VERSION_SHOWN);
@@ -416,94 +440,6 @@ static bool node_lease(Req *req, Reply *reply, Err *err)
     bool done = store_write(lease.batch->site->store, lease_txn, &lease, err) && write_lease(&lease, &reply->json, err);
     certificates_lease_done(&lease.certificates);
     return done;
-}
-
-/* -- commands -- */
-
-typedef struct Wait { Batch *batch; Req *req; const NodeCaller *caller; int64_t after; bool forgets; Command *list; size_t count; Str *bodies; } Wait;
-
-static bool wait_txn(Txn *txn, void *ctx, Err *err)
-{
-    Wait *wait = ctx;
-    AUTO(rows_free_auto) Rows *rows = NULL;
-    Str node_id = wait->caller->node.id;
-    KeyHindrance hindrance;
-    size_t bytes = 0;
-    if (!command_pending(txn, wait->req->arena, node_id, wait->after, &wait->list, &wait->count, err))
-        return false;
-    wait->bodies = ARENA_ARRAY(wait->req->arena, Str, wait->count + 1);
-    if (!wait->bodies)
-        return err_too_big(err);
-    if (!encryption_hindrance(wait->batch, txn, wait->req->arena, wait->caller->node.account_id, &hindrance, err))
-        return false;
-    for (size_t i = 0; i < wait->count; i++) {
-        if (wait->list[i].body.ptr && hindrance != KEY_HINDERS_NOTHING) {
-            wait->count = i;                            /* it and what follows it come when the key is back */
-            break;
-        }
-        if (wait->list[i].body.ptr &&
-            !command_body_open(wait->batch->site, txn, wait->req->arena, wait->caller->node.account_id, &wait->list[i], &wait->bodies[i], err))
-            return false;
-        bytes += wait->bodies[i].len;
-        if (i > 0 && bytes > COMMANDS_BYTES_MAX) {
-            wait->count = i;                            /* the rest comes with the next call */
-            break;
-        }
-    }
-    if (!txn_query(txn, &rows, err, "SELECT 1 FROM batch_command WHERE node_id = ?1 AND number <= ?2 AND kind IN ('refresh', 'stop', 'drop-run') LIMIT 1", db_text(node_id), db_int(wait->after)))
-        return false;
-    *err = (Err){ 0 };
-    wait->forgets = rows_next(rows, err);
-    return err->code == ERR_NONE;
-}
-
-static bool forget_txn(Txn *txn, void *ctx, Err *err)
-{
-    Wait *wait = ctx;
-    return command_passed(txn, wait->caller->node.id, wait->after, err);
-}
-
-static bool write_commands(Wait *wait, JsonWriter *w, Err *err)
-{
-    Arena *arena = wait->req->arena;
-    json_open(w, NULL);
-    json_put_str(w, "cursor", str_printf(arena, "%lld", (long long)(wait->count ? wait->list[wait->count - 1].number : wait->after)));
-    json_open_array(w, "commands");
-    for (size_t i = 0; i < wait->count; i++) {
-        const JsonVal *body = NULL;
-        if (wait->bodies[i].ptr && !json_parse(arena, wait->bodies[i], JSON_STRICT, &body, err))
-            return false;
-        json_open(w, NULL);
-        json_put_str(w, "id", wait->list[i].id);
-        json_put_str(w, "kind", wait->list[i].kind);
-        json_put_value(w, "argv", json_get(body, "argv"));
-        json_put_value(w, "timeoutMs", json_get(body, "timeoutMs"));
-        json_close(w);
-    }
-    file_calls_write(wait->batch->files, wait->caller->node.id, w);
-    json_close_array(w);
-    json_close(w);
-    return json_end(w, err);
-}
-
-static bool node_commands(Req *req, Reply *reply, Err *err)
-{
-    Wait wait = { .batch = req->ctx, .req = req, .caller = req->caller->plane_data };
-    Str after = req_query(req, "after");
-    Store *store = wait.batch->site->store;
-    if (!str_empty(after) && !str_to_int64(after, 0, INT64_MAX, &wait.after, err))
-        return err_field(err, "after", "must be the cursor of an answer before, or empty");
-    if (!node_note_first_use(wait.batch, wait.caller, err))
-        return false;
-    reply_park(req, reply, command_node_key(req->arena, wait.caller->node.id), COMMANDS_WAIT_MS);
-    if (!store_read(store, wait_txn, &wait, err))
-        return false;
-    if (wait.forgets && !store_write(store, forget_txn, &wait, err))
-        return false;
-    if (wait.count == 0 && !req->park_ended && !file_calls_are_due(wait.batch->files, wait.caller->node.id))
-        return true;
-    reply_park_cancel(req, reply);
-    return write_commands(&wait, &reply->json, err);
 }
 
 /* -- results -- */
@@ -561,6 +497,7 @@ const Route node_plane_routes[] = {
     { METHOD_POST, "/v1/lease",                        NULL, NULL, PERM_TOKEN,  WHERE_WORKER, BODY_JSON, LEASE_BODY_MAX,  node_lease,    "NodeLease" },
     { METHOD_GET,  "/v1/commands",                     NULL, NULL, PERM_TOKEN,  WHERE_PARKED, BODY_NONE, 0,               node_commands, "NodeCommands" },
     { METHOD_POST, "/v1/commands/{commandId}/result",  NULL, NULL, PERM_TOKEN,  WHERE_WORKER, BODY_RAW,  RESULT_BODY_MAX, node_result,   "NodeCommandResult" },
+    { METHOD_POST, "/v1/runs/{runId}",                 NULL, NULL, PERM_TOKEN,  WHERE_WORKER, BODY_JSON, RUN_BODY_MAX,    node_run_report, "NodeRunReport" },
     { METHOD_POST, "/v1/identity/token",               NULL, NULL, PERM_TOKEN,  WHERE_WORKER, BODY_JSON, TOKEN_BODY_MAX,  node_token,    "NodeIdentityToken" },
 };
 const size_t node_plane_route_count = COUNT_OF(node_plane_routes);

@@ -11,3 +11,5 @@ bool node_bad_credential(Err *err);                                             
 bool node_note_first_use(Batch *batch, const NodeCaller *caller, Err *err) MUST_CHECK;
 
 Handler node_token;                                                                     /* node_token.c */
+Handler node_commands;                                                                  /* node_commands.c */
+Handler node_run_report;                                                                /* run_plane.c */

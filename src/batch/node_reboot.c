@@ -1,6 +1,7 @@
 /* node_reboot.c - POST .../nodes/{id}/reboot: the machine ends and starts again on its own disk (node_work.c restarts it). */
 #include "batch/data_plane.h"
 #include "base/log.h"
+#include "batch/node_runs.h"
 
 #define NODES_WRITE "Microsoft.Batch/batchAccounts/pools/write"
 
@@ -60,6 +61,7 @@ static bool reboot_txn(Txn *txn, void *ctx, Err *err)
            node_require(txn, arena, &reboot->pool, req_param(reboot->req, "nodeId"), &reboot->node, err) && require_rebootable(&reboot->node, err) &&
            node_apply(txn, &reboot->node, NODE_REBOOT, reboot->req->now_ms, &now, &moved, err) &&
            txn_exec(txn, NULL, err, "UPDATE batch_node SET reboot = ?2 WHERE id = ?1", db_text(reboot->node.id), db_text(reboot->option)) &&
+           node_runs_end(reboot->batch, txn, arena, &reboot->node, reboot->option, reboot->req->now_ms, err) &&
            runner_schedule(reboot->batch->site->runner, txn, WORK_NODE, reboot->node.id, real_now_ms(), err) &&
            data_audit(reboot->batch, txn, reboot->req, 202, err);
 }

@@ -2,6 +2,7 @@
 #include "batch/parts.h"
 #include "base/encode.h"
 #include "base/id.h"
+#include "batch/node_runs.h"
 #include "crypto/hash.h"
 
 enum { JOIN_WAIT_MS = 3 * 60 * 1000, JOIN_MAX = 8 * 1024, ERROR_SHOWN = 400 };
@@ -16,6 +17,8 @@ typedef struct Work {
     Account account;
     uint8_t join_hash[SHA256_SIZE];
     Str start_error;
+    bool may_stop;                      /* its tasks are as the one who asked wants them */
+    int64_t wait_ms;
     bool stop_again;                    /* it was removed while its machine came up */
 } Work;
 
@@ -28,7 +31,10 @@ static bool look(Txn *txn, void *ctx, Err *err)
     if (!pool_find(txn, work->arena, work->node.account_id, work->node.pool_key, &work->pool, &found, err) ||
         !account_by_id(txn, work->arena, work->node.account_id, &work->account, &found, err))
         return false;
-    return found || err_set(err, ERR_INTERNAL, "node " STR_FMT " has no account", STR_ARG(work->node_id));
+    if (!found)
+        return err_set(err, ERR_INTERNAL, "node " STR_FMT " has no account", STR_ARG(work->node_id));
+    Str option = work->node.state == NODE_LEAVING ? work->node.leaves : work->node.reboot;
+    return node_may_stop(txn, &work->node, option, clock_now_ms(work->batch->site->clock), &work->may_stop, &work->wait_ms, err);
 }
 
 /* -- stopping -- */
@@ -36,7 +42,7 @@ static bool look(Txn *txn, void *ctx, Err *err)
 static bool forget(Txn *txn, void *ctx, Err *err)
 {
     Work *work = ctx;
-    return node_delete(txn, work->node_id, err) &&
+    return node_runs_forget(work->batch, txn, work->arena, work->node_id, clock_now_ms(work->batch->site->clock), err) && node_delete(txn, work->node_id, err) &&
            pool_schedule(work->batch, txn, work->arena, work->node.account_id, work->node.pool_key, err);
 }
 
@@ -157,7 +163,6 @@ static bool start(Work *work, Provider *provider, Err *err)
 bool batch_node_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_ms, int64_t *again_ms, Err *err)
 {
     Work work = { .batch = ctx, .arena = arena, .node_id = str_dup(arena, job->key) };
-    (void)now_ms;
     *again_ms = 0;
     if (!store_read(work.batch->site->store, look, &work, err))
         return false;
@@ -166,6 +171,11 @@ bool batch_node_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_m
     Provider *provider = batch_provider_named(work.batch, work.pool.provider);
     if (!provider)
         return err_set(err, ERR_UNAVAILABLE, "the provider '" STR_FMT "' of pool '" STR_FMT "' is not set up on this server", STR_ARG(work.pool.provider), STR_ARG(work.pool.id));
+    bool ends = work.node.state == NODE_LEAVING || (work.node.state == NODE_REBOOTING && !str_empty(work.node.reboot));
+    if (ends && !work.may_stop) {
+        *again_ms = work.wait_ms ? now_ms + work.wait_ms : 0;       /* 0: the last of its tasks wakes us */
+        return true;
+    }
     if (work.node.state == NODE_LEAVING)
         return stop(&work, provider, err);
     if (work.node.state == NODE_REBOOTING)

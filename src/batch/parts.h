@@ -50,9 +50,9 @@ Provider *batch_provider_named(const Batch *batch, Str name);                   
 Provider *batch_provider_for(const Batch *batch, Str vm_size, int *cores);          /* NULL: nobody knows this size */
 
 /* The tables of routes; each file's own. */
-extern const Route account_arm_routes[], pool_arm_routes[], data_pool_routes[], data_node_routes[], data_exec_routes[], data_file_routes[], data_other_routes[], node_plane_routes[],
+extern const Route account_arm_routes[], pool_arm_routes[], data_pool_routes[], data_node_routes[], data_exec_routes[], data_job_routes[], data_task_routes[], data_file_routes[], data_other_routes[], node_plane_routes[],
     node_reboot_routes[], certificate_arm_routes[], certificate_data_routes[], certificate_feature_routes[];
-extern const size_t account_arm_route_count, pool_arm_route_count, data_pool_route_count, data_node_route_count, data_exec_route_count, data_file_route_count,
+extern const size_t account_arm_route_count, pool_arm_route_count, data_pool_route_count, data_node_route_count, data_exec_route_count, data_job_route_count, data_task_route_count, data_file_route_count,
     data_other_route_count, node_plane_route_count, node_reboot_route_count, certificate_arm_route_count, certificate_data_route_count, certificate_feature_route_count;
 
 void data_plane_init(Batch *batch);

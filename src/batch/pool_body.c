@@ -5,6 +5,7 @@
 #include "batch/account_certificate_refs.h"
 #include "batch/pool_check.h"
 #include "batch/pool_shape.h"
+#include "batch/task_shape.h"
 
 enum { DOCUMENT_MAX = 1024 * 1024, SLOTS_MAX = 256 };
 
@@ -237,6 +238,9 @@ static bool read_pool(Arena *arena, const JsonVal *object, Spelling from, PoolCh
     if (!json_get(after, "deploymentConfiguration"))
         return refuse(err, ERR_BAD_INPUT, "MissingRequiredProperty",
                       arm ? "properties.deploymentConfiguration" : "virtualMachineConfiguration", "is required");
+    if ((json_get(after, "startTask") && !task_check_files(json_get(after, "startTask"), arm ? "properties.startTask" : "startTask", err)) ||
+        !user_accounts_check(json_get(after, "userAccounts"), arm ? "properties" : "", err))
+        return false;
     if (change == POOL_REPLACE && !spec.sets_scale) {
         spec.target = now->target;
         spec.target_low = now->target_low;

@@ -1,6 +1,7 @@
 /* pool_shape.c - the tables of a pool's members. Rows tell, in this order: the name in Resource Manager, the name on the data
  * plane, the kind, whether it is needed, and what the kind wants. */
 #include "batch/pool_shape.h"
+#include "batch/task_shape.h"
 
 #define END { NULL }
 #define MINUTES(n) ((int64_t)(n) * 60 * 1000)
@@ -109,6 +110,8 @@ const ShapeField pool_fields[] = {
     { "interNodeCommunication",      "enableInterNodeCommunication", SHAPE_SWITCH },
     { "networkConfiguration",        "networkConfiguration",         SHAPE_OBJECT, .fields = network_fields },
     { "taskSchedulingPolicy",        "taskSchedulingPolicy",         SHAPE_OBJECT, .fields = scheduling_fields },
+    { "startTask",                   "startTask",                    SHAPE_OBJECT, .fields = start_task_fields },
+    { "userAccounts",                "userAccounts",                 SHAPE_OBJECTS, .max = 100, .fields = user_account_fields },
     { "metadata",                    "metadata",                     SHAPE_OBJECTS, .max = 256, .fields = metadata_fields },
     { "targetNodeCommunicationMode", "targetNodeCommunicationMode",  SHAPE_WORD, .words = communication_words },
     { "upgradePolicy",               "upgradePolicy",                SHAPE_OBJECT, .fields = upgrade_fields },
@@ -128,8 +131,6 @@ const ShapeField pool_fields[] = {
     { NULL,                          "autoScaleFormula",             SHAPE_NOT_BUILT, .why = "automatic scaling is not available here yet; set targetDedicatedNodes" },
     { NULL,                          "autoScaleEvaluationInterval",  SHAPE_NOT_BUILT, .why = "automatic scaling is not available here yet; set targetDedicatedNodes" },
     { NULL,                          "cloudServiceConfiguration",    SHAPE_EMPTY, .why = "Cloud Services pools are retired; use virtualMachineConfiguration" },
-    { "startTask",                   "startTask",                    SHAPE_NOT_BUILT, .why = "start tasks are not available here yet; leave it out" },
-    { "userAccounts",                "userAccounts",                 SHAPE_NOT_BUILT, .why = "named user accounts are not available here yet; leave it out" },
     { "applicationPackages",         "applicationPackageReferences", SHAPE_NOT_BUILT, .why = "application packages are not available here yet; leave it out" },
     { "applicationLicenses",         "applicationLicenses",          SHAPE_NOT_BUILT, .why = "licensed applications are not available here; leave it out" },
     { "mountConfiguration",          "mountConfiguration",           SHAPE_NOT_BUILT, .why = "mounted file systems are not available here yet; leave it out" },

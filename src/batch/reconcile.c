@@ -8,10 +8,11 @@
 #include "base/log.h"
 #include "batch/command.h"
 #include "batch/encryption.h"
+#include "batch/node_runs.h"
 
 enum { NODES_MAX = 3 * 1000, LOOK_AGAIN_MS = 2000, LEASE_GRACE_MS = 500 };
 
-typedef struct Run {
+typedef struct Pass {
     Batch *batch;
     Arena *arena;
     Str account_id, pool_key;
@@ -24,13 +25,13 @@ typedef struct Run {
     NodeStatus *machines;               /* NULL: not asked */
     size_t machine_count;
     int64_t again_ms;
-} Run;
+} Pass;
 
 /* -- looking -- */
 
 static bool look(Txn *txn, void *ctx, Err *err)
 {
-    Run *run = ctx;
+    Pass *run = ctx;
     bool account_found;
     if (!pool_find(txn, run->arena, run->account_id, run->pool_key, &run->pool, &run->found, err) || !run->found)
         return err->code == ERR_NONE;
@@ -42,26 +43,26 @@ static bool look(Txn *txn, void *ctx, Err *err)
 }
 
 /* Nobody could renew before this server was there. */
-static int64_t lease_end(const Run *run, const Node *node)
+static int64_t lease_end(const Pass *run, const Node *node)
 {
     int64_t first = run->batch->opened_real_ms + LEASE_MS;
     return (node->lease_until_ms > first ? node->lease_until_ms : first) + LEASE_GRACE_MS;
 }
 
-static bool is_overdue(const Run *run, const Node *node)
+static bool is_overdue(const Pass *run, const Node *node)
 {
     return node->started && node->state != NODE_LEAVING && run->real_ms >= lease_end(run, node);
 }
 
 /* Is its machine worth a look? Overdue ones, those that have not joined, and all once after this server was opened. */
-static bool wants_look(const Run *run, const Node *node)
+static bool wants_look(const Pass *run, const Node *node)
 {
     if (!node->started || node->state == NODE_LEAVING)
         return false;
     return is_overdue(run, node) || node->state == NODE_CREATING || node->lease_until_ms < run->batch->opened_real_ms + LEASE_MS;
 }
 
-static NodeRun machine_of(const Run *run, const Node *node)
+static NodeRun machine_of(const Pass *run, const Node *node)
 {
     for (size_t i = 0; i < run->machine_count; i++)
         if (str_eq(run->machines[i].node_id, node->id))
@@ -69,7 +70,7 @@ static NodeRun machine_of(const Run *run, const Node *node)
     return NODE_RUN_ABSENT;
 }
 
-static bool ask_provider(Run *run, Err *err)
+static bool ask_provider(Pass *run, Err *err)
 {
     Provider *provider = batch_provider_named(run->batch, run->pool.provider);
     bool wanted = false;
@@ -86,16 +87,16 @@ static bool ask_provider(Run *run, Err *err)
 
 /* -- doing -- */
 
-static bool start_again(Run *run, Txn *txn, const Node *node, Err *err)
+static bool start_again(Pass *run, Txn *txn, const Node *node, Err *err)
 {
     NodeState now;
     bool moved;
-    return node_apply(txn, node, NODE_GONE, run->object_ms, &now, &moved, err) &&
-           txn_exec(txn, NULL, err, "UPDATE batch_node SET started = 0, lease_until_ms = 0 WHERE id = ?1", db_text(node->id)) &&
+    return node_apply(txn, node, NODE_GONE, run->object_ms, &now, &moved, err) && node_runs_over(run->batch, txn, run->arena, node->id, run->object_ms, err) &&
+           txn_exec(txn, NULL, err, "UPDATE batch_node SET started = 0, lease_until_ms = 0, reboot = '' WHERE id = ?1", db_text(node->id)) &&
            runner_schedule(run->batch->site->runner, txn, WORK_NODE, node->id, run->real_ms, err);
 }
 
-static bool mark(Run *run, Txn *txn, const Node *node, NodeEvent event, const char *code, const char *message, Err *err)
+static bool mark(Pass *run, Txn *txn, const Node *node, NodeEvent event, const char *code, const char *message, Err *err)
 {
     NodeState now;
     bool moved;
@@ -115,7 +116,7 @@ static bool mark(Run *run, Txn *txn, const Node *node, NodeEvent event, const ch
 }
 
 /* A node whose machine is gone is started again; one whose machine runs and does not speak is lost until it does. */
-static bool check_node(Run *run, Txn *txn, const Node *node, Err *err)
+static bool check_node(Pass *run, Txn *txn, const Node *node, Err *err)
 {
     if (!run->machines || !wants_look(run, node))
         return true;
@@ -130,16 +131,16 @@ static bool check_node(Run *run, Txn *txn, const Node *node, Err *err)
     return mark(run, txn, node, NODE_LOST, NULL, NULL, err);
 }
 
-static bool remove_node(Run *run, Txn *txn, Node *node, Err *err)
+/* Its agent ends all runs with its lease; a moment later nothing of them can be left. */
+static bool lose_runs(Pass *run, Txn *txn, const Node *node, Err *err)
 {
-    NodeState now;
-    bool moved;
-    if (node->state == NODE_LEAVING)
-        return true;
-    if (!node_apply(txn, node, NODE_REMOVED, run->object_ms, &now, &moved, err))
-        return false;
-    node->state = now;
-    return runner_schedule(run->batch->site->runner, txn, WORK_NODE, node->id, run->real_ms, err);
+    return !node->started || run->real_ms < lease_end(run, node) + RUN_LEASE_GRACE_MS || node_runs_over(run->batch, txn, run->arena, node->id, run->object_ms, err);
+}
+
+static bool remove_node(Pass *run, Txn *txn, Node *node, Err *err)
+{
+    Str option = run->pool.state == POOL_DELETING ? STR("requeue") : run->pool.deallocation;
+    return node_leave(run->batch, txn, run->arena, node, option, run->object_ms, err);
 }
 
 /* Which leave first: what never came up, what is broken, then the youngest. */
@@ -156,7 +157,7 @@ static int by_worth(const void *a, const void *b)
     return x->number < y->number ? 1 : x->number > y->number ? -1 : 0;
 }
 
-static bool shrink(Run *run, Txn *txn, bool dedicated, int64_t surplus, Err *err)
+static bool shrink(Pass *run, Txn *txn, bool dedicated, int64_t surplus, Err *err)
 {
     Node **kept = ARENA_ARRAY(run->arena, Node *, run->count + 1);
     size_t count = 0;
@@ -185,7 +186,7 @@ static bool cores_used(Txn *txn, Str account_id, bool dedicated, int64_t *cores,
 }
 
 /* *missing is what the account's quota does not allow. */
-static bool grow(Run *run, Txn *txn, bool dedicated, int64_t wanted, int64_t *missing, Err *err)
+static bool grow(Pass *run, Txn *txn, bool dedicated, int64_t wanted, int64_t *missing, Err *err)
 {
     int64_t used, quota = dedicated ? ACCOUNT_CORE_QUOTA : ACCOUNT_LOW_CORE_QUOTA, cores = run->pool.cores > 0 ? run->pool.cores : 1;
     if (!cores_used(txn, run->account_id, dedicated, &used, err))
@@ -202,7 +203,7 @@ static bool grow(Run *run, Txn *txn, bool dedicated, int64_t wanted, int64_t *mi
                                  db_text(run->account_id), db_text(run->pool_key), db_int(run->pool.next_number));
 }
 
-static bool settle(Run *run, Txn *txn, Str errors_json, Err *err)
+static bool settle(Pass *run, Txn *txn, Str errors_json, Err *err)
 {
     PoolAllocation to;
     if (!pool_move(run->pool.allocation, POOL_REACHED, &to))
@@ -228,7 +229,7 @@ static Str error_json(Arena *arena, const char *code, Str message)
     return json_end(&w, &ignored) ? str_dup(arena, buf_str(&buf)) : STR("[]");
 }
 
-static Str last_start_error(const Run *run)
+static Str last_start_error(const Pass *run)
 {
     for (size_t i = 0; i < run->count; i++)
         if (!run->nodes[i].started && run->nodes[i].state == NODE_CREATING && !str_empty(run->nodes[i].start_error))
@@ -237,7 +238,7 @@ static Str last_start_error(const Run *run)
 }
 
 /* Time is up, or somebody stopped it: what has no machine yet goes, what has one stays. */
-static bool give_up(Run *run, Txn *txn, bool stopped, Err *err)
+static bool give_up(Pass *run, Txn *txn, bool stopped, Err *err)
 {
     Str why = last_start_error(run);
     Str errors = stopped ? error_json(run->arena, "ResizeStopped", STR("The resize was stopped by the user."))
@@ -249,7 +250,7 @@ static bool give_up(Run *run, Txn *txn, bool stopped, Err *err)
     return settle(run, txn, errors, err);
 }
 
-static bool resize(Run *run, Txn *txn, Err *err)
+static bool resize(Pass *run, Txn *txn, Err *err)
 {
     int64_t have[2] = { 0, 0 }, missing[2] = { 0, 0 }, pending = 0;
     const int64_t target[2] = { run->pool.target_low, run->pool.target };
@@ -273,7 +274,7 @@ static bool resize(Run *run, Txn *txn, Err *err)
     return run->real_ms < run->pool.resize_until_ms || give_up(run, txn, false, err);
 }
 
-static bool remove_pool(Run *run, Txn *txn, Err *err)
+static bool remove_pool(Pass *run, Txn *txn, Err *err)
 {
     Str arm_id = str_printf(run->arena, STR_FMT "/pools/" STR_FMT, STR_ARG(run->account.arm_id), STR_ARG(run->pool.id));
     if (!txn_exec(txn, NULL, err, "DELETE FROM batch_pool WHERE account_id = ?1 AND pool_key = ?2", db_text(run->account_id), db_text(run->pool_key)) ||
@@ -286,7 +287,7 @@ static bool remove_pool(Run *run, Txn *txn, Err *err)
            runner_schedule(run->batch->site->runner, txn, WORK_ACCOUNT, run->account_id, run->real_ms, err);
 }
 
-static bool remove_all(Run *run, Txn *txn, Err *err)
+static bool remove_all(Pass *run, Txn *txn, Err *err)
 {
     if (run->count == 0)
         return remove_pool(run, txn, err);
@@ -297,13 +298,13 @@ static bool remove_all(Run *run, Txn *txn, Err *err)
 }
 
 /* When to come back: soon while something is under way that might not call us, else when the first lease can end. */
-static int64_t next_look(const Run *run)
+static int64_t next_look(const Pass *run)
 {
     int64_t soonest = 0;
     bool busy = run->pool.state == POOL_DELETING || run->pool.allocation != POOL_STEADY;
     for (size_t i = 0; i < run->count; i++) {
         const Node *node = &run->nodes[i];
-        if (!node->started || node->state == NODE_LEAVING)
+        if (!node->started)
             continue;                                   /* its own work tells us */
         bool watch = node->state == NODE_CREATING || node->state == NODE_UNKNOWN;
         int64_t end = watch ? run->real_ms + LOOK_AGAIN_MS : lease_end(run, node);
@@ -318,14 +319,14 @@ static int64_t next_look(const Run *run)
 
 static bool act(Txn *txn, void *ctx, Err *err)
 {
-    Run *run = ctx;
+    Pass *run = ctx;
     if (!look(txn, run, err))
         return false;
     run->again_ms = 0;
     if (!run->found)
         return true;
     for (size_t i = 0; i < run->count; i++)
-        if (!check_node(run, txn, &run->nodes[i], err))
+        if (!check_node(run, txn, &run->nodes[i], err) || !lose_runs(run, txn, &run->nodes[i], err))
             return false;
     if (run->machines && !node_list(txn, run->arena, run->account_id, run->pool_key, -1, NODES_MAX, &run->nodes, &run->count, err))
         return false;
@@ -339,7 +340,7 @@ static bool act(Txn *txn, void *ctx, Err *err)
 
 bool batch_pool_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_ms, int64_t *again_ms, Err *err)
 {
-    Run run = { .batch = ctx, .arena = arena, .real_ms = now_ms, .object_ms = clock_now_ms(((Batch *)ctx)->site->clock) };
+    Pass run = { .batch = ctx, .arena = arena, .real_ms = now_ms, .object_ms = clock_now_ms(((Batch *)ctx)->site->clock) };
     Store *store = run.batch->site->store;
     Str rest = str_dup(arena, job->key);
     *again_ms = 0;

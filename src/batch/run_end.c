@@ -94,6 +94,10 @@ static bool end_task_run(Batch *batch, Txn *txn, Arena *arena, Run *run, const R
         return false;
     if (is_open && revoked && (!task_run_is_over(txn, &task, err) || !tell_job(batch, txn, arena, &job, &task, err)))
         return false;
+    if (is_open && !revoked && !outcome->is_lost &&
+        !txn_exec(txn, NULL, err, "UPDATE batch_node SET tasks_run = tasks_run + 1, tasks_succeeded = tasks_succeeded + ?2 WHERE id = ?1", db_text(run->node_id),
+                  db_int(is_success(outcome))))
+        return false;
     if (is_open && !revoked && !task_run_ended(batch, txn, arena, &job, &task, outcome, now_ms, err))
         return false;
     return node_settle(batch, txn, arena, run->node_id, now_ms, err) && queue_schedule(batch, txn, arena, run->account_id, run->pool_key, err);

@@ -143,6 +143,8 @@ static void fill_job(Arena *arena, const JsonVal *document, JobSpec *out)
     out->has_release = release != NULL;
     out->prepares_first = preparation && json_bool(json_get(preparation, "waitForSuccess"), true);
     out->preparation_id = preparation_id.ptr ? str_lower(arena, preparation_id) : STR("jobpreparation");
+    out->preparation_wall_ms = limit_of(json_path(preparation, "constraints.maxWallClockTime"));
+    out->release_wall_ms = duration_of(json_get(release, "maxWallClockTime"), RELEASE_WALL_MAX_MS);
     out->preparation_retries = json_int(json_path(preparation, "constraints.maxTaskRetryCount"), 0);
     out->reruns_preparation = preparation && json_bool(json_get(preparation, "rerunOnNodeRebootAfterSuccess"), true);
     out->release_id = release_id.ptr ? str_lower(arena, release_id) : STR("jobrelease");
@@ -237,7 +239,7 @@ bool job_read(Arena *arena, const JsonVal *object, JobChange change, Str now, Jo
     return true;
 }
 
-static void fill_task(const JsonVal *document, TaskSpec *out)
+void task_spec_of(const JsonVal *document, TaskSpec *out)
 {
     const JsonVal *constraints = json_get(document, "constraints"), *retries = json_get(constraints, "maxTaskRetryCount");
     out->slots = json_int(json_get(document, "requiredSlots"), 1);
@@ -261,7 +263,7 @@ bool task_read(Arena *arena, const JsonVal *object, TaskSpec *out, Err *err)
         return refuse(err, ERR_BAD_INPUT, "MissingRequiredProperty", "", "id", "is required");
     if (!pool_id_check(spec.id, "id", err) || !read_by(arena, task_fields, object, NULL, &spec.body, &document, err) || !task_check_files(document, "", err))
         return false;
-    fill_task(document, &spec);
+    task_spec_of(document, &spec);
     *out = spec;
     return true;
 }
@@ -289,7 +291,7 @@ bool task_read_constraints(Arena *arena, const JsonVal *object, Str now, TaskSpe
         return false;
     if (!read_by(arena, task_fields, object, before, &spec.body, &document, err))
         return false;
-    fill_task(document, &spec);
+    task_spec_of(document, &spec);
     *out = spec;
     return true;
 }

@@ -20,6 +20,7 @@ typedef struct JobSpec {
     OnAllTasks on_all;
     bool has_preparation, has_release, prepares_first;  /* prepares_first: tasks wait for its success */
     Str preparation_id, release_id;                 /* lower case */
+    int64_t preparation_wall_ms, release_wall_ms;   /* 0: no limit */
     int64_t preparation_retries;                    /* -1: no limit */
     bool reruns_preparation;                        /* after a restart of the node, though it succeeded before */
     Str body;
@@ -38,6 +39,7 @@ typedef enum JobChange { JOB_CREATE = 1, JOB_PUT, JOB_PATCH } JobChange;
 bool job_read(Arena *arena, const JsonVal *object, JobChange change, Str now, JobSpec *out, Err *err) MUST_CHECK;
 /* The same of a stored document. */
 bool job_spec_of(Arena *arena, Str id, Str body, JobSpec *out, Err *err) MUST_CHECK;
+void task_spec_of(const JsonVal *document, TaskSpec *out);     /* of a stored document; without id and body */
 bool task_read(Arena *arena, const JsonVal *object, TaskSpec *out, Err *err) MUST_CHECK;
 /* {"constraints": ...} of PUT: the task's document with others. */
 bool task_read_constraints(Arena *arena, const JsonVal *object, Str now, TaskSpec *out, Err *err) MUST_CHECK;

@@ -81,6 +81,8 @@ const char *const schema_batch_1[] = {
     "  next_command    INTEGER NOT NULL,"               /* never reused: the agent's cursor only rises */
     "  reboot          TEXT    NOT NULL,"               /* of a reboot that was asked for and not done yet: what happens to tasks ("requeue", ...); else "" */
     "  leaves          TEXT    NOT NULL,"               /* the same for one that leaves its pool */
+    "  tasks_run       INTEGER NOT NULL,"               /* since it was made */
+    "  tasks_succeeded INTEGER NOT NULL,"
     "  report          BLOB,"                           /* sealed JSON: what the last lease said (reason, extensions) */
     "  FOREIGN KEY (account_id, pool_key) REFERENCES batch_pool (account_id, pool_key),"
     "  UNIQUE (account_id, pool_key, number)"

@@ -54,7 +54,7 @@ static void test_errors_have_the_services_shape(void **state)
     const JsonVal *value = json_at(json_get(refused.json, "values"), 0);
     assert_str(json_str(json_get(value, "key")), "PropertyName");
     assert_str(json_str(json_get(value, "value")), "vmsize");
-    expect_error(data_call(&world, "GET", "/jobs", STR_NONE), 501, "NotImplemented");
+    expect_error(data_call(&world, "GET", "/jobschedules", STR_NONE), 501, "NotImplemented");
     expect_error(data_call(&world, "GET", "/nothing", STR_NONE), 404, "ResourceNotFound");
     expect_error(data_call(&world, "PUT", "/pools/p", STR("{}")), 405, "UnsupportedHttpVerb");
     expect_error(world_call(&world, "GET", world.batch_token, STR("acct.westus2.batch/pools"), STR_NONE), 400, "MissingRequiredQueryParameter");

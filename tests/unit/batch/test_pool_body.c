@@ -148,7 +148,11 @@ static void test_what_is_not_built_says_so(void **state)
 {
     (void)state;
     refused(with("\"scaleSettings\":{\"autoScale\":{\"formula\":\"$TargetDedicatedNodes=1\"}}"), ERR_NOT_BUILT, "NotImplemented", "properties.scaleSettings.autoScale");
-    refused(with("\"startTask\":{\"commandLine\":\"true\"}"), ERR_NOT_BUILT, "NotImplemented", "properties.startTask");
+    refused(with("\"startTask\":{}"), ERR_BAD_INPUT, "MissingRequiredProperty", "properties.startTask.commandLine");
+    refused(with("\"startTask\":{\"commandLine\":\"true\",\"resourceFiles\":[{\"httpUrl\":\"http://x/y\",\"filePath\":\"../y\"}]}"), ERR_BAD_INPUT, "InvalidPropertyValue",
+            "properties.startTask.resourceFiles[0].filePath");
+    refused(with("\"userAccounts\":[{\"name\":\"root\",\"password\":\"x\"}]"), ERR_BAD_INPUT, "InvalidPropertyValue", "properties.userAccounts[0].name");
+    refused(with("\"userAccounts\":[{\"name\":\"bob\"}]"), ERR_BAD_INPUT, "MissingRequiredProperty", "properties.userAccounts[0].password");
     refused(with("\"networkConfiguration\":{\"subnetId\":\"/subscriptions/x\"}"), ERR_NOT_BUILT, "NotImplemented", "properties.networkConfiguration.subnetId");
     refused(with("\"mountConfiguration\":[{}]"), ERR_NOT_BUILT, "NotImplemented", "properties.mountConfiguration");
     refused("{\"vmSize\":\"x\",\"deploymentConfiguration\":{\"cloudServiceConfiguration\":{\"osFamily\":\"5\"}}}", ERR_BAD_INPUT,
