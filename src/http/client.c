@@ -252,6 +252,15 @@ static bool refused_name(const char *reason)
     return strstr(reason, "unrecognized name") != NULL;
 }
 
+static bool explain_proxy(HttpClient *client, Err *err)
+{
+    long error = CURLPX_OK;
+    curl_easy_getinfo(client->easy, CURLINFO_PROXY_ERROR, &error);
+    if (error == CURLPX_REPLY_NOT_ALLOWED)
+        return err_named(err, ERR_UNAVAILABLE, HTTP_PROXY_REFUSED, NULL, "the proxy does not let this machine reach '" STR_FMT "'", STR_ARG(client->host));
+    return err_set(err, ERR_UNAVAILABLE, "'" STR_FMT "' cannot be reached through the proxy (%s)", STR_ARG(client->host), client->reason);
+}
+
 static bool explain(HttpClient *client, Err *err)
 {
     Str host = client->host;
@@ -269,6 +278,8 @@ static bool explain(HttpClient *client, Err *err)
         return err_set(err, ERR_UNAVAILABLE, "the name '" STR_FMT "' was not found", STR_ARG(host));
     case CURLE_COULDNT_RESOLVE_PROXY:
         return err_set(err, ERR_UNAVAILABLE, "the proxy '%s' was not found", client->proxy ? client->proxy : "");
+    case CURLE_PROXY:
+        return explain_proxy(client, err);
     case CURLE_COULDNT_CONNECT:
         if (client->unix_socket)
             return err_set(err, ERR_UNAVAILABLE, "nobody answers at the socket %s (%s)", client->unix_socket, os_reason);

@@ -41,10 +41,11 @@ typedef struct HttpAnswer {
     Str raw_headers;                    /* "Name: value\r\n" lines of the last answer */
 } HttpAnswer;
 
-#define HTTP_HOST_UNKNOWN "HostUnknown"   /* err->name: the TLS alert unrecognized_name */
+#define HTTP_HOST_UNKNOWN  "HostUnknown"  /* err->name: the TLS alert unrecognized_name */
+#define HTTP_PROXY_REFUSED "ProxyRefused" /* err->name: the proxy does not lead there, and will not */
 
 /* true: an HTTP answer came, whatever its status. false: ERR_UNAVAILABLE with the reason in one sentence (name, connect, TLS, timeout,
- * cancelled; named HTTP_HOST_UNKNOWN when the server has no such host); ERR_BAD_INPUT if URL or a header cannot be sent; ERR_TOO_LARGE if the answer is over the limits of client or arena. */
+ * cancelled; named HTTP_HOST_UNKNOWN when the server has no such host, HTTP_PROXY_REFUSED); ERR_BAD_INPUT if URL or a header cannot be sent; ERR_TOO_LARGE if the answer is over the limits of client or arena. */
 bool http_call(HttpClient *client, Arena *arena, const HttpCall *call, HttpAnswer *out, Err *err) MUST_CHECK;
 Str  http_answer_header(const HttpAnswer *answer, const char *name);          /* absent if not there */
 void http_client_cancel(HttpClient *client);      /* from another thread: ends the call under way at once, or the next one when there is none */

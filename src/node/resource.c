@@ -13,14 +13,22 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
+#include "base/secret.h"
+#include "node/container.h"
 #include "node/files.h"
 
-enum { PAUSE_FIRST_MS = 250, ANSWER_BYTES_MAX = 1024 * 1024, CALL_ARENA = 4 * 1024 * 1024, MODE_MASK = 0777 };
+enum {
+    PAUSE_FIRST_MS = 250, MODE_MASK = 0777, TOKEN_KEPT_MS = 60 * 1000,
+    ANSWER_BYTES_MAX = 8 * 1024 * 1024,     /* a page of a container's blobs with the longest names; bodies of files are not kept */
+    CALL_ARENA = 32 * 1024 * 1024
+};
 
 struct Fetcher {
     const NodeCard *card;
     HttpClient *http;
     Control *control;                   /* made when the first identity is needed */
+    char *token_of, *token;             /* the header for one identity, kept for a while: a container has many blobs */
+    int64_t token_until_ms;             /* monotonic */
     _Atomic bool cancelled;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -43,12 +51,21 @@ bool fetcher_new(const NodeCard *card, const char *proxy, Fetcher **out, Err *er
     return true;
 }
 
+static void token_forget(Fetcher *fetcher)
+{
+    free(TAKE(fetcher->token_of));
+    if (fetcher->token)
+        secret_wipe(fetcher->token, strlen(fetcher->token));
+    free(TAKE(fetcher->token));
+}
+
 void fetcher_free(Fetcher *fetcher)
 {
     if (!fetcher)
         return;
     http_client_free(fetcher->http);
     control_free(fetcher->control);
+    token_forget(fetcher);
     (void)pthread_cond_destroy(&fetcher->changed);
     (void)pthread_mutex_destroy(&fetcher->lock);
     free(fetcher);
@@ -192,15 +209,16 @@ static Str redirected(Arena *arena, Str from, const HttpAnswer *answer)
     return str_printf(arena, STR_FMT STR_FMT, STR_ARG(((Str){ from.ptr, (size_t)(host.ptr - from.ptr) + host.len })), STR_ARG(to));
 }
 
-/* true: an answer with another status than a redirect came, 2xx with its body in the file. */
+/* true: an answer with another status than a redirect came, 2xx with its body in the file; without a file it is in the answer. */
 static bool get(Fetcher *fetcher, Arena *arena, Str url, Str token, Body *body, HttpAnswer *answer, Err *err)
 {
     Str first_host = host_of(url);
     for (int hops = 0; hops <= RESOURCE_REDIRECTS_MAX; hops++) {
         HttpHeader headers[] = { { "x-ms-version", STR("2020-10-02") }, { "Authorization", token } };
         bool with_token = token.ptr && str_eq_nocase(host_of(url), first_host);
-        HttpCall call = { .method = "GET", .url = url, .headers = headers, .header_count = with_token ? 2 : 0, .sink = write_piece, .sink_ctx = body };
-        if (ftruncate(body->fd, 0) < 0 || lseek(body->fd, 0, SEEK_SET) < 0)
+        HttpCall call = { .method = "GET", .url = url, .headers = headers, .header_count = with_token ? 2 : 0,
+                          .sink = body->fd >= 0 ? write_piece : NULL, .sink_ctx = body };
+        if (body->fd >= 0 && (ftruncate(body->fd, 0) < 0 || lseek(body->fd, 0, SEEK_SET) < 0))
             return err_errno(err, "cannot begin the file");
         body->last_ms = mono_now_ms();
         if (!http_call(fetcher->http, arena, &call, answer, err))
@@ -229,7 +247,7 @@ static bool get_control(Fetcher *fetcher, Err *err)
     return true;
 }
 
-static bool get_token(Fetcher *fetcher, Arena *arena, const RunResource *resource, Str *header, Err *err)
+static bool ask_token(Fetcher *fetcher, Arena *arena, const RunResource *resource, Str *header, Err *err)
 {
     AUTO(buf_done_auto) Buf body = { 0 };
     JsonWriter w;
@@ -251,7 +269,27 @@ static bool get_token(Fetcher *fetcher, Arena *arena, const RunResource *resourc
     return token.len > 0 || err_set(err, ERR_UNAVAILABLE, "the control plane gave no token");
 }
 
-/* -- one file -- */
+static bool get_token(Fetcher *fetcher, Arena *arena, const RunResource *resource, Str *header, Err *err)
+{
+    Str who = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(resource->client_id), STR_ARG(resource->resource_id));
+    if (fetcher->token && mono_now_ms() < fetcher->token_until_ms && str_eq(who, str_from(fetcher->token_of))) {
+        *header = str_from(fetcher->token);
+        return true;
+    }
+    if (!ask_token(fetcher, arena, resource, header, err))
+        return false;
+    token_forget(fetcher);
+    fetcher->token_of = strdup(who.ptr ? who.ptr : "");
+    fetcher->token = strdup(header->ptr);
+    fetcher->token_until_ms = mono_now_ms() + TOKEN_KEPT_MS;
+    if (!fetcher->token_of || !fetcher->token)
+        token_forget(fetcher);              /* then it is asked for each time */
+    return true;
+}
+
+/* -- one call, as often as it takes -- */
+
+static Str url_of(const RunResource *resource) { return resource->url.ptr ? resource->url : resource->container_url; }
 
 typedef enum Verdict { FETCHED = 1, FAILED, TRY_AGAIN } Verdict;
 
@@ -267,6 +305,10 @@ static Verdict judge(Fetcher *fetcher, Arena *arena, bool answered, int status, 
         (void)fail(failure, true, "BlobDownloadMiscError", STR("the download was ended"));
         return FAILED;
     }
+    if (!answered && err->name && strcmp(err->name, HTTP_PROXY_REFUSED) == 0) {
+        (void)fail(failure, false, "BlobAccessDenied", str_printf(arena, "the server does not let nodes reach '" STR_FMT "' (vaultyard serve --node-egress)", STR_ARG(host_of(shown(url_of(resource))))));
+        return FAILED;
+    }
     if (!answered) {
         bool is_silence = mono_now_ms() - body->last_ms >= RESOURCE_SILENCE_MS;
         (void)fail(failure, true, is_silence ? "BlobDownloadTimedOut" : "BlobDownloadMiscError", str_dup(arena, str_from(err->text)));
@@ -275,7 +317,8 @@ static Verdict judge(Fetcher *fetcher, Arena *arena, bool answered, int status, 
     if (status / 100 == 2)
         return FETCHED;
     if (status == 404 || status == 410)
-        (void)fail(failure, false, "BlobNotFound", STR("The specified Azure Blob is not found while attempting to download an Azure Blob"));
+        (void)fail(failure, false, "BlobNotFound", resource->url.ptr ? STR("The specified Azure Blob is not found while attempting to download an Azure Blob")
+                                                                     : STR("The specified Azure Blob container is not found while attempting to list its blobs"));
     else if (status == 401 || status == 403)
         (void)fail(failure, false, "BlobAccessDenied", STR("Access for the specified Azure Blob is denied while attempting to download an Azure Blob"));
     else
@@ -284,7 +327,8 @@ static Verdict judge(Fetcher *fetcher, Arena *arena, bool answered, int status, 
     return status == 408 || status == 429 || status >= 500 ? TRY_AGAIN : FAILED;
 }
 
-static bool download(Fetcher *fetcher, Arena *arena, const RunResource *resource, int fd, RunFailure *failure)
+/* Gets `url` for the resource until it is there or cannot be; with `fd` -1 *page is what the last answer had. */
+static bool get_again(Fetcher *fetcher, Arena *arena, const RunResource *resource, Str url, int fd, Arena *page_arena, BlobPage *page, RunFailure *failure)
 {
     for (int tries = 0;; tries++) {
         AUTO(arena_free_auto) Arena *call_arena = arena_new(CALL_ARENA);
@@ -297,8 +341,10 @@ static bool download(Fetcher *fetcher, Arena *arena, const RunResource *resource
         bool answered = (!resource->has_identity || get_token(fetcher, call_arena, resource, &token, &err));
         if (!answered && err.code == ERR_BAD_INPUT)
             return fail(failure, false, "BlobAccessDenied", str_printf(arena, "no token for the identity: %s", err.text));
-        answered = answered && get(fetcher, call_arena, resource->url, token, &body, &answer, &err);
+        answered = answered && get(fetcher, call_arena, url, token, &body, &answer, &err);
         Verdict verdict = judge(fetcher, arena, answered, answer.status, &body, &err, resource, failure);
+        if (verdict == FETCHED && page && !blob_page_read(page_arena, answer.body, page, &err))
+            return fail(failure, true, "BlobDownloadMiscError", str_dup(arena, str_from(err.text)));
         if (verdict != TRY_AGAIN || tries + 1 == RESOURCE_TRIES)
             return verdict == FETCHED;
         pause_between(fetcher, tries);
@@ -315,7 +361,7 @@ static bool fetch_into(Fetcher *fetcher, Arena *arena, int dir, const char *name
     AUTO(fd_close) int fd = openat(dir, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_errno(failure, arena, "ResourceFileCreateFailed", "cannot make", resource->file_path);
-    bool done = download(fetcher, arena, resource, fd, failure);
+    bool done = get_again(fetcher, arena, resource, resource->url, fd, NULL, NULL, failure);
     if (done && ((user->switches && fchown(fd, user->uid, user->gid) < 0) || fchmod(fd, resource->mode & MODE_MASK) < 0 || renameat(dir, part, dir, name) < 0))
         done = fail_errno(failure, arena, "ResourceFileCreateFailed", "cannot put in place", resource->file_path);
     if (!done)
@@ -323,23 +369,75 @@ static bool fetch_into(Fetcher *fetcher, Arena *arena, int dir, const char *name
     return done;
 }
 
-bool fetch_resource(Fetcher *fetcher, Arena *arena, int wd_fd, const RunUser *user, const RunResource *resource, RunFailure *failure)
+static bool fetch_file(Fetcher *fetcher, Arena *arena, int wd_fd, const RunUser *user, const RunResource *resource, RunFailure *failure)
 {
     AUTO(fd_close) int dir = -1;
     const char *name = NULL;
     Str path = plain_path(arena, resource->file_path);
-    bool done;
-    if (!path.ptr)
-        done = fail(failure, false, "ResourceFileCreateFailed", str_printf(arena, "'" STR_FMT "' is no path below the working directory", STR_ARG(str_slice(resource->file_path, 0, 400))));
-    else if (!is_web_url(resource->url))
-        done = fail(failure, false, "BlobDownloadMiscError", STR("a resource file comes from an http or https URL"));
-    else
-        done = open_directory(arena, wd_fd, user, path, &dir, &name, failure) && name && fetch_into(fetcher, arena, dir, name, user, resource, failure);
+    bool done = path.ptr ? open_directory(arena, wd_fd, user, path, &dir, &name, failure) && name && fetch_into(fetcher, arena, dir, name, user, resource, failure)
+                         : fail(failure, false, "ResourceFileCreateFailed", str_printf(arena, "'" STR_FMT "' is no path below the working directory", STR_ARG(str_slice(resource->file_path, 0, 400))));
     if (!done) {
-        if (!failure->code.ptr)
-            (void)fail(failure, true, "BlobDownloadMiscError", STR("out of memory"));
-        failure_detail(failure, "BlobSource", str_dup(arena, shown(resource->url)));
+        failure_detail(failure, "BlobSource", shown(resource->url));
         failure_detail(failure, "FilePath", resource->file_path);
     }
     return done;
+}
+
+/* The failure's texts for as long as the run has its arena. */
+static void keep_failure(RunFailure *failure, Arena *arena)
+{
+    failure->message = str_dup(arena, failure->message);
+    for (size_t i = 0; i < failure->detail_count; i++)
+        failure->details[i].value = str_dup(arena, failure->details[i].value);
+}
+
+/* A blob whose name ends with a slash stands for a directory, as some tools make them. */
+static bool fetch_page(Fetcher *fetcher, Arena *arena, int wd_fd, const RunUser *user, const RunResource *container, const BlobPage *page, RunFailure *failure)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        AUTO(arena_free_auto) Arena *blob_arena = arena_new(CALL_ARENA);
+        RunResource blob = *container;
+        if (str_ends(page->names[i], STR("/")))
+            continue;
+        if (!blob_arena)
+            return fail(failure, true, "BlobDownloadMiscError", STR("out of memory"));
+        blob.url = container_blob_url(blob_arena, container->container_url, page->names[i]);
+        blob.file_path = str_printf(blob_arena, STR_FMT "%s" STR_FMT, STR_ARG(container->file_path), container->file_path.len ? "/" : "", STR_ARG(page->names[i]));
+        if (!blob.url.ptr || !blob.file_path.ptr || !fetch_file(fetcher, blob_arena, wd_fd, user, &blob, failure)) {
+            keep_failure(failure, arena);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool fetch_container(Fetcher *fetcher, Arena *arena, int wd_fd, const RunUser *user, const RunResource *container, RunFailure *failure)
+{
+    for (Str marker = STR("");;) {
+        AUTO(arena_free_auto) Arena *page_arena = arena_new(CALL_ARENA);
+        BlobPage page;
+        Str url = page_arena ? container_list_url(page_arena, container->container_url, container->blob_prefix, marker) : STR_NONE;
+        if (!url.ptr)
+            return fail(failure, true, "BlobDownloadMiscError", STR("out of memory"));
+        if (!get_again(fetcher, arena, container, url, -1, page_arena, &page, failure)) {
+            failure_detail(failure, "BlobSource", shown(container->container_url));
+            return false;
+        }
+        if (!fetch_page(fetcher, arena, wd_fd, user, container, &page, failure))
+            return false;
+        if (!page.next_marker.len)
+            return true;
+        if (str_eq(marker, page.next_marker))
+            return fail(failure, true, "BlobDownloadMiscError", STR("the list of the container's blobs does not go on"));
+        marker = str_dup(arena, page.next_marker);
+    }
+}
+
+bool fetch_resource(Fetcher *fetcher, Arena *arena, int wd_fd, const RunUser *user, const RunResource *resource, RunFailure *failure)
+{
+    if (!is_web_url(url_of(resource)))
+        (void)fail(failure, false, "BlobDownloadMiscError", STR("a resource file comes from an http or https URL"));
+    else if (resource->url.ptr ? fetch_file(fetcher, arena, wd_fd, user, resource, failure) : fetch_container(fetcher, arena, wd_fd, user, resource, failure))
+        return true;
+    return failure->code.ptr ? false : fail(failure, true, "BlobDownloadMiscError", STR("out of memory"));
 }

@@ -77,21 +77,28 @@ static bool read_mode(Str text, unsigned *mode, Err *err)
 
 static bool read_resources(Arena *arena, const JsonVal *list, RunSpec *out, Err *err)
 {
-    typedef struct ResourceIn { Str url, file_path, mode; const JsonVal *identity; } ResourceIn;
+    typedef struct ResourceIn { Str url, container, prefix, file_path, mode; const JsonVal *identity; } ResourceIn;
     static const JsonField fields[] = {
-        JSON_FIELD(ResourceIn, url,  "url",      JSON_REQUIRED), JSON_FIELD(ResourceIn, file_path, "filePath", JSON_REQUIRED),
-        JSON_FIELD(ResourceIn, mode, "fileMode", JSON_OPTIONAL), JSON_FIELD(ResourceIn, identity,  "identity", JSON_OPTIONAL),
+        JSON_FIELD(ResourceIn, url,       "url",          JSON_OPTIONAL), JSON_FIELD(ResourceIn, file_path, "filePath",   JSON_OPTIONAL),
+        JSON_FIELD(ResourceIn, container, "containerUrl", JSON_OPTIONAL), JSON_FIELD(ResourceIn, prefix,    "blobPrefix", JSON_OPTIONAL),
+        JSON_FIELD(ResourceIn, mode,      "fileMode",     JSON_OPTIONAL), JSON_FIELD(ResourceIn, identity,  "identity",   JSON_OPTIONAL),
     };
     size_t count = json_count(list);
     RunResource *resources = ARENA_ARRAY(arena, RunResource, count + 1);
     if (!resources)
         return err_too_big(err);
     for (size_t i = 0; i < count; i++) {
-        ResourceIn in = { .mode = STR("") };
+        ResourceIn in = { .mode = STR(""), .prefix = STR("") };
         if (!json_read(json_at(list, i), "resourceFiles", fields, COUNT_OF(fields), &in, err) || !read_mode(in.mode, &resources[i].mode, err))
             return false;
+        if (!in.url.ptr == !in.container.ptr)
+            return err_field(err, "resourceFiles", "an entry has a url or a containerUrl");
+        if (in.url.ptr && !in.file_path.ptr)
+            return err_field(err, "resourceFiles.filePath", "is needed with a url");
         resources[i].url = in.url;
-        resources[i].file_path = in.file_path;                      /* judged when it is written: a bad one is the task's failure */
+        resources[i].container_url = in.container;
+        resources[i].blob_prefix = in.prefix;
+        resources[i].file_path = in.file_path.ptr ? in.file_path : STR("");     /* judged when it is written: a bad one is the task's failure */
         resources[i].has_identity = json_kind(in.identity) == JSON_OBJECT;
         resources[i].client_id = json_str(json_get(in.identity, "clientId"));
         resources[i].resource_id = json_str(json_get(in.identity, "resourceId"));

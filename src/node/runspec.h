@@ -8,8 +8,11 @@ typedef enum RunKind { RUN_TASK = 1, RUN_START_TASK, RUN_JOB_PREPARATION, RUN_JO
 typedef enum RunScope { SCOPE_TASK = 1, SCOPE_POOL, SCOPE_NAMED } RunScope;
 
 typedef struct RunVariable { Str name, value; } RunVariable;
+/* A file, or the blobs of a container whose names begin with blob_prefix. */
 typedef struct RunResource {
-    Str url, file_path;
+    Str url;                            /* of the file; absent when it is a container */
+    Str container_url, blob_prefix;
+    Str file_path;                      /* of the file; a container's directory, "" is the working directory */
     unsigned mode;
     bool has_identity;
     Str client_id, resource_id;

@@ -190,7 +190,47 @@ static bool web_get(Req *req, Reply *reply, Err *err)
     return true;
 }
 
-static const Route web_routes[] = { { METHOD_GET, "/files/{name}", NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, web_get, "File" } };
+/* A container of the web: its blobs on two pages, or what a bad one answers, by the prefix. */
+static bool web_list(Req *req, Reply *reply, Err *err)
+{
+    static const struct { const char *prefix, *marker, *blobs, *next; } pages[] = {
+        { "", "", "<Blob><Name>a b.txt</Name></Blob>", "m2" }, { "", "m2", "<Blob><Name>sub/x</Name></Blob><Blob><Name>sub/</Name></Blob>", "" },
+        { "sub/", "", "<Blob><Name>sub/x</Name></Blob>", "" }, { "none", "", "", "" },
+        { "up", "", "<Blob><Name>../x</Name></Blob>", "" },    { "round", "", "", "r" }, { "round", "r", "", "r" }, { "lost", "", "<Blob><Name>missing</Name></Blob>", "" },
+    };
+    NodeFixture *fixture = req->ctx;
+    pthread_mutex_lock(&fixture->lock);
+    fixture->lists++;
+    pthread_mutex_unlock(&fixture->lock);
+    if (!str_eq(req_query(req, "restype"), STR("container")) || !str_eq(req_query(req, "comp"), STR("list")) || !str_eq(req_query(req, "sig"), STR("secret")))
+        return err_set(err, ERR_DENIED, "no");
+    reply->content_type = STR("application/xml");
+    for (size_t i = 0; i < COUNT_OF(pages); i++)
+        if (str_eq(req_query(req, "prefix"), str_from(pages[i].prefix)) && str_eq(req_query(req, "marker"), str_from(pages[i].marker))) {
+            buf_printf(&reply->body, "<EnumerationResults><Blobs>%s</Blobs><NextMarker>%s</NextMarker></EnumerationResults>", pages[i].blobs, pages[i].next);
+            return true;
+        }
+    buf_put_str(&reply->body, STR("<html>not a list</html>"));
+    return true;
+}
+
+static bool web_blob(Req *req, Reply *reply, Err *err)
+{
+    if (str_eq(req_param(req, "name"), STR("missing")))
+        return err_set(err, ERR_NOT_FOUND, "no");
+    if (!str_eq(req_query(req, "sig"), STR("secret")))
+        return err_set(err, ERR_DENIED, "no");
+    reply->content_type = STR("application/octet-stream");
+    buf_printf(&reply->body, "blob " STR_FMT "\n", STR_ARG(req_param(req, "name")));
+    return true;
+}
+
+static const Route web_routes[] = {
+    { METHOD_GET, "/files/{name}",    NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, web_get,  "File" },
+    { METHOD_GET, "/box",             NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, web_list, "List" },
+    { METHOD_GET, "/box/{name}",      NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, web_blob, "Blob" },
+    { METHOD_GET, "/box/sub/{name}",  NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, web_blob, "DeepBlob" },
+};
 static Plane web_plane = { .name = "web", .host_pattern = "", .default_content_type = "application/octet-stream", .write_error = put_error };
 
 static void start_servers(NodeFixture *fixture)

@@ -29,10 +29,11 @@ typedef struct NodeFixture {
     struct { Str id, body; } results[64];
     size_t result_count;
     Str unknown_run;                    /* this one is answered 404 RunUnknown */
+    int lists;                          /* of the container that were asked for */
     int web_failures;                   /* so many downloads are answered 503 first */
     Str last_authorization;             /* of a download */
     int web_port;
-    HttpServer *web;                    /* plain HTTP: /files/<name> */
+    HttpServer *web;                    /* plain HTTP: /files/<name>, and a container /box?sig=secret */
 } NodeFixture;
 
 /* "keep": becomes a keeper and does not return. As root the tests then run as the first process of a process namespace. */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/clock.h"
+#include "egress/egress.h"
 #include "node_fixture.h"
 
 static NodeFixture fixture;
@@ -143,6 +144,80 @@ static void test_an_identity_is_shown_to_the_first_host_only(void **state)
     fails_as("t4", resource("hello", "x", ",\"identity\":{\"clientId\":\"client-2\"}"), "usererror", "BlobAccessDenied");
 }
 
+/* -- containers -- */
+
+static const char *box(const char *query, const char *more)
+{
+    return str_printf(fixture.arena, ",\"resourceFiles\":[{\"containerUrl\":\"http://127.0.0.1:%d/box%s\"%s}]", fixture.web_port, query, more).ptr;
+}
+
+static void test_a_containers_blobs_come_page_by_page_under_their_names(void **state)
+{
+    struct stat st;
+    (void)state;
+    succeeds("t1", "/bin/sh -c 'cat \"a b.txt\" sub/x'", box("?sig=secret", ",\"fileMode\":\"0600\""));
+    assert_str(node_file(&fixture, "workitems/job1/job-1/t1/stdout.txt"), "blob a b.txt\nblob x\n");
+    assert_int_equal(fixture.lists, 2);
+    assert_int_equal(stat(node_path(&fixture, "workitems/job1/job-1/t1/wd/sub/x"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    succeeds("t2", "/bin/sh -c 'cat to/here/sub/x; ls'", box("?sig=secret", ",\"blobPrefix\":\"sub/\",\"filePath\":\"to/here\""));
+    assert_str(node_file(&fixture, "workitems/job1/job-1/t2/stdout.txt"), "blob x\nto\n");
+    succeeds("t3", "/bin/sh -c 'test -z \"$(ls)\"'", box("?sig=secret", ",\"blobPrefix\":\"none\""));
+}
+
+static void test_what_stands_against_a_container_is_said(void **state)
+{
+    (void)state;
+    fails_as("t1", box("", ""), "usererror", "BlobAccessDenied");
+    fails_as("t1", box("/no/where?sig=secret", ""), "usererror", "BlobNotFound");
+    fails_as("t1", box("?sig=secret", ",\"blobPrefix\":\"lost\""), "usererror", "BlobNotFound");
+    fails_as("t1", box("?sig=secret", ",\"blobPrefix\":\"up\""), "usererror", "ResourceFileCreateFailed");
+    fails_as("t1", box("?sig=secret", ",\"blobPrefix\":\"round\""), "servererror", "BlobDownloadMiscError");
+    fails_as("t1", box("?sig=secret", ",\"blobPrefix\":\"html\""), "servererror", "BlobDownloadMiscError");
+    fails_as("t1", box("?sig=secret", ",\"filePath\":\"../up\""), "usererror", "ResourceFileCreateFailed");
+    size_t at;
+    Str text = json_text(fixture.arena, end_of("t1", "true", box("?sig=secret", ",\"blobPrefix\":\"lost\"")));
+    assert_true(str_find(text, STR("/box/missing"), &at));
+    assert_false(str_find(text, STR("secret"), &at));
+}
+
+static void test_an_entry_is_a_file_or_a_container(void **state)
+{
+    static const char *const bad[] = { "{}", "{\"filePath\":\"x\"}", "{\"url\":\"http://a/\"}", "{\"url\":\"http://a/\",\"containerUrl\":\"http://a/\",\"filePath\":\"x\"}" };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        RunSpec spec;
+        Err err = { 0 };
+        const JsonVal *run = node_run(&fixture, node_run_id(&fixture), "t1", "true", str_printf(fixture.arena, ",\"resourceFiles\":[%s]", bad[i]).ptr);
+        if (runspec_read(fixture.arena, run, &spec, &err) || err.code != ERR_BAD_INPUT)
+            fail_msg("%s was taken", bad[i]);
+    }
+}
+
+/* -- the site's way out -- */
+
+static void test_files_come_through_the_sites_way_out_where_there_is_one(void **state)
+{
+    EgressPolicy policy = { .mode = EGRESS_ON };
+    Egress *egress = NULL;
+    Err err = { 0 };
+    size_t at;
+    (void)state;
+    if (!egress_start(fixture.places.egress_socket, &policy, &egress, &err))
+        fail_msg("%s", err.text);
+    fails_as("t1", resource("hello", "x", ""), "usererror", "BlobAccessDenied");        /* loopback: it went that way, and not past it */
+    assert_true(str_find(json_text(fixture.arena, end_of("t1", "true", resource("hello", "x", ""))), STR("--node-egress"), &at));
+    egress_stop(egress);
+    fails_as("t2", ",\"resourceFiles\":[{\"url\":\"http://no-such-name.invalid/x\",\"filePath\":\"x\"}]", "servererror", "BlobDownloadMiscError");
+    policy.rule_count = 1;
+    if (!egress_rule_read(str_printf(fixture.arena, "127.0.0.1:%d", fixture.web_port), &policy.rules[0], &err) ||
+        !egress_start(fixture.places.egress_socket, &policy, &egress, &err))
+        fail_msg("%s", err.text);
+    succeeds("t3", "cat x", resource("hello", "x", ""));
+    succeeds("t4", "cat x", str_printf(fixture.arena, ",\"resourceFiles\":[{\"url\":\"http://localhost:%d/files/hello\",\"filePath\":\"x\"}]", fixture.web_port).ptr);
+    egress_stop(egress);
+}
+
 /* A server that takes connections and never answers. */
 static int silent_server(int *port)
 {
@@ -207,6 +282,10 @@ int main(int argc, char **argv)
         ON_A_NODE(test_what_may_pass_is_tried_again),
         ON_A_NODE(test_redirects_are_followed),
         ON_A_NODE(test_an_identity_is_shown_to_the_first_host_only),
+        ON_A_NODE(test_a_containers_blobs_come_page_by_page_under_their_names),
+        ON_A_NODE(test_what_stands_against_a_container_is_said),
+        ON_A_NODE(test_an_entry_is_a_file_or_a_container),
+        ON_A_NODE(test_files_come_through_the_sites_way_out_where_there_is_one),
         ON_A_NODE(test_a_download_under_way_is_ended_with_its_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
