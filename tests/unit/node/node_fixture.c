@@ -97,10 +97,11 @@ static bool take_report(Req *req, Reply *reply, Err *err)
 static bool give_token(Req *req, Reply *reply, Err *err)
 {
     Str client = json_str(json_get(req->json, "clientId"));
+    const char *token = getenv("NODE_PROBE_TOKEN");
     if (!str_eq(client, STR("client-1")))
         return err_set(err, ERR_BAD_INPUT, "Identity not found");
     json_open(&reply->json, NULL);
-    json_put_str(&reply->json, "access_token", str_printf(req->arena, "token-for-" STR_FMT, STR_ARG(json_str(json_get(req->json, "resource")))));
+    json_put_str(&reply->json, "access_token", token ? str_from(token) : str_printf(req->arena, "token-for-" STR_FMT, STR_ARG(json_str(json_get(req->json, "resource")))));
     json_close(&reply->json);
     return json_end(&reply->json, err);
 }
