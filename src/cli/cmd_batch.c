@@ -294,7 +294,7 @@ bool run_node_exec(Cli *cli, Err *err)
         return false;
     int64_t code = json_int(json_get(answer.json, "exitCode"), 1), signal = json_int(json_get(answer.json, "signal"), 0);
     if (json_bool(json_get(answer.json, "truncated"), false))
-        cli_note("the node cut the output off");
+        cli_note("warning: the output is not complete: of each stream a node keeps the first MiB; write to a file and read that for more");
     if (!str_empty(json_str(json_get(answer.json, "error"))))
         return err_set(err, ERR_INTERNAL, "the node could not run it: " STR_FMT, STR_ARG(json_str(json_get(answer.json, "error"))));
     cli->exit_code = signal > 0 ? 128 + (int)(signal & 0x7f) : (int)(code & 0xff);
