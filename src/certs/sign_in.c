@@ -8,11 +8,9 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
-#include "base/id.h"
-#include "crypto/bundle.h"
-#include "crypto/jwt.h"
+#include "crypto/assertion.h"
 
-enum { FILE_MAX_BYTES = 256 * 1024, ARC_KEY_MAX_BYTES = 4096, TOKEN_MAX_BYTES = 16 * 1024, ASSERTION_S = 600 };
+enum { FILE_MAX_BYTES = 256 * 1024, ARC_KEY_MAX_BYTES = 4096, TOKEN_MAX_BYTES = 16 * 1024 };
 
 static const char arc_key_dir[] = "/var/opt/azcmagent/tokens";
 static const char public_authority[] = "https://login.microsoftonline.com";
@@ -224,26 +222,16 @@ static bool read_credential(Arena *arena, const SignIn *s, Bundle *out, Err *err
         return false;
     bool read = str_find(text, STR("-----BEGIN "), &at) ? bundle_read_pem(arena, text, out, &why) : bundle_read_pfx(arena, bytes_of(text), password, out, &why);
     secret_wipe((void *)text.ptr, text.len);
-    if (!read)
-        return err_set(err, ERR_DENIED, "cannot sign in: " STR_FMT ": %s", STR_ARG(s->certificate_file), why.text);
-    return (out->key && out->count > 0) || err_set(err, ERR_DENIED, "cannot sign in: " STR_FMT " needs both a certificate and its private key", STR_ARG(s->certificate_file));
+    return read || err_set(err, ERR_DENIED, "cannot sign in: " STR_FMT ": %s", STR_ARG(s->certificate_file), why.text);
 }
 
-/* RFC 7523, as "Microsoft identity platform application authentication certificate credentials" wants it: x5t is the SHA-1 of the certificate. */
 static bool sign_assertion(Arena *arena, const SignIn *s, Str audience, int64_t now_ms, Str *out, Err *err)
 {
     AUTO(bundle_done_auto) Bundle bundle = { 0 };
-    CertInfo leaf;
-    if (!read_credential(arena, s, &bundle, err) || !cert_read(arena, bundle.certs[0], &leaf, err))
+    Err why = { 0 };
+    if (!read_credential(arena, s, &bundle, err))
         return false;
-    if (key_spec(bundle.key).kind != KEY_RSA)
-        return err_set(err, ERR_DENIED, "cannot sign in: the key in " STR_FMT " is no RSA key, which client certificates need", STR_ARG(s->certificate_file));
-    Str header = str_printf(arena, "\"x5t\":\"" STR_FMT "\",\"x5t#S256\":\"" STR_FMT "\"", STR_ARG(base64url_encode(arena, (Bytes){ leaf.sha1, sizeof leaf.sha1 })),
-                            STR_ARG(base64url_encode(arena, (Bytes){ leaf.sha256, sizeof leaf.sha256 })));
-    long long now_s = (long long)(now_ms / 1000);
-    Str claims = str_printf(arena, "{\"aud\":\"" STR_FMT "\",\"iss\":\"" STR_FMT "\",\"sub\":\"" STR_FMT "\",\"jti\":\"" STR_FMT "\",\"nbf\":%lld,\"exp\":%lld}", STR_ARG(audience),
-                            STR_ARG(s->client_id), STR_ARG(s->client_id), STR_ARG(guid_new(arena)), now_s, now_s + ASSERTION_S);
-    return ((header.ptr && claims.ptr) || err_too_big(err)) && jwt_sign(arena, bundle.key, SIGN_RS256, header, claims, out, err);
+    return assertion_sign(arena, &bundle, s->client_id, audience, now_ms, out, &why) || err_set(err, ERR_DENIED, "cannot sign in: " STR_FMT ": %s", STR_ARG(s->certificate_file), why.text);
 }
 
 static bool application_token(SignInClients clients, Arena *arena, const SignIn *s, Str resource, int64_t now_ms, Str *token, int64_t *until_ms, Err *err)

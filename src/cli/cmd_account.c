@@ -180,28 +180,38 @@ static Profile known_server(Arena *arena)
     return profile_path(arena, "profile.json", &stored, &ignored) && profile_read(arena, stored, &known, &ignored) ? known : (Profile){ 0 };
 }
 
+/* Of a file that an option names: the profile is read from elsewhere. */
+static bool absolute_path(Cli *cli, const char *option, Str *file, Err *err)
+{
+    char *path = str_to_cstr(cli->arena, *file, err), *absolute;
+
+    if (!path)
+        return false;
+    if (!(absolute = realpath(path, NULL)))
+        return cli_usage(cli, err, "%s: there is no file %s", option, path);
+    *file = str_dup(cli->arena, str_from(absolute));
+    free(absolute);
+    return file->ptr || err_too_big(err);
+}
+
 static bool profile_from_options(Cli *cli, Err *err)
 {
-    Str user = arg(cli, "--username"), tenant = arg(cli, "--tenant"), authority = arg(cli, "--authority"), ca = arg(cli, "--ca-file"), password;
+    Str user = arg(cli, "--username"), tenant = arg(cli, "--tenant"), authority = arg(cli, "--authority"), ca = arg(cli, "--ca-file"), password = STR_NONE;
+    Str certificate = arg(cli, "--certificate");
     Profile known = { 0 };
-    char *path, *absolute;
 
     if (!arg_flag(cli, "--service-principal"))
         return cli_usage(cli, err, "give --admin-file DIR/admin.json, or --service-principal with --username, --password and --tenant; people cannot sign in with vy yet");
-    if (!user.ptr || !tenant.ptr || !arg(cli, "--password").ptr)
-        return cli_usage(cli, err, "--service-principal needs --username, --password and --tenant");
-    if (!text_arg(cli, "--password", &password, err))
+    if (!user.ptr || !tenant.ptr || !(arg(cli, "--password").ptr || certificate.ptr))
+        return cli_usage(cli, err, "--service-principal needs --username, --tenant, and --password or --certificate");
+    if (arg(cli, "--password").ptr && !text_arg(cli, "--password", &password, err))
         return false;
     known = known_server(cli->arena);
-    if (ca.ptr) {
-        if (!(path = str_to_cstr(cli->arena, ca, err)))
-            return false;
-        if (!(absolute = realpath(path, NULL)))
-            return cli_usage(cli, err, "--ca-file: there is no file %s", path);
-        ca = str_dup(cli->arena, str_from(absolute));
-        free(absolute);
-    }
-    cli->profile = (Profile){ .tenant = tenant, .client_id = user, .client_secret = str_trim(password), .ca_file = ca.ptr ? ca : known.ca_file,
+    if ((ca.ptr && !absolute_path(cli, "--ca-file", &ca, err)) || (certificate.ptr && !absolute_path(cli, "--certificate", &certificate, err)))
+        return false;
+    password = str_trim(password);
+    cli->profile = (Profile){ .tenant = tenant, .client_id = user, .client_secret = certificate.ptr ? STR_NONE : password, .certificate_file = certificate,
+                              .certificate_password = certificate.ptr && password.ptr ? password : STR_NONE, .ca_file = ca.ptr ? ca : known.ca_file,
                               .location = known.location.ptr ? known.location : STR("local") };
     if (!authority.ptr)
         authority = known.authority.ptr ? known.authority : STR("https://login.vaultyard.localhost:8443");

@@ -2,12 +2,11 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/id.h"
-#include "cli/call.h"
+#include "cli/graph.h"
 #include "cli/profile.h"
 #include "cli/run.h"
-#include "cli/shape.h"
 
-static Str graph_url(Cli *cli, Str path)
+Str graph_url(Cli *cli, Str path)
 {
     return str_printf(cli->arena, STR_FMT "/v1.0/" STR_FMT, STR_ARG(cli->profile.graph), STR_ARG(path));
 }
@@ -26,10 +25,10 @@ static Str odata_text(Cli *cli, Str text)
     return (Str){ out, len };
 }
 
-static Str filter_url(Cli *cli, const char *format_before, Str text, const char *after)
+Str graph_filter_url(Cli *cli, const char *collection, const char *before, Str text, const char *after)
 {
-    Str filter = str_printf(cli->arena, "%s'" STR_FMT "'%s", format_before, STR_ARG(odata_text(cli, text)), after);
-    return graph_url(cli, str_printf(cli->arena, "servicePrincipals?$filter=" STR_FMT, STR_ARG(percent_encode(cli->arena, filter))));
+    Str filter = str_printf(cli->arena, "%s'" STR_FMT "'%s", before, STR_ARG(odata_text(cli, text)), after);
+    return graph_url(cli, str_printf(cli->arena, "%s?$filter=" STR_FMT, collection, STR_ARG(percent_encode(cli->arena, filter))));
 }
 
 /* ---- finding one ---- */
@@ -59,12 +58,22 @@ static bool first_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Er
     return true;
 }
 
+bool graph_first(Cli *cli, Str url, const JsonVal **item, Err *err)
+{
+    First first = { 0 };
+
+    if (!call_each(cli, to_graph(cli), url, first_visit, &first, err))
+        return false;
+    *item = first.item;
+    return true;
+}
+
 static bool find_service_principal(Cli *cli, Str who, const JsonVal **out, Err *err)
 {
     First first = { 0 };
     Answer answer;
 
-    if (!call_each(cli, to_graph(cli), filter_url(cli, "servicePrincipalNames/any(c:c eq ", who, ")"), first_visit, &first, err))
+    if (!call_each(cli, to_graph(cli), graph_filter_url(cli, "servicePrincipals", "servicePrincipalNames/any(c:c eq ", who, ")"), first_visit, &first, err))
         return false;
     if (!first.item && guid_is_valid(who)) {
         if (call_service(cli, "GET", to_graph(cli), graph_url(cli, str_printf(cli->arena, "servicePrincipals/" STR_FMT, STR_ARG(who))), STR_NONE, &answer, err))
@@ -75,7 +84,7 @@ static bool find_service_principal(Cli *cli, Str who, const JsonVal **out, Err *
     *err = (Err){ 0 };
     if (!first.item && !guid_is_valid(who)) {
         Named named = { 0 };
-        if (!call_each(cli, to_graph(cli), filter_url(cli, "displayName eq ", who, ""), named_visit, &named, err))
+        if (!call_each(cli, to_graph(cli), graph_filter_url(cli, "servicePrincipals", "displayName eq ", who, ""), named_visit, &named, err))
             return false;
         if (named.count > 1)
             return err_set(err, ERR_CONFLICT, "several principals are called '" STR_FMT "': give the object id of the one you mean; `vy ad sp list --display-name` shows them", STR_ARG(who));
@@ -101,7 +110,7 @@ bool find_principal(Cli *cli, Str who, Str *object_id, Err *err)
 
 /* ---- commands ---- */
 
-static bool post_json(Cli *cli, Str url, Body *body, Answer *answer, Err *err)
+bool graph_post(Cli *cli, Str url, Body *body, Answer *answer, Err *err)
 {
     Str text;
     return body_end(body, &text, err) && call_service(cli, "POST", to_graph(cli), url, text, answer, err);
@@ -124,16 +133,50 @@ static bool add_password(Cli *cli, Str app_object_id, Str *secret, Err *err)
     json_put_str(&body.w, "endDateTime", time_str(cli->arena, real_now_ms() + count * 365 * 86400000, 0));
     json_close(&body.w);
     json_close(&body.w);
-    if (!post_json(cli, graph_url(cli, str_printf(cli->arena, "applications/" STR_FMT "/addPassword", STR_ARG(app_object_id))), &body, &answer, err))
+    if (!graph_post(cli, graph_url(cli, str_printf(cli->arena, "applications/" STR_FMT "/addPassword", STR_ARG(app_object_id))), &body, &answer, err))
         return false;
     *secret = json_str(json_get(answer.json, "secretText"));
     return secret->ptr ? true : err_set(err, ERR_UNAVAILABLE, "Graph gave no secretText");
 }
 
+bool graph_make_principal(Cli *cli, Str app_id, Answer *answer, Err *err)
+{
+    AUTO(body_done_auto) Body sp = { 0 };
+
+    body_begin(&sp);
+    json_open(&sp.w, NULL);
+    json_put_str(&sp.w, "appId", app_id);
+    json_put_bool(&sp.w, "accountEnabled", true);
+    json_close(&sp.w);
+    return graph_post(cli, graph_url(cli, STR("servicePrincipals")), &sp, answer, err);
+}
+
+static bool assign_roles(Cli *cli, Str object_id, Str role, const char *const *scopes, size_t count, Err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!assign_role(cli, object_id, role, str_from(scopes[i]), NULL, err))
+            return false;
+    }
+    return true;
+}
+
+/* Of an application that is there, with the credentials that it has: nothing is to be kept secret. */
+static bool create_of_application(Cli *cli, Str role, const char *const *scopes, size_t scope_count, Err *err)
+{
+    const JsonVal *app;
+    Answer made;
+
+    if (!cli_profile(cli, err) || !find_application(cli, arg(cli, "--id"), &app, err) || !graph_make_principal(cli, json_str(json_get(app, "appId")), &made, err) ||
+        !assign_roles(cli, json_str(json_get(made.json, "id")), role, scopes, scope_count, err))
+        return false;
+    json_put_value(&cli->w, NULL, made.json);
+    return true;
+}
+
 /* The application, its secret, its service principal; and its roles, when asked for. */
 bool run_sp_create(Cli *cli, Err *err)
 {
-    AUTO(body_done_auto) Body app = { 0 }, sp = { 0 };
+    AUTO(body_done_auto) Body app = { 0 };
     Answer made_app, made_sp;
     const char *const *scopes;
     size_t scope_count = arg_list(cli, "--scopes", &scopes);
@@ -141,27 +184,26 @@ bool run_sp_create(Cli *cli, Err *err)
 
     if ((role.ptr != NULL) != (scope_count > 0))
         return cli_usage(cli, err, "--role and --scopes go together");
+    if (arg(cli, "--id").ptr && arg(cli, "--name").ptr)
+        return cli_usage(cli, err, "give either --id of an application that is there, or --name of a new one");
+    if (arg(cli, "--id").ptr)
+        return create_of_application(cli, role, scopes, scope_count, err);
+    if (!arg(cli, "--name").ptr)
+        return cli_usage(cli, err, "the following arguments are required: --name (or --id of an application that is there)");
     if (!cli_profile(cli, err))
         return false;
     body_begin(&app);
     json_open(&app.w, NULL);
     json_put_str(&app.w, "displayName", arg(cli, "--name"));
     json_close(&app.w);
-    if (!post_json(cli, graph_url(cli, STR("applications")), &app, &made_app, err) || !add_password(cli, json_str(json_get(made_app.json, "id")), &secret, err))
+    if (!graph_post(cli, graph_url(cli, STR("applications")), &app, &made_app, err) || !add_password(cli, json_str(json_get(made_app.json, "id")), &secret, err))
         return false;
     app_id = json_str(json_get(made_app.json, "appId"));
-    body_begin(&sp);
-    json_open(&sp.w, NULL);
-    json_put_str(&sp.w, "appId", app_id);
-    json_put_bool(&sp.w, "accountEnabled", true);
-    json_close(&sp.w);
-    if (!post_json(cli, graph_url(cli, STR("servicePrincipals")), &sp, &made_sp, err))
+    if (!graph_make_principal(cli, app_id, &made_sp, err))
         return false;
     object_id = json_str(json_get(made_sp.json, "id"));
-    for (size_t i = 0; i < scope_count; i++) {
-        if (!assign_role(cli, object_id, role, str_from(scopes[i]), NULL, err))
-            return false;
-    }
+    if (!assign_roles(cli, object_id, role, scopes, scope_count, err))
+        return false;
     cli_note("the password is shown only now: keep it, or make a new one later");
     json_open(&cli->w, NULL);
     json_put_str(&cli->w, "appId", app_id);
@@ -179,7 +221,7 @@ bool run_sp_list(Cli *cli, Err *err)
 
     if (!cli_profile(cli, err))
         return false;
-    return call_list(cli, to_graph(cli), name.ptr ? filter_url(cli, "startswith(displayName,", name, ")") : graph_url(cli, STR("servicePrincipals")), NULL, err);
+    return call_list(cli, to_graph(cli), name.ptr ? graph_filter_url(cli, "servicePrincipals", "startswith(displayName,", name, ")") : graph_url(cli, STR("servicePrincipals")), NULL, err);
 }
 
 bool run_sp_show(Cli *cli, Err *err)

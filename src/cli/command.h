@@ -71,6 +71,7 @@ size_t arg_list(const Cli *cli, const char *name, const char *const **values);
 
 typedef struct Profile {
     Str tenant, subscription, client_id, client_secret;
+    Str certificate_file, certificate_password;           /* instead of a secret: absolute; the password may be empty */
     Str authority, resource_manager, graph;               /* URLs without a final slash */
     Str vault_suffix, batch_suffix;                       /* "vault.vaultyard.localhost:8443", no dot in front */
     Str location, ca_file;                                /* ca_file absent: the system's */

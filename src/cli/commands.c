@@ -37,6 +37,7 @@ static const Option login_options[] = {
     { "--service-principal", NULL, 0, "Sign in as a service principal." },
     { "--username -u", "APP", 0, "Its application (client) id." },
     { "--password -p", "SECRET", OPT_MAY_BE_EMPTY, "Its secret; @FILE reads a file, - reads standard input." },
+    { "--certificate", "FILE", 0, "Its certificate with the key, .pfx or PEM, instead of a secret; --password is that of the .pfx." },
     { "--tenant -t", "TENANT", 0, "The tenant's id." },
     { "--authority", "URL", 0, "The site's login address, https://login.DOMAIN:PORT." },
     { "--resource-manager", "URL", 0, "The site's management address, when it is not beside the login address." },
@@ -73,7 +74,8 @@ static const Option identity_options[] = { OPT_IDENTITY, OPT_GROUP_REQUIRED, END
 /* ---- directory, roles ---- */
 
 static const Option sp_create_options[] = {
-    { "--name --display-name -n", "NAME", OPT_REQUIRED, "What to call it." },
+    { "--name --display-name -n", "NAME", 0, "What to call it: makes an application with a secret." },
+    { "--id", "APP", 0, "Of an application that is there: application id, object id or identifier URI." },
     { "--years", "N", 0, "How long its secret is valid; one year by default." },
     { "--role", "ROLE", 0, "A role to give it." },
     { "--scopes", "SCOPE", OPT_LIST, "Where it gets the role." },
@@ -81,6 +83,22 @@ static const Option sp_create_options[] = {
 };
 static const Option sp_list_options[] = { { "--display-name", "START", 0, "Only those whose name begins so." }, { "--all", NULL, 0, "Accepted as in az; all are listed anyway." }, END };
 static const Option sp_options[] = { { "--id", "ID", OPT_REQUIRED, "Application id, object id or service principal name." }, END };
+
+#define OPT_APP { "--id", "APP", OPT_REQUIRED, "Application id, object id or identifier URI." }
+#define OPT_APP_KEY { "--key-value", "BASE64", 0, "A certificate that it signs in with, base64 of the .cer." }, \
+                    { "--cert", "FILE", 0, "The same from a file: .cer, or PEM." }, \
+                    { "--start-date", "TIME", 0, "From when it counts; the certificate's own start by default." }, \
+                    { "--end-date", "TIME", 0, "Until when it counts; the certificate's own end by default." }, \
+                    { "--key-display-name", "TEXT", 0, "What to call the credential." }
+static const Option app_create_options[] = {
+    { "--display-name -n", "NAME", OPT_REQUIRED, "What to call it." }, { "--identifier-uris", "URI", OPT_LIST, "Names of it beside its id; service principal names as well." },
+    { "--web-home-page-url", "URL", 0, "Its home page." }, OPT_APP_KEY, END
+};
+static const Option app_list_options[] = { { "--display-name", "START", 0, "Only those whose name begins so." }, { "--all", NULL, 0, "Accepted as in az; all are listed anyway." }, END };
+static const Option app_options[] = { OPT_APP, END };
+static const Option app_credential_add_options[] = { OPT_APP, OPT_APP_KEY, { "--append", NULL, 0, "Keep the certificates that are there." }, END };
+static const Option app_credential_list_options[] = { OPT_APP, { "--cert", NULL, 0, "Certificates, not secrets." }, END };
+static const Option app_credential_delete_options[] = { OPT_APP, { "--key-id", "ID", OPT_REQUIRED, "Which one." }, { "--cert", NULL, 0, "It is a certificate." }, END };
 
 #define OPT_ASSIGNEE { "--assignee", "WHO", 0, "Application id, object id or service principal name." }, \
                      { "--assignee-object-id", "ID", 0, "Object id, taken as it is." }
@@ -253,7 +271,7 @@ static const Option rest_options[] = {
 
 const Group cli_groups[] = {
     { "account", "Subscriptions and sign-in." }, { "account subscription", "Making and naming subscriptions." }, { "group", "Resource groups." }, { "identity", "User-assigned managed identities." },
-    { "ad", "The directory." }, { "ad sp", "Service principals." },
+    { "ad", "The directory." }, { "ad app", "Applications." }, { "ad app credential", "What applications sign in with." }, { "ad sp", "Service principals." },
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
     { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." },
@@ -270,6 +288,8 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 #define RESOURCE_COLUMNS   "Name=name ResourceGroup=resourceGroup Location=location"
 #define IDENTITY_COLUMNS   RESOURCE_COLUMNS " ClientId=clientId PrincipalId=principalId"
 #define SP_COLUMNS         "DisplayName=displayName Id=id AppId=appId Type=servicePrincipalType"
+#define APP_COLUMNS        "DisplayName=displayName AppId=appId Id=id"
+#define CREDENTIAL_COLUMNS "KeyId=keyId Start=startDateTime End=endDateTime Name=displayName"
 #define ASSIGNMENT_COLUMNS "PrincipalId=principalId Role=roleDefinitionName Scope=scope"
 #define SECRET_COLUMNS     "Name=name Id=id ContentType=contentType Enabled=attributes.enabled Expires=attributes.expires"
 #define CERT_COLUMNS       "Name=name Id=id Enabled=attributes.enabled Expires=attributes.expires Thumbprint=x509ThumbprintHex"
@@ -302,6 +322,13 @@ const Command cli_commands[] = {
     { "identity show",               run_identity_show,              "One identity.",                                        identity_options, IDENTITY_COLUMNS, NULL, false },
     { "identity list",               run_identity_list,              "Identities of a group or of the subscription.",        in_group_options, IDENTITY_COLUMNS, NULL, false },
     { "identity delete",             run_identity_delete,            "Delete an identity.",                                  identity_options, NULL, NULL, false },
+    { "ad app create",               run_app_create,                 "Register an application, with a certificate if there is one.", app_create_options, APP_COLUMNS, NULL, false },
+    { "ad app list",                 run_app_list,                   "Applications.",                                        app_list_options, APP_COLUMNS, NULL, false },
+    { "ad app show",                 run_app_show,                   "One application.",                                     app_options, APP_COLUMNS, NULL, false },
+    { "ad app delete",               run_app_delete,                 "Delete an application and its service principal.",     app_options, NULL, NULL, false },
+    { "ad app credential reset",     run_app_credential_add,         "Give an application a certificate to sign in with.",   app_credential_add_options, CREDENTIAL_COLUMNS, NULL, false },
+    { "ad app credential list",      run_app_credential_list,        "What an application signs in with.",                   app_credential_list_options, CREDENTIAL_COLUMNS, NULL, false },
+    { "ad app credential delete",    run_app_credential_delete,      "Take a credential away; nobody signs in with it any more.", app_credential_delete_options, NULL, NULL, false },
     { "ad sp create",                run_sp_create,                  "Create an application, its secret and its principal.", sp_create_options, "AppId=appId DisplayName=displayName Id=id Password=password Tenant=tenant", NULL, false },
     { "ad sp create-for-rbac",       run_sp_create,                  "The same under az's name.",                            sp_create_options, "AppId=appId DisplayName=displayName Id=id Password=password Tenant=tenant", NULL, false },
     { "ad sp list",                  run_sp_list,                    "Service principals of the tenant.",                    sp_list_options, SP_COLUMNS, NULL, false },

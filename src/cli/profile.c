@@ -48,7 +48,9 @@ bool profile_read(Arena *arena, const char *path, Profile *out, Err *err)
         JSON_FIELD(Profile, tenant,           "tenantId",        JSON_REQUIRED),
         JSON_FIELD(Profile, subscription,     "subscriptionId",  JSON_OPTIONAL),
         JSON_FIELD(Profile, client_id,        "clientId",        JSON_REQUIRED),
-        JSON_FIELD(Profile, client_secret,    "clientSecret",    JSON_REQUIRED),
+        JSON_FIELD(Profile, client_secret,    "clientSecret",    JSON_OPTIONAL),
+        JSON_FIELD(Profile, certificate_file, "certificateFile", JSON_OPTIONAL),
+        JSON_FIELD(Profile, certificate_password, "certificatePassword", JSON_OPTIONAL),
         JSON_FIELD(Profile, authority,        "authorityHost",   JSON_REQUIRED),
         JSON_FIELD(Profile, resource_manager, "resourceManager", JSON_REQUIRED),
         JSON_FIELD(Profile, graph,            "graph",           JSON_REQUIRED),
@@ -67,6 +69,8 @@ bool profile_read(Arena *arena, const char *path, Profile *out, Err *err)
         return false;
     if (!json_parse(arena, text, JSON_STRICT, &root, &inner) || !json_read(root, "", fields, COUNT_OF(fields), &p, &inner))
         return err_set(err, ERR_BAD_INPUT, "%s is no description of a server: %s", path, inner.text);
+    if (!p.client_secret.ptr && !p.certificate_file.ptr)
+        return err_set(err, ERR_BAD_INPUT, "%s has neither clientSecret nor certificateFile", path);
     p.authority = without_slash(p.authority);
     p.resource_manager = without_slash(p.resource_manager);
     p.graph = without_slash(p.graph);
@@ -98,6 +102,8 @@ bool profile_store(Arena *arena, const Profile *p, Err *err)
     json_put_str(&w, "subscriptionId", p->subscription);
     json_put_str(&w, "clientId", p->client_id);
     json_put_str(&w, "clientSecret", p->client_secret);
+    json_put_str(&w, "certificateFile", p->certificate_file);
+    json_put_str(&w, "certificatePassword", p->certificate_password);
     json_put_str(&w, "authorityHost", p->authority);
     json_put_str(&w, "resourceManager", p->resource_manager);
     json_put_str(&w, "graph", p->graph);

@@ -9,6 +9,8 @@ CommandFn run_group_create, run_group_show, run_group_list, run_group_exists, ru
 CommandFn run_identity_create, run_identity_show, run_identity_list, run_identity_delete;
 /* cmd_directory.c */
 CommandFn run_sp_create, run_sp_list, run_sp_show, run_sp_delete;
+/* cmd_application.c */
+CommandFn run_app_create, run_app_list, run_app_show, run_app_delete, run_app_credential_add, run_app_credential_list, run_app_credential_delete;
 /* cmd_role.c */
 CommandFn run_role_assign, run_role_list, run_role_unassign, run_role_definitions;
 /* cmd_keyvault.c */
@@ -43,5 +45,7 @@ CommandFn run_clock_show, run_clock_advance, run_rest, run_version;
 /* The object id of a principal: an object id, an application id, a service principal name or a display name that one alone has (a managed
  * identity is called like its resource); from Graph. ERR_NOT_FOUND; ERR_CONFLICT: several are called so. */
 bool find_principal(Cli *cli, Str who, Str *object_id, Err *err) MUST_CHECK;
+/* An application by its application id, object id or one of its identifier URIs. ERR_NOT_FOUND. */
+bool find_application(Cli *cli, Str who, const JsonVal **out, Err *err) MUST_CHECK;
 /* Role by name, GUID or id; the assignment is written into w unless it is NULL. */
 bool assign_role(Cli *cli, Str object_id, Str role, Str scope, JsonWriter *w, Err *err) MUST_CHECK;

@@ -1,4 +1,4 @@
-/* token.c - tokens by client credentials (RFC 6749 section 4.4), cached in a private file until five minutes before their end.
+/* token.c - tokens by client credentials (RFC 6749 section 4.4; a secret, or RFC 7523 a certificate), cached in a private file until five minutes before their end.
  *
  * A cached token is found by a digest over everything it was asked with, secret included: a changed secret never meets the old token. */
 #include "cli/profile.h"
@@ -6,6 +6,8 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "cli/call.h"
+#include "cli/pfxfile.h"
+#include "crypto/assertion.h"
 #include "crypto/hash.h"
 
 enum { TOKENS_FILE_MAX = 1 << 20, TOKENS_MAX = 32, EARLY_MS = 5 * 60 * 1000 };
@@ -20,8 +22,9 @@ static const JsonField cached_fields[] = {
 static Str cache_key(Arena *arena, const Profile *p, Str resource)
 {
     uint8_t digest[SHA256_SIZE];
+    Str proof = p->certificate_file.ptr ? p->certificate_file : p->client_secret;
     Str text = str_printf(arena, STR_FMT "\n" STR_FMT "\n" STR_FMT "\n" STR_FMT "\n" STR_FMT, STR_ARG(p->authority), STR_ARG(p->tenant), STR_ARG(p->client_id),
-                          STR_ARG(p->client_secret), STR_ARG(resource));
+                          STR_ARG(proof), STR_ARG(resource));
 
     sha256(bytes_of(text), digest);
     return hex_encode(arena, (Bytes){ digest, sizeof digest });
@@ -86,6 +89,25 @@ static void cache_add(Arena *arena, const char *path, const Cached *added)
         cache_write(path, items, kept);
 }
 
+/* "client_secret=..." or "client_assertion=..." of a request to `url`. */
+static bool proof_of(Cli *cli, Str url, Str *out, Err *err)
+{
+    const Profile *p = &cli->profile;
+    AUTO(pfxfile_done_auto) PfxFile file = { 0 };
+    Str assertion;
+    char *path;
+
+    if (!p->certificate_file.ptr) {
+        *out = str_printf(cli->arena, "client_secret=" STR_FMT, STR_ARG(percent_encode(cli->arena, p->client_secret)));
+        return true;
+    }
+    if (!(path = str_to_cstr(cli->arena, p->certificate_file, err)) || !pfxfile_read(cli, path, p->certificate_password, &file, err) ||
+        !assertion_sign(cli->arena, &file.bundle, p->client_id, url, real_now_ms(), &assertion, err))
+        return false;
+    *out = str_printf(cli->arena, "client_assertion_type=urn%%3Aietf%%3Aparams%%3Aoauth%%3Aclient-assertion-type%%3Ajwt-bearer&client_assertion=" STR_FMT, STR_ARG(assertion));
+    return true;
+}
+
 static bool token_ask(Cli *cli, Str resource, Cached *out, Err *err)
 {
     const Profile *p = &cli->profile;
@@ -94,18 +116,20 @@ static bool token_ask(Cli *cli, Str resource, Cached *out, Err *err)
     HttpAnswer answer;
     const JsonVal *root;
     Err inner = { 0 };
+    Str proof;
 
     call.url = str_printf(cli->arena, STR_FMT "/" STR_FMT "/oauth2/v2.0/token", STR_ARG(p->authority), STR_ARG(p->tenant));
-    call.body = str_printf(cli->arena, "grant_type=client_credentials&client_id=" STR_FMT "&client_secret=" STR_FMT "&scope=" STR_FMT "%%2F.default",
-                           STR_ARG(percent_encode(cli->arena, p->client_id)), STR_ARG(percent_encode(cli->arena, p->client_secret)),
-                           STR_ARG(percent_encode(cli->arena, resource)));
+    if (!proof_of(cli, call.url, &proof, err))
+        return false;
+    call.body = str_printf(cli->arena, "grant_type=client_credentials&client_id=" STR_FMT "&" STR_FMT "&scope=" STR_FMT "%%2F.default",
+                           STR_ARG(percent_encode(cli->arena, p->client_id)), STR_ARG(proof), STR_ARG(percent_encode(cli->arena, resource)));
     if (!cli_http(cli, err) || !http_call(cli->http, cli->arena, &call, &answer, err))
         return false;
     if (!json_parse(cli->arena, answer.body, JSON_STRICT, &root, &inner))
         return err_set(err, ERR_UNAVAILABLE, STR_FMT " answered %d and no JSON; is it Vaultyard's login address?", STR_ARG(call.url), answer.status);
     if (answer.status != 200)
-        return err_set(err, ERR_UNAUTHENTICATED, "signing in as " STR_FMT " was refused: " STR_FMT " (check the secret and the tenant, then run `vy login` again)",
-                       STR_ARG(p->client_id), STR_ARG(json_str(json_get(root, "error_description"))));
+        return err_set(err, ERR_UNAUTHENTICATED, "signing in as " STR_FMT " was refused: " STR_FMT " (check the %s and the tenant, then run `vy login` again)",
+                       STR_ARG(p->client_id), STR_ARG(json_str(json_get(root, "error_description"))), p->certificate_file.ptr ? "certificate" : "secret");
     out->token = json_str(json_get(root, "access_token"));
     out->expires_ms = real_now_ms() + json_int(json_get(root, "expires_in"), 0) * 1000;
     return out->token.ptr ? true : err_set(err, ERR_UNAVAILABLE, STR_FMT " answered without access_token", STR_ARG(call.url));

@@ -95,10 +95,15 @@ static bool site_mount(const NodesSetup *setup, const NodePaths *paths, Err *err
     return mount(source, paths->site, NULL, MS_BIND, NULL) == 0 || err_errno(err, "cannot mount %s", setup->instance.site_dir);
 }
 
+static bool has_program(const NodesSetup *setup, const char *name)
+{
+    char path[PATH_MAX];
+    return (size_t)snprintf(path, sizeof path, "%s/%s", setup->bin_dir, name) < sizeof path && access(path, F_OK) == 0;
+}
+
 static bool config_write(const NodesSetup *setup, const NodePaths *paths, const NodeRecord *record, Err *err)
 {
     AUTO(buf_done_auto) Buf text = { 0 };
-    char certs[PATH_MAX];
     struct rlimit files;
     OciPlan plan = {
         .host_name = record->spec.host_name, .root = paths->root, .image_dir = setup->image_dir, .site_mount = paths->site,
@@ -110,8 +115,8 @@ static bool config_write(const NodesSetup *setup, const NodePaths *paths, const 
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return err_errno(err, "cannot read this process's limits");
     plan.open_files_max = files.rlim_max;
-    (void)snprintf(certs, sizeof certs, "%s/vaultyard-certs", setup->bin_dir);
-    plan.has_certs = access(certs, F_OK) == 0;
+    plan.has_certs = has_program(setup, "vaultyard-certs");
+    plan.has_vy = has_program(setup, "vy");
     return oci_write(&plan, &text, err) && file_replace(paths->config, buf_bytes(&text), 0600, (uid_t)-1, (gid_t)-1, err);
 }
 

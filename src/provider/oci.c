@@ -98,7 +98,8 @@ static bool put_mounts(JsonWriter *w, const OciPlan *plan, Err *err)
     /* Read-only: connecting to a socket needs no writable mount. */
     put_mount(w, &(Mount){ "/run/vaultyard/site", "bind", plan->site_mount, { "bind", "ro", "nosuid", "nodev", "noexec" } });
     if (!put_program(w, plan->bin_dir, "vaultyard-node", err) ||
-        (plan->has_certs && !put_program(w, plan->bin_dir, "vaultyard-certs", err)))
+        (plan->has_certs && !put_program(w, plan->bin_dir, "vaultyard-certs", err)) ||
+        (plan->has_vy && !put_program(w, plan->bin_dir, "vy", err)))
         return false;
     json_close_array(w);
     return true;

@@ -9,7 +9,7 @@ typedef struct OciPlan {
     const char        *image_dir;           /* whose usr/ is mounted read-only */
     const char        *site_mount;          /* directory that holds the server's socket, checked by the host */
     const char        *bin_dir;             /* vaultyard-node and, if there, vaultyard-certs */
-    bool               has_certs;
+    bool               has_certs, has_vy;
     const char *const *command;             /* process 1; NULL-terminated */
     uint32_t           first_id;
     VmSize             size;

@@ -99,6 +99,7 @@ static const OwnFile own_files[] = {
     { "etc/security/limits.conf", "# none\n", 0644, 0,     true  },
     { "opt/vaultyard/bin/vaultyard-node",  "", 0755, 0,    false },     /* the programs are mounted over these */
     { "opt/vaultyard/bin/vaultyard-certs", "", 0755, 0,    false },
+    { "opt/vaultyard/bin/vy",              "", 0755, 0,    false },     /* for scripts of tasks */
 };
 
 static bool make_dirs(Tree *tree, Err *err)
