@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import unittest
 
+from accountcerts import Certificate
 from vaultyard import Site
 
 HERE = pathlib.Path(__file__).parent / "npm"
@@ -70,6 +71,27 @@ class Npm(unittest.TestCase):
         self.assertEqual(seen["missing"]["statusCode"], 404)
         self.assertEqual(seen["dataMissing"], {"statusCode": 404, "code": "PoolNotFound"})
         self.assertEqual(seen["accounts"], [])
+
+    def test_account_certificates_and_signing_in_with_one(self):
+        certificate, public = Certificate(self.site.base, "npm-cert"), Certificate(self.site.base, "npm-public")
+        both = self.site.base / "both.pem"
+        both.write_text(certificate.key.read_text() + certificate.pem.read_text())
+        vy = self.site.vy
+        vy("group", "create", "-n", "npm-certs", "-l", "local")
+        vy("batch", "account", "create", "-n", "npmcerts", "-g", "npm-certs", "-l", "local")
+        vy("keyvault", "create", "-n", "kv-npm-certs", "-g", "npm-certs", "-l", "local")
+        vy("keyvault", "secret", "set", "--vault-name", "kv-npm-certs", "-n", "batchAdminPass", "--value", "secret of the task")
+        app = vy("ad", "app", "create", "--display-name", "npm certificate", "--cert", str(certificate.cer))
+        vy("ad", "sp", "create", "--id", app["appId"])
+        vy("keyvault", "set-policy", "-n", "kv-npm-certs", "--spn", app["appId"], "--secret-permissions", "get")
+        endpoint = vy("batch", "account", "show", "-n", "npmcerts", "-g", "npm-certs")["accountEndpoint"]
+        seen = self.node("certificates.mjs", BATCH_URL=f"https://{endpoint}", VAULT_URL=self.site.vault_url("kv-npm-certs"), APP_ID=app["appId"], PEM_FILE=str(both),
+                         PFX_FILE=str(certificate.pfx), CER_FILE=str(public.cer), THUMBPRINT=certificate.thumbprint, CER_THUMBPRINT=public.thumbprint)
+        self.assertEqual((seen["wrong"]["statusCode"], seen["again"]), (400, {"statusCode": 409, "code": "CertificateExists"}))
+        self.assertEqual(seen["got"], {"thumbprint": certificate.thumbprint, "state": "active", "publicData": "string"})
+        self.assertEqual((seen["listed"], seen["notFailed"]["code"]), ([certificate.thumbprint], "CertificateStateActive"))
+        self.assertEqual((seen["made"], sorted(seen["byManagement"])), ({"format": "Cer", "state": "Succeeded"}, sorted([certificate.thumbprint, public.thumbprint])))
+        self.assertEqual((seen["secret"], seen["stranger"]), ("secret of the task", True))
 
 
 if __name__ == "__main__":
