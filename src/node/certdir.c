@@ -230,6 +230,21 @@ void certdir_remove(const RunDir *dir)
         clear(dir->dir_fd);
 }
 
+void certdir_remove_below(const NodePlaces *places, Str directory)
+{
+    AUTO(fd_close) int at = open(places->tasks_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (Str rest = directory; at >= 0 && rest.ptr;) {
+        char name[256];
+        Str segment = str_cut(&rest, '/');
+        (void)snprintf(name, sizeof name, STR_FMT, STR_ARG(segment));
+        int next = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        fd_close(&at);
+        at = next;
+    }
+    if (at >= 0)
+        clear(at);
+}
+
 bool certdir_is_at(Str path)
 {
     int depth = str_eq(path, STR("startup")) || str_starts(path, STR("startup/")) ? 1 : 4;      /* workitems/<job>/<job-1>/<task> */

@@ -17,6 +17,7 @@ bool certdir_write_held(const NodePlaces *places, JsonWriter *w, bool *asks, Err
 /* For this run; dir->certs is set when there are any. Whatever a run before left goes. */
 bool certdir_make(const NodePlaces *places, Arena *arena, const RunSpec *spec, const RunUser *user, RunDir *dir, Err *err) MUST_CHECK;
 void certdir_remove(const RunDir *dir); /* the run has ended */
+void certdir_remove_below(const NodePlaces *places, Str directory);     /* likewise, of a run whose keeper was killed */
 /* For the named accounts of a lease's "users". */
 bool certdir_make_homes(const NodePlaces *places, const JsonVal *users, Err *err) MUST_CHECK;
 

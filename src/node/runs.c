@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "node/certdir.h"
 #include "node/keeper.h"
 #include "node/lease_mark.h"
 #include "node/outcome.h"
@@ -56,6 +57,8 @@ static void end_lost(Runs *runs, Run *run, const char *why)
     RunProcesses which = { .mark = geteuid() == 0 ? users_mark(run->slot) : 0 };
     int count;
     Err err = { 0 };
+    if (run->directory[0] && !run_table_directory_used(&runs->table, run))
+        certdir_remove_below(runs->config.places, str_from(run->directory));
     if (processes_kill(&which, &count, &err) && count == 0 && arena &&
         journal_put(runs->config.places, str_from(run->id), JOURNAL_END, lost_text(arena, run, why), &err)) {
         log_event(LOG_WARN, "node.run_lost", log_cstr("run", run->id), log_cstr("why", why));

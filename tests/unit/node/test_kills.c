@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
+#include "node/certdir.h"
 #include "node/keep.h"
 #include "node/processes.h"
 #include "node_fixture.h"
@@ -222,20 +223,26 @@ static pid_t find_keeper(Str run_id)
     return found;
 }
 
-static void test_a_killed_keeper_leaves_no_process_and_the_run_is_lost(void **state)
+static void test_a_killed_keeper_leaves_no_process_and_no_certificate_and_the_run_is_lost(void **state)
 {
+    static const char certs[] = "[{\"thumbprint\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"format\":\"cer\",\"visibility\":[\"task\"],\"data\":\"\"}]";
     (void)state;
     if (geteuid() != 0)
         skip();                                         /* only root gives runs their mark */
     Runs *runs = node_fixture_runs(&fixture);
     Str run_id = node_run_id(&fixture);
+    const JsonVal *list;
+    Err err = { 0 };
+    assert_true(json_parse(fixture.arena, str_from(certs), JSON_STRICT, &list, &err) && certdir_keep(&fixture.places, list, &err));
     runs_begin(runs, node_run(&fixture, run_id, "t1", "/bin/sh -c \"trap '' TERM; setsid sh -c 'trap \\\"\\\" TERM HUP; echo up; while :; do sleep 1; done' & wait\"", ""));
     assert_true(node_wait_file(&fixture, "workitems/job1/job-1/t1/stdout.txt"));
+    const char *dir = node_path(&fixture, "workitems/job1/job-1/t1/certs");
+    assert_int_equal(access(dir, F_OK), 0);
     assert_int_equal(kill(find_keeper(run_id), SIGKILL), 0);
     const JsonVal *end = node_wait_end(&fixture, run_id);
     assert_str(json_str(json_get(end, "state")), "lost");
     int count;
-    Err err = { 0 };
+    assert_true(access(dir, F_OK) < 0);
     assert_true(processes_signal(&(RunProcesses){ .mark = users_mark(1) }, 0, &count, &err));
     assert_int_equal(count, 0);
     runs_stop(runs);
@@ -253,7 +260,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         ON_A_NODE(test_an_agent_killed_at_any_call_neither_loses_nor_repeats_a_run),
         ON_A_NODE(test_a_keeper_killed_at_any_call_never_makes_a_run_run_twice),
-        ON_A_NODE(test_a_killed_keeper_leaves_no_process_and_the_run_is_lost),
+        ON_A_NODE(test_a_killed_keeper_leaves_no_process_and_no_certificate_and_the_run_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
