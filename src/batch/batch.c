@@ -51,7 +51,8 @@ static bool schedule_all(Txn *txn, void *ctx, Err *err)
     while (rows_next(rows, err))
         if (!pool_schedule(batch, txn, arena, row_text(rows, 0), row_text(rows, 1), err))
             return false;
-    return err->code == ERR_NONE && schedule_keys(batch, txn, err);
+    /* Until it has run, retention_due_ms is 0, and nobody puts it off. */
+    return err->code == ERR_NONE && schedule_keys(batch, txn, err) && runner_schedule(batch->site->runner, txn, WORK_RETENTION, STR("all"), 0, err);
 }
 
 static void on_clock(void *ctx) { batch_refresh_nodes(ctx); }
@@ -70,7 +71,7 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
     }
     *batch = (Batch){
         .site = site, .identity = identity, .access = access, .arm = arm, .ids = ids,
-        .providers = providers, .provider_count = provider_count, .opened_real_ms = real_now_ms(), .retention_due_ms = INT64_MAX,
+        .providers = providers, .provider_count = provider_count, .opened_real_ms = real_now_ms(), .retention_due_ms = 0,
         .key_check_ms = KEY_CHECK_USUAL_MS, .proofs = proofs, .files = files, .vault_call = key_call_own_site, .vault_call_ctx = batch,
         .on_key_access = runs_on_key_access,
     };

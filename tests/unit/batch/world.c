@@ -246,6 +246,8 @@ static bool due_txn(Txn *txn, void *ctx, Err *err)
         "SELECT account_id || '/' || pool_key FROM batch_pool",
         "SELECT account_id || '/' || thumbprint FROM batch_certificate WHERE state = 2",
         "SELECT id FROM batch_node WHERE (state = 1 AND started = 0) OR state = 9 OR (state = 10 AND reboot <> '')",
+        "SELECT account_id || '/' || pool_key FROM batch_pool",
+        "SELECT account_id || '/' || job_key FROM batch_job",
     };
     Due *due = ctx;
     due->count = 0;
@@ -267,12 +269,14 @@ static int64_t fingerprint(World *world)
     return read_int(world->site.store, "SELECT (SELECT COUNT(*) FROM batch_pool) * 1000000 + (SELECT COUNT(*) FROM batch_account) * 100000000 +"
                                        " (SELECT COALESCE(SUM(state * 1009), 0) FROM batch_certificate) +"
                                        " (SELECT COALESCE(SUM(state * 7 + started * 131 + length(reboot) * 17 + number), 0) FROM batch_node) +"
-                                       " (SELECT COALESCE(SUM(allocation * 10007 + state * 100003), 0) FROM batch_pool)");
+                                       " (SELECT COALESCE(SUM(allocation * 10007 + state * 100003), 0) FROM batch_pool) +"
+                                       " (SELECT COALESCE(SUM(state * 1009), 0) FROM batch_job) + (SELECT COALESCE(SUM(state * 104729), 0) FROM batch_task) +"
+                                       " (SELECT COALESCE(SUM(state * 1299709), 0) FROM batch_run)");
 }
 
 void world_work(World *world)
 {
-    static RunnerFn *const runs[] = { batch_account_run, batch_pool_run, batch_certificate_run, batch_node_run };
+    static RunnerFn *const runs[] = { batch_account_run, batch_pool_run, batch_certificate_run, batch_node_run, batch_queue_run, batch_job_run };
     for (int pass = 0; pass < 50; pass++) {
         AUTO(arena_free_auto) Arena *arena = arena_new(64 << 20);
         int64_t before = fingerprint(world), again;
