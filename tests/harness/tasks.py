@@ -15,10 +15,10 @@ def sh(script):
 class Account:
     """Account `name` in group `g` of a started Site(nodes=True)."""
 
-    def __init__(self, site, name):
+    def __init__(self, site, name, *options):
         self.site, self.name = site, name
         site.vy("group", "create", "-n", "g", "-l", "local")
-        site.vy("batch", "account", "create", "-n", name, "-g", "g", "-l", "local")
+        site.vy("batch", "account", "create", "-n", name, "-g", "g", "-l", "local", *options)
         self.show = lambda: site.vy("batch", "account", "show", "-n", name, "-g", "g")
 
     def call(self, method, path, body=None, **headers):
