@@ -5,7 +5,7 @@
 
 #define NODE_COLUMNS \
     "id, account_id, pool_key, number, host_name, dedicated, state, state_ms, created_ms, started, start_error, boot_id, boot_ms, lease_until_ms, " \
-    "agent_version, agent_ms, ip_address, join_hash, credential_hash, credential_new, next_command, report, reboot, start_boot_ms, leaves, tasks_run, tasks_succeeded"
+    "agent_version, agent_ms, ip_address, join_hash, credential_hash, credential_new, next_command, report, reboot, start_boot_ms, leaves, tasks_run, tasks_succeeded, leases"
 
 static Bytes blob_of(Arena *arena, Rows *rows, int column)
 {
@@ -23,7 +23,7 @@ static bool from_row(Arena *arena, Rows *rows, Node *out, Err *err)
         .ip_address = str_dup(arena, row_text(rows, 16)), .join_hash = blob_of(arena, rows, 17), .credential_hash = blob_of(arena, rows, 18),
         .credential_new = blob_of(arena, rows, 19), .next_command = row_int(rows, 20), .report = blob_of(arena, rows, 21),
         .reboot = str_dup(arena, row_text(rows, 22)), .start_boot_ms = row_int(rows, 23), .leaves = str_dup(arena, row_text(rows, 24)),
-        .tasks_run = row_int(rows, 25), .tasks_succeeded = row_int(rows, 26),
+        .tasks_run = row_int(rows, 25), .tasks_succeeded = row_int(rows, 26), .leases = row_int(rows, 27),
     };
     return arena_ok(arena) || err_too_big(err);
 }
@@ -79,8 +79,8 @@ bool node_insert(Batch *batch, Txn *txn, Arena *arena, const Pool *pool, int64_t
     return txn_exec(txn, NULL, err,
                     "INSERT INTO batch_node (id, account_id, pool_key, number, host_name, dedicated, state, state_ms, created_ms, started, start_error, boot_id,"
                     " boot_ms, lease_until_ms, agent_version, agent_ms, ip_address, join_hash, credential_hash, credential_new, next_command, report, reboot,"
-                    " start_boot_ms, leaves, tasks_run, tasks_succeeded)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 0, '', '', 0, 0, '', 0, '', NULL, NULL, NULL, 1, NULL, '', 0, '', 0, 0)",
+                    " start_boot_ms, leaves, tasks_run, tasks_succeeded, leases)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, 0, '', '', 0, 0, '', 0, '', NULL, NULL, NULL, 1, NULL, '', 0, '', 0, 0, 0)",
                     db_text(id), db_text(pool->account_id), db_text(pool->key), db_int(number), db_text(host), db_int(dedicated), db_int(NODE_CREATING), db_int(now_ms)) &&
            runner_schedule(batch->site->runner, txn, WORK_NODE, id, real_now_ms(), err);
 }

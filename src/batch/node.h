@@ -15,7 +15,7 @@ typedef struct Node {
     bool started;                           /* its machine was started; it counts in currentDedicatedNodes */
     Str start_error;
     Str boot_id;
-    int64_t boot_ms, start_boot_ms, lease_until_ms;
+    int64_t boot_ms, start_boot_ms, lease_until_ms, leases;
     Str agent_version;
     int64_t agent_ms;
     Str ip_address;

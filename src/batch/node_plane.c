@@ -360,7 +360,7 @@ static bool lease_txn(Txn *txn, void *ctx, Err *err)
         return false;
     bool is_new_version = !str_eq(node.agent_version, lease->in.version);
     return txn_exec(txn, NULL, err,
-                    "UPDATE batch_node SET lease_until_ms = ?2, started = 1, agent_version = ?3, agent_ms = CASE WHEN ?4 = 1 THEN ?5 ELSE agent_ms END, ip_address = ?6 WHERE id = ?1",
+                    "UPDATE batch_node SET lease_until_ms = ?2, leases = leases + 1, started = 1, agent_version = ?3, agent_ms = CASE WHEN ?4 = 1 THEN ?5 ELSE agent_ms END, ip_address = ?6 WHERE id = ?1",
                     db_text(node.id), db_int(real_now_ms() + LEASE_MS), db_text(lease->in.version), db_int(is_new_version), db_int(lease->req->now_ms),
                     db_text(lease->in.ip_address)) &&
            (lease->suspended || (keep_report(lease, txn, &node, err) &&

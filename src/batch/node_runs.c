@@ -105,7 +105,7 @@ static bool take_back(KeyChange *c, Run *run, Err *err)
     Task task;
     if (run->kind == RUN_TASK && !task_find(c->txn, c->arena, run->account_id, run->job_key, run->task_key, &task, &found, err))
         return false;
-    if (!(executes ? run_revoke(c->txn, run, err) : run_remove(c->txn, run, err)))
+    if (!(executes ? run_revoke(c->txn, run, err) && run_stop(c->batch, c->txn, c->arena, run, err) : run_remove(c->txn, run, err)))
         return false;
     if (!found || !str_eq(task.open_run, run->id))
         return true;

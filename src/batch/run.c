@@ -7,14 +7,14 @@
 enum { NODE_RUNS_MAX = 4096, JOB_RUNS_MAX = 4096 };
 
 #define RUN_COLUMNS \
-    "id, node_id, account_id, pool_key, kind, job_key, task_key, state, seen_ms, slots, retries, retry_ms, boot_ms, start_ms, end_ms, exit_code, result, failure, created_ms"
+    "id, node_id, account_id, pool_key, kind, job_key, task_key, state, seen_lease, slots, retries, retry_ms, boot_ms, start_ms, end_ms, exit_code, result, failure, created_ms"
 
 static bool from_row(Arena *arena, Rows *rows, Run *out, Err *err)
 {
     *out = (Run){
         .id = str_dup(arena, row_text(rows, 0)), .node_id = str_dup(arena, row_text(rows, 1)), .account_id = str_dup(arena, row_text(rows, 2)),
         .pool_key = str_dup(arena, row_text(rows, 3)), .kind = (RunKind)row_int(rows, 4), .job_key = str_dup(arena, row_text(rows, 5)),
-        .task_key = str_dup(arena, row_text(rows, 6)), .state = (RunState)row_int(rows, 7), .seen_ms = row_int(rows, 8), .slots = row_int(rows, 9),
+        .task_key = str_dup(arena, row_text(rows, 6)), .state = (RunState)row_int(rows, 7), .seen_lease = row_int(rows, 8), .slots = row_int(rows, 9),
         .retries = row_int(rows, 10), .retry_ms = row_int(rows, 11), .boot_ms = row_int(rows, 12), .start_ms = row_int(rows, 13), .end_ms = row_int(rows, 14),
         .has_exit_code = !row_is_null(rows, 15), .exit_code = row_int(rows, 15), .result = (RunResult)row_int(rows, 16),
         .failure = row_is_null(rows, 17) ? (Bytes){ NULL, 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, 17)))), .created_ms = row_int(rows, 18),
@@ -124,23 +124,22 @@ bool run_failure_open(const Site *site, Txn *txn, Arena *arena, const Run *run, 
 bool run_begin(Batch *batch, Txn *txn, Arena *arena, const Node *node, const Run *like, RunState state, int64_t now_ms, Run *out, Err *err)
 {
     *out = (Run){ .id = hex_id_new(arena, 32), .node_id = node->id, .account_id = node->account_id, .pool_key = node->pool_key, .kind = like->kind, .job_key = like->job_key,
-                  .task_key = like->task_key, .state = state, .seen_ms = real_now_ms(), .slots = like->slots, .retries = like->retries, .retry_ms = like->retry_ms,
+                  .task_key = like->task_key, .state = state, .slots = like->slots, .retries = like->retries, .retry_ms = like->retry_ms,
                   .boot_ms = node->boot_ms, .created_ms = now_ms };
     if (!arena_ok(arena))
         return err_too_big(err);
     return txn_exec(txn, NULL, err,
-                    "INSERT INTO batch_run (id, node_id, account_id, pool_key, kind, job_key, task_key, state, seen_ms, slots, retries, retry_ms, boot_ms, start_ms, end_ms,"
-                    " exit_code, result, failure, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, 0, NULL, 0, NULL, ?14)",
+                    "INSERT INTO batch_run (id, node_id, account_id, pool_key, kind, job_key, task_key, state, seen_lease, slots, retries, retry_ms, boot_ms, start_ms, end_ms,"
+                    " exit_code, result, failure, created_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12, 0, 0, NULL, 0, NULL, ?13)",
                     db_text(out->id), db_text(out->node_id), db_text(out->account_id), db_text(out->pool_key), db_int(out->kind), db_text(out->job_key), db_text(out->task_key),
-                    db_int(state), db_int(out->seen_ms), db_int(out->slots), db_int(out->retries), db_int(out->retry_ms), db_int(out->boot_ms), db_int(now_ms)) &&
+                    db_int(state), db_int(out->slots), db_int(out->retries), db_int(out->retry_ms), db_int(out->boot_ms), db_int(now_ms)) &&
            (state == RUN_WAITING || command_add_run(batch->site, txn, arena, COMMAND_RUN, out->node_id, out->id, err));
 }
 
 static bool set_state(Txn *txn, Run *run, RunState state, Err *err)
 {
     run->state = state;
-    run->seen_ms = real_now_ms();
-    return txn_exec(txn, NULL, err, "UPDATE batch_run SET state = ?2, seen_ms = ?3 WHERE id = ?1", db_text(run->id), db_int(state), db_int(run->seen_ms));
+    return txn_exec(txn, NULL, err, "UPDATE batch_run SET state = ?2 WHERE id = ?1", db_text(run->id), db_int(state));
 }
 
 bool run_release_waiting(Batch *batch, Txn *txn, Arena *arena, Run *run, Err *err)
@@ -148,10 +147,16 @@ bool run_release_waiting(Batch *batch, Txn *txn, Arena *arena, Run *run, Err *er
     return set_state(txn, run, RUN_ASSIGNED, err) && command_add_run(batch->site, txn, arena, COMMAND_RUN, run->node_id, run->id, err);
 }
 
+bool run_note_seen(Txn *txn, Run *run, Err *err)
+{
+    return run->seen_lease > 0 || txn_exec(txn, NULL, err, "UPDATE batch_run SET seen_lease = (SELECT leases FROM batch_node n WHERE n.id = node_id) WHERE id = ?1", db_text(run->id));
+}
+
 bool run_note_running(Txn *txn, Run *run, int64_t start_ms, Err *err)
 {
     run->start_ms = start_ms;
     return set_state(txn, run, RUN_RUNNING, err) && txn_exec(txn, NULL, err, "UPDATE batch_run SET start_ms = ?2 WHERE id = ?1", db_text(run->id), db_int(start_ms)) &&
+           run_note_seen(txn, run, err) &&
            command_drop_run(txn, COMMAND_RUN, run->id, err);
 }
 
@@ -177,8 +182,8 @@ bool run_note_end(Batch *batch, Txn *txn, Arena *arena, Run *run, const RunOutco
     run->end_ms = outcome->end_ms;
     run->result = result;
     run->failure = sealed;
-    return txn_exec(txn, NULL, err, "UPDATE batch_run SET state = ?2, seen_ms = ?3, start_ms = ?4, end_ms = ?5, exit_code = ?6, result = ?7, failure = ?8 WHERE id = ?1",
-                    db_text(run->id), db_int(RUN_ENDED), db_int(real_now_ms()), db_int(outcome->start_ms), db_int(outcome->end_ms),
+    return txn_exec(txn, NULL, err, "UPDATE batch_run SET state = ?2, start_ms = ?3, end_ms = ?4, exit_code = ?5, result = ?6, failure = ?7 WHERE id = ?1",
+                    db_text(run->id), db_int(RUN_ENDED), db_int(outcome->start_ms), db_int(outcome->end_ms),
                     outcome->has_exit_code ? db_int(outcome->exit_code) : db_null(), db_int(result), db_blob(sealed)) &&
            command_drop_run(txn, COMMAND_RUN, run->id, err) && command_drop_run(txn, COMMAND_STOP_RUN, run->id, err);
 }

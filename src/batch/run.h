@@ -7,15 +7,14 @@
 #include "batch/node.h"
 #include "batch/task.h"
 
-/* A lease request is under way for no longer than this: what it does not name and was there before then is not on the node. */
-enum { LEASE_CALL_MS = 12 * 1000, RUN_LEASE_GRACE_MS = 5 * 1000 };
+enum { RUN_LEASE_GRACE_MS = 5 * 1000 };
 
 typedef struct Run {
     Str id, node_id, account_id, pool_key;
     RunKind kind;
     Str job_key, task_key;                  /* "" where its kind has none */
     RunState state;
-    int64_t seen_ms;                        /* real time of its last change of state */
+    int64_t seen_lease;                     /* leases of its node when that first told of it; 0: it never did */
     int64_t slots, retries, retry_ms, boot_ms;
     int64_t start_ms, end_ms;
     bool has_exit_code;
@@ -41,6 +40,7 @@ bool run_failure_open(const Site *site, Txn *txn, Arena *arena, const Run *run, 
 bool run_begin(Batch *batch, Txn *txn, Arena *arena, const Node *node, const Run *like, RunState state, int64_t now_ms, Run *out, Err *err) MUST_CHECK;
 bool run_release_waiting(Batch *batch, Txn *txn, Arena *arena, Run *run, Err *err) MUST_CHECK;       /* its job is prepared: its node is told */
 bool run_note_running(Txn *txn, Run *run, int64_t start_ms, Err *err) MUST_CHECK;
+bool run_note_seen(Txn *txn, Run *run, Err *err) MUST_CHECK;                           /* its node has told of it */
 bool run_stop(Batch *batch, Txn *txn, Arena *arena, const Run *run, Err *err) MUST_CHECK;            /* its node is told to end it */
 bool run_revoke(Txn *txn, Run *run, Err *err) MUST_CHECK;
 typedef struct RunOutcome { bool is_lost; int64_t start_ms, end_ms; bool has_exit_code; int64_t exit_code; Str failure_json; } RunOutcome;     /* failure_json absent: none */

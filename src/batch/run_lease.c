@@ -8,7 +8,7 @@ bool runs_lease_read(Arena *arena, const JsonVal *body, RunsLease *out, Err *err
 {
     const JsonVal *list = json_get(body, "runs");
     size_t count = json_count(list);
-    *out = (RunsLease){ .tells = json_kind(list) == JSON_ARRAY };
+    *out = (RunsLease){ .tells = json_kind(list) == JSON_ARRAY, .after = json_int(json_get(body, "lease"), 0) };
     if (list && (!out->tells || count > NAMED_MAX))
         return err_field(err, "runs", "runs: must be an array of at most %d runs", NAMED_MAX);
     out->named = ARENA_ARRAY(arena, Str, count + 1);
@@ -28,10 +28,11 @@ static bool is_named(const RunsLease *lease, const Run *run)
     return false;
 }
 
-/* Its node told of it, or we took it back, before this request can have been written: so it is not there any more. */
+/* Its node knew of it before it got the answer that this request was written after: so it is not there any more. One that the node has
+ * never told of may still be on its way to it. */
 static bool is_missing(const RunsLease *lease, const Run *run)
 {
-    return lease->tells && (run->state == RUN_RUNNING || run->state == RUN_REVOKED) && run->seen_ms + LEASE_CALL_MS < real_now_ms() && !is_named(lease, run);
+    return lease->tells && (run->state == RUN_RUNNING || run->state == RUN_REVOKED) && run->seen_lease > 0 && run->seen_lease < lease->after && !is_named(lease, run);
 }
 
 bool runs_lease_take(Batch *batch, Txn *txn, Arena *arena, const Node *node, const Pool *pool, Str pool_body, int64_t now_ms, RunsLease *lease, Err *err)
@@ -46,6 +47,8 @@ bool runs_lease_take(Batch *batch, Txn *txn, Arena *arena, const Node *node, con
     if (!lease->ours)
         return err_too_big(err);
     for (size_t i = 0; i < count; i++) {
+        if (runs[i].seen_lease == 0 && is_named(lease, &runs[i]) && !run_note_seen(txn, &runs[i], err))
+            return false;
         if (is_missing(lease, &runs[i])) {
             if (!run_ended(batch, txn, arena, &runs[i], &(RunOutcome){ .is_lost = true, .start_ms = runs[i].start_ms, .end_ms = now_ms }, now_ms, err))
                 return false;
@@ -54,6 +57,7 @@ bool runs_lease_take(Batch *batch, Txn *txn, Arena *arena, const Node *node, con
         }
     }
     lease->users = json_get(document, "userAccounts");
+    lease->number = node->leases + 1;
     lease->slots = pool->slots;
     lease->dedicated = node->dedicated;
     return true;
@@ -78,6 +82,7 @@ void runs_lease_write(const RunsLease *lease, JsonWriter *w)
         json_close(w);
     }
     json_close_array(w);
+    json_put_int(w, "lease", lease->number);
     json_put_int(w, "taskSlots", lease->slots);
     json_put_bool(w, "dedicated", lease->dedicated);
 }

@@ -8,10 +8,12 @@ bool run_compose(Batch *batch, Txn *txn, Arena *arena, const Run *run, Str *docu
 /* A lease's part of it. Zeroed at first; texts lie in the request's arena. */
 typedef struct RunsLease {
     bool tells;                             /* the request says which runs there are; an agent without tasks does not */
+    int64_t after;                          /* the number of the lease whose answer it had before this request was written; 0: none */
     Str *named;
     size_t named_count;
     Str *ours;                              /* the answer */
     size_t our_count;
+    int64_t number;
     const JsonVal *users;
     int64_t slots;
     bool dedicated;

@@ -46,6 +46,7 @@ typedef struct Agent {
     int ports[PORTS_MAX];
     size_t port_count;
     int64_t lease_ms, next_lease_ms, retry_ms;      /* monotonic */
+    int64_t lease_number;               /* of the last answer: what we say next was written after it */
 } Agent;
 
 /* -- commands: one row, one kind -- */
@@ -168,6 +169,8 @@ static void lease_body(Agent *agent, Arena *arena, Buf *body, JsonWriter *w)
     for (size_t i = 0; i < agent->port_count; i++)
         json_put_int(w, NULL, agent->ports[i]);
     json_close_array(w);
+    if (agent->lease_number)
+        json_put_int(w, "lease", agent->lease_number);
     runs_write(agent->runs, w, "runs");
     json_close(w);
 }
@@ -216,6 +219,7 @@ static void lease_take_homes(Agent *agent, const JsonVal *users)
 static bool lease_take(Agent *agent, const JsonVal *root, int64_t asked_ms, Err *err)
 {
     int64_t lease_ms = json_int(json_get(root, "leaseMs"), LEASE_DEFAULT_MS);
+    agent->lease_number = json_int(json_get(root, "lease"), 0);
     agent->lease_ms = lease_ms < 1000 ? 1000 : lease_ms > 600000 ? 600000 : lease_ms;
     if (!lease_take_certificates(agent, root, err))
         return false;

@@ -72,6 +72,7 @@ const char *const schema_batch_1[] = {
     "  boot_ms         INTEGER NOT NULL,"               /* object time it last joined; 0: never */
     "  start_boot_ms   INTEGER NOT NULL,"               /* the boot_ms that the pool's start task was begun for; 0: none */
     "  lease_until_ms  INTEGER NOT NULL,"               /* real time; 0: none yet */
+    "  leases          INTEGER NOT NULL,"               /* how many it was given; its agent says which answer it had last */
     "  agent_version   TEXT    NOT NULL,"
     "  agent_ms        INTEGER NOT NULL,"               /* object time that version was first seen */
     "  ip_address      TEXT    NOT NULL,"

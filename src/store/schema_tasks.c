@@ -85,7 +85,7 @@ const char *const schema_tasks_1[] = {
     "  job_key         TEXT    NOT NULL,"
     "  task_key        TEXT    NOT NULL,"
     "  state           INTEGER NOT NULL,"               /* RunState */
-    "  seen_ms         INTEGER NOT NULL,"               /* real time of its last change of state */
+    "  seen_lease      INTEGER NOT NULL,"               /* leases of its node when that first told of it; 0: never */
     "  slots           INTEGER NOT NULL,"
     "  retries         INTEGER NOT NULL,"
     "  retry_ms        INTEGER NOT NULL,"

@@ -10,6 +10,7 @@ void pool_of_agents(World *world, Agent *agents, int nodes, int slots, const cha
     expect_status(data_call(world, "POST", "/pools", body), 201);
     world_work(world);
     for (int i = 0; i < nodes; i++) {
+        agents[i].lease_number = 0;
         agents[i].machine = machine_of(world, (size_t)i);
         agents[i].credential = join(world, agents[i].machine);
         expect_status(agent_lease(world, &agents[i], "idle", "[]"), 200);
@@ -19,7 +20,8 @@ void pool_of_agents(World *world, Agent *agents, int nodes, int slots, const cha
 Answer agent_lease(World *world, const Agent *agent, const char *state, const char *runs_json)
 {
     return node_call(world, "POST", agent->credential, "/v1/lease",
-                     str_printf(world->arena, "{\"state\":\"%s\",\"agentVersion\":\"0.1\",\"bootId\":\"b\",\"extensions\":[],\"relayPorts\":[],\"runs\":%s}", state, runs_json));
+                     str_printf(world->arena, "{\"state\":\"%s\",\"agentVersion\":\"0.1\",\"bootId\":\"b\",\"extensions\":[],\"relayPorts\":[],%s\"runs\":%s}", state,
+                                agent->lease_number ? str_printf(world->arena, "\"lease\":%lld,", (long long)agent->lease_number).ptr : "", runs_json));
 }
 
 Str agent_told(World *world, const Agent *agent, const char *kind, size_t n, const JsonVal **command)

@@ -3,7 +3,7 @@
 #include "world.h"
 #include "batch/run.h"
 
-typedef struct Agent { const Machine *machine; Str credential; } Agent;
+typedef struct Agent { const Machine *machine; Str credential; int64_t lease_number; } Agent;     /* lease_number 0: it says none */
 
 /* `nodes` idle ones with `slots` slots each, in agents[0..]; more_properties of the pool begins with a comma. */
 void pool_of_agents(World *world, Agent *agents, int nodes, int slots, const char *more_properties);

@@ -105,9 +105,12 @@ static void test_a_run_that_no_lease_names_is_lost_once_it_must_be_named(void **
     Answer first = agent_lease(&world, &agents[0], "idle", "[]");               /* it may not have got the command yet */
     assert_true(str_eq(json_str(json_at(json_get(first.json, "runs"), 0)), run));
     expect_status(agent_says(&world, &agents[0], run, "{\"state\":\"running\",\"startMs\":1}"), 204);
-    expect_status(agent_lease(&world, &agents[0], "idle", "[]"), 200);          /* written before that */
+    expect_status(agent_lease(&world, &agents[0], "idle", "[]"), 200);          /* written before that: it had no newer answer */
     assert_str(task_state(&world, "j", "t"), "running");
-    write_sql(world.site.store, "UPDATE batch_run SET seen_ms = 1");
+    agents[0].lease_number = answer_int(&first, "lease");
+    expect_status(agent_lease(&world, &agents[0], "idle", "[]"), 200);
+    assert_str(task_state(&world, "j", "t"), "running");
+    agents[0].lease_number++;
     expect_status(agent_lease(&world, &agents[0], "idle", named), 200);
     assert_str(task_state(&world, "j", "t"), "running");
     expect_status(agent_lease(&world, &agents[0], "idle", "[]"), 200);
@@ -115,6 +118,22 @@ static void test_a_run_that_no_lease_names_is_lost_once_it_must_be_named(void **
     assert_int_equal(node_row(&world, agents[0].machine->node_id).state, NODE_IDLE);
     Answer last = agent_lease(&world, &agents[0], "idle", named);               /* not its own any more: it ends it */
     assert_int_equal(json_count(json_get(last.json, "runs")), 0);
+}
+
+static void test_a_run_that_may_be_on_its_way_is_waited_for(void **state)
+{
+    (void)state;
+    Str run = one_run("");
+    expect_status(data_call(&world, "DELETE", "/jobs/j/tasks/t", STR_NONE), 200);
+    add_task(&world, "j", "t", "");
+    for (agents[0].lease_number = 1; agents[0].lease_number < 5; agents[0].lease_number++)
+        expect_status(agent_lease(&world, &agents[0], "idle", "[]"), 200);      /* it was never heard of: the command may still come */
+    world_work(&world);
+    assert_str(task_state(&world, "j", "t"), "active");
+    assert_true(str_eq(agent_told(&world, &agents[0], "stop-run", 0, NULL), run));
+    expect_status(agent_says(&world, &agents[0], run, "{\"state\":\"lost\"}"), 204);
+    world_work(&world);
+    assert_str(task_state(&world, "j", "t"), "running");
 }
 
 static void test_bad_runs_in_a_lease_are_refused(void **state)
@@ -222,6 +241,7 @@ int main(void)
         TEST(test_bad_reports_change_nothing),
         TEST(test_a_lost_run_is_run_again_uncounted),
         TEST(test_a_run_that_no_lease_names_is_lost_once_it_must_be_named),
+        TEST(test_a_run_that_may_be_on_its_way_is_waited_for),
         TEST(test_bad_runs_in_a_lease_are_refused),
         TEST(test_a_silent_node_keeps_its_task_until_five_seconds_after_its_lease),
         TEST(test_what_is_not_begun_is_ended_without_beginning),
