@@ -22,6 +22,10 @@ bool batch_mount(Batch *batch, HttpServer *server, Err *err) MUST_CHECK;
 /* How often a customer-managed key is tried, 60 s unless set here (between batch_open and runner_start). ERR_BAD_INPUT below one second. */
 bool batch_set_key_check(Batch *batch, int64_t ms, Err *err) MUST_CHECK;
 
+/* Hears from providers that machines ended, from runner_start until before the runner ends; without it leases tell. */
+bool batch_watch_start(Batch *batch, Err *err) MUST_CHECK;
+void batch_watch_stop(Batch *batch);        /* fine if it never started, or NULL */
+
 /* Lines of /metrics: the accounts under a customer's key that the caller may read. */
 bool batch_metrics(Batch *batch, Req *req, Buf *out, Err *err) MUST_CHECK;
 

@@ -7,6 +7,7 @@
 #include "batch/node.h"
 #include "batch/pool.h"
 
+typedef struct MachineWatch MachineWatch;     /* machine_watch.c */
 struct Batch {
     Site *site;
     Identity *identity;
@@ -17,6 +18,8 @@ struct Batch {
     size_t provider_count;
     Plane data_plane, node_plane;
     FileCalls *files;                   /* what requests wait for from nodes */
+    _Atomic int64_t machine_ended_ms;   /* real time when a provider last said that a machine ended */
+    MachineWatch *machine_watch;
     int64_t opened_real_ms;             /* nobody could renew a lease before: none ends within LEASE_MS of it */
 
     _Atomic int64_t retention_due_ms;   /* object time WORK_RETENTION is queued for, as far as this server knows */

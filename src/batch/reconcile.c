@@ -4,13 +4,14 @@
  * looks at the rows again. Machines are started and stopped by work of their own, one for each node (node_work.c); both kinds wake each
  * other through the queue, so a crash between any two steps only delays the next one. */
 #include "batch/parts.h"
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "base/log.h"
 #include "batch/command.h"
 #include "batch/encryption.h"
 #include "batch/node_runs.h"
 
-enum { NODES_MAX = 3 * 1000, LOOK_AGAIN_MS = 2000, LEASE_GRACE_MS = 500 };
+enum { NODES_MAX = 3 * 1000, LOOK_AGAIN_MS = 2000, LEASE_GRACE_MS = 500, ENDED_LATELY_MS = 15000 };
 
 typedef struct Pass {
     Batch *batch;
@@ -62,6 +63,12 @@ static bool wants_look(const Pass *run, const Node *node)
     return is_overdue(run, node) || node->state == NODE_CREATING || node->lease_until_ms < run->batch->opened_real_ms + LEASE_MS;
 }
 
+/* A provider said that a machine ended: all are looked at. */
+static bool one_ended(const Pass *run) { return run->real_ms - atomic_load(&run->batch->machine_ended_ms) < ENDED_LATELY_MS; }
+
+/* One that never came up is not started again as fast as it ends. */
+static bool is_joined(const Node *node) { return node->started && node->state != NODE_LEAVING && node->state != NODE_CREATING; }
+
 static NodeRun machine_of(const Pass *run, const Node *node)
 {
     for (size_t i = 0; i < run->machine_count; i++)
@@ -73,7 +80,7 @@ static NodeRun machine_of(const Pass *run, const Node *node)
 static bool ask_provider(Pass *run, Err *err)
 {
     Provider *provider = batch_provider_named(run->batch, run->pool.provider);
-    bool wanted = false;
+    bool wanted = one_ended(run);
     for (size_t i = 0; i < run->count; i++)
         wanted = wanted || wants_look(run, &run->nodes[i]);
     if (!wanted || !provider)
@@ -118,7 +125,8 @@ static bool mark(Pass *run, Txn *txn, const Node *node, NodeEvent event, const c
 /* A node whose machine is gone is started again; one whose machine runs and does not speak is lost until it does. */
 static bool check_node(Pass *run, Txn *txn, const Node *node, Err *err)
 {
-    if (!run->machines || !wants_look(run, node))
+    bool has_ended = run->machines && one_ended(run) && is_joined(node) && machine_of(run, node) == NODE_RUN_STOPPED;
+    if (!has_ended && (!run->machines || !wants_look(run, node)))
         return true;
     if (machine_of(run, node) != NODE_RUN_RUNNING)
         return start_again(run, txn, node, err);

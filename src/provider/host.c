@@ -30,7 +30,7 @@
 #include "provider/message.h"
 #include "provider/nodes.h"
 
-enum { INSTANCE_ARENA_BYTES = 1 << 20, CALL_ARENA_BYTES = 16 * 1024 * 1024, CONNECTIONS_MAX = 64, IDLE_MS = 60000, REPLY_MS = 10000, TEND_MS = 60000 };
+enum { INSTANCE_ARENA_BYTES = 1 << 20, CALL_ARENA_BYTES = 16 * 1024 * 1024, CONNECTIONS_MAX = 64, IDLE_MS = 60000, REPLY_MS = 10000, TEND_MS = 60000, WAIT_MS = 50000 };
 
 static const char *const default_command[] = { "/opt/vaultyard/bin/vaultyard-node", "init", NULL };
 
@@ -71,6 +71,10 @@ static void request_answer(Host *host, Arena *arena, const HostRequest *request,
         break;
     case HOST_OP_NODE_LIST:
         done = nodes_list(host->nodes, arena, &reply->nodes, &reply->node_count, &reply->error);
+        break;
+    case HOST_OP_NODE_WAIT:
+        reply->ends = nodes_wait(host->nodes, request->after, host->stop_fd, WAIT_MS);
+        done = true;
         break;
     case HOST_OP_UNDECLARED:
         done = err_set(&reply->error, ERR_BAD_INPUT, "no such request");
@@ -168,7 +172,8 @@ static bool still_in_place(const Host *host)
 
 static bool requests_accept(Host *host, Err *err)
 {
-    struct pollfd polled[] = { { .fd = host->listen_fd, .events = POLLIN }, { .fd = host->signal_fd, .events = POLLIN } };
+    struct pollfd polled[] = { { .fd = host->listen_fd, .events = POLLIN }, { .fd = host->signal_fd, .events = POLLIN },
+                               { .fd = nodes_ends_event(host->nodes), .events = POLLIN } };
     int64_t tended_ms = mono_now_ms();
     for (;;) {
         int ready = poll(polled, COUNT_OF(polled), TEND_MS);
@@ -178,6 +183,8 @@ static bool requests_accept(Host *host, Err *err)
             return true;
         if (ready > 0 && polled[0].revents)
             connection_accept(host);
+        if (ready > 0 && polled[2].revents)
+            nodes_note_ends(host->nodes);
         if (mono_now_ms() - tended_ms < TEND_MS)
             continue;
         if (!still_in_place(host))
@@ -192,6 +199,7 @@ static void connections_end(Host *host)
 {
     uint64_t one = 1;
     (void)!write(host->stop_fd, &one, sizeof one);      /* cannot fail: its counter is far from full */
+    nodes_note_ends(host->nodes);                       /* who waits for one looks at stop_fd */
     (void)pthread_mutex_lock(&host->lock);
     while (host->connections > 0)
         (void)pthread_cond_wait(&host->one_ended, &host->lock);

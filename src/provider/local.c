@@ -17,8 +17,8 @@ typedef struct Local {
     _Atomic int64_t last_id;
 } Local;
 
-/* The reply lies in `arena`; an answer that says "error" is this call's error. */
-static bool local_ask(Local *local, HostRequest request, Arena *arena, HostReply *reply, Err *err)
+/* The reply lies in `arena`; it is no longer waited for once `stop_fd` (-1: none) is readable. An answer that says "error" is this call's error. */
+static bool local_ask_until(Local *local, HostRequest request, int stop_fd, Arena *arena, HostReply *reply, Err *err)
 {
     AUTO(fd_close) int fd = -1;
     AUTO(buf_done_auto) Buf message = { 0 };
@@ -35,7 +35,7 @@ static bool local_ask(Local *local, HostRequest request, Arena *arena, HostReply
     if (fd < 0)
         return err_set(err, ERR_UNAVAILABLE, "no host makes nodes here: run `vaultyard host --data-dir %.200s` as root (%.200s)", local->data_dir, why.text);
     if (!frame_send(fd, buf_str(&message), deadline_ms, &why) ||
-        !frame_receive(fd, -1, arena, HOST_REPLY_BYTES_MAX, deadline_ms, &answer, &why))
+        !frame_receive(fd, stop_fd, arena, HOST_REPLY_BYTES_MAX, deadline_ms, &answer, &why))
         return err_set(err, ERR_UNAVAILABLE, "the host did not finish the request, which may be repeated: %.300s", why.text);
     if (!answer.ptr)
         return err_set(err, ERR_UNAVAILABLE, "the host closed the connection without an answer; its log in %.200s tells why", local->host_dir);
@@ -48,6 +48,11 @@ static bool local_ask(Local *local, HostRequest request, Arena *arena, HostReply
         return false;
     }
     return true;
+}
+
+static bool local_ask(Local *local, HostRequest request, Arena *arena, HostReply *reply, Err *err)
+{
+    return local_ask_until(local, request, -1, arena, reply, err);
 }
 
 static bool local_tell(Local *local, const HostRequest *request, Err *err)
@@ -93,6 +98,16 @@ static bool local_node_list(void *self, Arena *arena, NodeStatus **out, size_t *
     return true;
 }
 
+static bool local_node_wait(void *self, int64_t *ends, int stop_fd, Err *err)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(CALL_ARENA_BYTES);
+    HostReply reply;
+    if (!arena || !local_ask_until(self, (HostRequest){ .op = HOST_OP_NODE_WAIT, .after = *ends }, stop_fd, arena, &reply, err))
+        return arena ? false : err_too_big(err);
+    *ends = reply.ends;
+    return true;
+}
+
 static bool local_size_known(void *self, Str vm_size, int *cores, int64_t *memory_bytes)
 {
     (void)self;                             /* the table needs no host */
@@ -117,7 +132,7 @@ Provider *provider_local_new(const char *data_dir)
     }
     local->provider = (Provider){
         .name = "local", .node_start = local_node_start, .node_stop = local_node_stop,
-        .node_restart = local_node_restart, .node_list = local_node_list, .size_known = local_size_known, .self = local,
+        .node_restart = local_node_restart, .node_list = local_node_list, .node_wait = local_node_wait, .size_known = local_size_known, .self = local,
     };
     return &local->provider;
 }

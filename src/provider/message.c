@@ -11,6 +11,7 @@ static const struct { HostOp op; const char *name; } ops[] = {
     { HOST_OP_NODE_STOP,    "node_stop" },
     { HOST_OP_NODE_RESTART, "node_restart" },
     { HOST_OP_NODE_LIST,    "node_list" },
+    { HOST_OP_NODE_WAIT,    "node_wait" },
 };
 
 /* Only the kinds that the host gives; another kind travels as "internal". */
@@ -82,13 +83,14 @@ bool node_spec_check(const NodeSpec *spec, Err *err)
     return join_check(spec->join_json, err);
 }
 
-typedef struct RequestIn { int64_t version, id; Str op, node_id; const JsonVal *node; } RequestIn;
+typedef struct RequestIn { int64_t version, id, after; Str op, node_id; const JsonVal *node; } RequestIn;
 static const JsonField request_fields[] = {
     JSON_FIELD(RequestIn, version, "version", JSON_REQUIRED),
     JSON_FIELD(RequestIn, id,      "id",      JSON_REQUIRED),
     JSON_FIELD(RequestIn, op,      "op",      JSON_REQUIRED),
     JSON_FIELD(RequestIn, node_id, "nodeId",  JSON_OPTIONAL),
     JSON_FIELD(RequestIn, node,    "node",    JSON_OPTIONAL),
+    JSON_FIELD(RequestIn, after,   "after",   JSON_OPTIONAL),
 };
 static const JsonField node_fields[] = {
     JSON_FIELD(NodeSpec, node_id,   "nodeId",   JSON_REQUIRED),
@@ -104,7 +106,7 @@ static bool has_spec(HostOp op) { return op == HOST_OP_NODE_START || op == HOST_
 bool host_request_parse(Arena *arena, Str json, HostRequest *out, Err *err)
 {
     const JsonVal *root;
-    RequestIn in = { 0 };
+    RequestIn in = { .after = -1 };
     if (json.len > HOST_REQUEST_BYTES_MAX)
         return err_set(err, ERR_TOO_LARGE, "a host request may have %d bytes, not %zu", HOST_REQUEST_BYTES_MAX, json.len);
     if (!json_parse(arena, json, JSON_STRICT, &root, err) ||
@@ -118,17 +120,20 @@ bool host_request_parse(Arena *arena, Str json, HostRequest *out, Err *err)
         if (str_eq(in.op, str_from(ops[i].name)))
             request.op = ops[i].op;
     if (request.op == HOST_OP_UNDECLARED)
-        return err_field(err, "op", "'op' must be hello, node_start, node_stop, node_restart or node_list");
+        return err_field(err, "op", "'op' must be hello, node_start, node_stop, node_restart, node_list or node_wait");
     if ((in.node != NULL) != has_spec(request.op))
         return err_field(err, "node", "'node' belongs to node_start and node_restart, and only there");
     if ((in.node_id.ptr != NULL) != (request.op == HOST_OP_NODE_STOP))
         return err_field(err, "nodeId", "'nodeId' belongs to node_stop, and only there");
+    if ((in.after >= 0) != (request.op == HOST_OP_NODE_WAIT))
+        return err_field(err, "after", "'after' is a count, and belongs to node_wait and only there");
     if (in.node && (!json_read_exact(in.node, "node", node_fields, COUNT_OF(node_fields), &request.node, err) ||
                     !node_spec_check(&request.node, err)))
         return false;
     if (in.node_id.ptr && !node_id_check(in.node_id, err))
         return false;
     request.node_id = in.node_id;
+    request.after = in.after;
     *out = request;
     return true;
 }
@@ -155,11 +160,13 @@ bool host_request_write(const HostRequest *request, Buf *out, Err *err)
     }
     if (request->op == HOST_OP_NODE_STOP)
         json_put_str(&w, "nodeId", request->node_id);
+    if (request->op == HOST_OP_NODE_WAIT)
+        json_put_int(&w, "after", request->after);
     json_close(&w);
     return json_end(&w, err);
 }
 
-typedef struct ReplyIn { int64_t version, id; Str instance_id, runtime; const JsonVal *error, *nodes; } ReplyIn;
+typedef struct ReplyIn { int64_t version, id, ends; Str instance_id, runtime; const JsonVal *error, *nodes; } ReplyIn;
 static const JsonField reply_fields[] = {
     JSON_FIELD(ReplyIn, version,     "version",    JSON_REQUIRED),
     JSON_FIELD(ReplyIn, id,          "id",         JSON_REQUIRED),
@@ -167,6 +174,7 @@ static const JsonField reply_fields[] = {
     JSON_FIELD(ReplyIn, runtime,     "runtime",    JSON_OPTIONAL),
     JSON_FIELD(ReplyIn, error,       "error",      JSON_OPTIONAL),
     JSON_FIELD(ReplyIn, nodes,       "nodes",      JSON_OPTIONAL),
+    JSON_FIELD(ReplyIn, ends,        "ends",       JSON_OPTIONAL),
 };
 typedef struct ErrorIn { Str code, target, message; } ErrorIn;
 static const JsonField error_fields[] = {
@@ -226,7 +234,7 @@ bool host_reply_parse(Arena *arena, Str json, HostReply *out, Err *err)
         return false;
     if (in.version != HOST_VERSION)
         return err_field(err, "version", "the host speaks version %lld, not %d: restart it", (long long)in.version, HOST_VERSION);
-    HostReply reply = { .id = in.id, .failed = in.error != NULL, .instance_id = in.instance_id, .runtime = in.runtime };
+    HostReply reply = { .id = in.id, .failed = in.error != NULL, .instance_id = in.instance_id, .runtime = in.runtime, .ends = in.ends };
     if (in.error && !error_parse(in.error, &reply.error, err))
         return false;
     if (in.nodes && !nodes_parse(arena, in.nodes, &reply, err))
@@ -275,6 +283,8 @@ bool host_reply_write(const HostReply *reply, HostOp op, Buf *out, Err *err)
             json_close(&w);
         }
         json_close_array(&w);
+    } else if (op == HOST_OP_NODE_WAIT) {
+        json_put_int(&w, "ends", reply->ends);
     }
     json_close(&w);
     return json_end(&w, err);

@@ -1,7 +1,8 @@
 /* message.h - what `serve` asks the host process, and what it answers.
  *
  * A frame is its length (4 bytes, big endian) and that much JSON. Requests: {"version":1,"id":7,"op":"node_start","node":{...}};
- * ops: hello, node_start (node), node_stop (nodeId), node_restart (node), node_list. Answers: {"version":1,"id":7, ...} or with "error":{"code","target","message"}.
+ * ops: hello, node_start (node), node_stop (nodeId), node_restart (node), node_list,
+ * node_wait (after). Answers: {"version":1,"id":7, ...} or with "error":{"code","target","message"}.
  * The reader is strict: unknown members, wrong kinds and values out of their limits are ERR_BAD_INPUT naming the field,
  * for the host trusts nothing that the network-facing process says. */
 #pragma once
@@ -15,13 +16,14 @@ enum {
     HOST_JOIN_BYTES_MAX    = 16 * 1024
 };
 
-typedef enum HostOp { HOST_OP_UNDECLARED, HOST_OP_HELLO, HOST_OP_NODE_START, HOST_OP_NODE_STOP, HOST_OP_NODE_RESTART, HOST_OP_NODE_LIST } HostOp;
+typedef enum HostOp { HOST_OP_UNDECLARED, HOST_OP_HELLO, HOST_OP_NODE_START, HOST_OP_NODE_STOP, HOST_OP_NODE_RESTART, HOST_OP_NODE_LIST, HOST_OP_NODE_WAIT } HostOp;
 
 typedef struct HostRequest {
     int64_t  id;
     HostOp   op;
     NodeSpec node;                          /* HOST_OP_NODE_START, HOST_OP_NODE_RESTART */
     Str      node_id;                       /* HOST_OP_NODE_STOP */
+    int64_t  after;                         /* HOST_OP_NODE_WAIT: the count that is known */
 } HostRequest;
 
 typedef struct HostReply {
@@ -31,6 +33,7 @@ typedef struct HostReply {
     Str         instance_id, runtime;       /* HOST_OP_HELLO */
     NodeStatus *nodes;                      /* HOST_OP_NODE_LIST */
     size_t      node_count;
+    int64_t     ends;                       /* HOST_OP_NODE_WAIT: the count of now */
 } HostReply;
 
 /* The same checks on both sides: serve refuses early and the host refuses anyway. */

@@ -8,9 +8,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "provider/idrange.h"
@@ -37,12 +39,23 @@ struct Nodes {
     pthread_mutex_t lock;                   /* the table and every is_busy */
     pthread_cond_t  released;
     Node           *first;
+    int             ends_epoll;             /* every pidfd, each told once */
+    int64_t         ends;
+    pthread_cond_t  ended;
 };
 
 static bool is_running(const Node *node)
 {
     struct pollfd polled = { .fd = node->pidfd, .events = POLLIN };     /* readable once the process has ended (pidfd_open(2)) */
     return node->pidfd >= 0 && poll(&polled, 1, 0) == 0;
+}
+
+/* A node whose first process is not watched is found when its lease ends. */
+static void watch_end(const Nodes *nodes, const Node *node)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT };
+    if (node->pidfd >= 0 && epoll_ctl(nodes->ends_epoll, EPOLL_CTL_ADD, node->pidfd, &event) < 0 && errno != EEXIST)
+        log_event(LOG_WARN, "node.end_not_watched", log_cstr("node", node->id), log_int("errno", errno));
 }
 
 /* With the lock held. */
@@ -159,6 +172,8 @@ static bool start_held(Nodes *nodes, const NodeSpec *spec, bool again, Err *err)
     bool started = !again || end_machine(nodes, node, err);
     if (started)
         started = node->is_made && node->has_range ? start_again(nodes, node, spec, err) : start_new(nodes, node, spec, err);
+    if (started)
+        watch_end(nodes, node);
     node_release(nodes, node, !node->is_made);
     return started;
 }
@@ -197,6 +212,31 @@ bool nodes_list(Nodes *nodes, Arena *arena, NodeStatus **out, size_t *count, Err
     return true;
 }
 
+int nodes_ends_event(const Nodes *nodes) { return nodes->ends_epoll; }
+
+void nodes_note_ends(Nodes *nodes)
+{
+    struct epoll_event events[64];
+    (void)pthread_mutex_lock(&nodes->lock);
+    int count = epoll_wait(nodes->ends_epoll, events, COUNT_OF(events), 0);
+    nodes->ends += count > 0 ? count : 0;
+    (void)pthread_cond_broadcast(&nodes->ended);
+    (void)pthread_mutex_unlock(&nodes->lock);
+}
+
+int64_t nodes_wait(Nodes *nodes, int64_t after, int stop_fd, int timeout_ms)
+{
+    int64_t until_ms = real_now_ms() + timeout_ms;
+    struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+    struct pollfd stop = { .fd = stop_fd, .events = POLLIN };
+    (void)pthread_mutex_lock(&nodes->lock);
+    while (nodes->ends == after && poll(&stop, 1, 0) == 0 && pthread_cond_timedwait(&nodes->ended, &nodes->lock, &until) == 0)
+        continue;
+    int64_t ends = nodes->ends;
+    (void)pthread_mutex_unlock(&nodes->lock);
+    return ends;
+}
+
 void nodes_tend(Nodes *nodes)
 {
     (void)pthread_mutex_lock(&nodes->lock);
@@ -230,6 +270,7 @@ static bool node_recover(Nodes *nodes, Arena *arena, Str node_id, const RuntimeC
     for (size_t i = 0; i < count; i++)
         if (str_eq(containers[i].id, node_id) && containers[i].is_running)
             node_adopt(&nodes->setup, node_id, containers[i].pid, &node->pidfd);
+    watch_end(nodes, node);
     return node->pidfd >= 0 || node_clear(&nodes->setup, node_id, err);
 }
 
@@ -268,6 +309,13 @@ Nodes *nodes_open(const NodesSetup *setup, Err *err)
     nodes->setup = *setup;
     (void)pthread_mutex_init(&nodes->lock, NULL);
     (void)pthread_cond_init(&nodes->released, NULL);
+    (void)pthread_cond_init(&nodes->ended, NULL);
+    nodes->ends = real_now_ms();
+    nodes->ends_epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (nodes->ends_epoll < 0) {
+        (void)err_errno(err, "cannot watch nodes");
+        return NULL;
+    }
     return nodes_recover(nodes, err) ? TAKE(nodes) : NULL;
 }
 
@@ -281,7 +329,9 @@ void nodes_close(Nodes *nodes)
         fd_close(&node->pidfd);
         free(node);
     }
+    fd_close(&nodes->ends_epoll);
     (void)pthread_mutex_destroy(&nodes->lock);
     (void)pthread_cond_destroy(&nodes->released);
+    (void)pthread_cond_destroy(&nodes->ended);
     free(nodes);
 }

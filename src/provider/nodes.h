@@ -33,4 +33,10 @@ bool nodes_start(Nodes *nodes, const NodeSpec *spec, Err *err) MUST_CHECK;
 bool nodes_restart(Nodes *nodes, const NodeSpec *spec, Err *err) MUST_CHECK;
 bool nodes_stop(Nodes *nodes, Str node_id, Err *err) MUST_CHECK;      /* and removes everything of it; fine if absent */
 bool nodes_list(Nodes *nodes, Arena *arena, NodeStatus **out, size_t *count, Err *err) MUST_CHECK;
+/* First processes that end are counted by whoever calls nodes_note_ends when the event is readable (and wakes those who wait); the count begins
+ * anywhere, so that another host's is another, and ends that were asked for count as well. */
+int nodes_ends_event(const Nodes *nodes);
+void nodes_note_ends(Nodes *nodes);
+/* Waits until the count is another than `after`, `stop_fd` was readable at a nodes_note_ends, or the time is up; answers the count. */
+int64_t nodes_wait(Nodes *nodes, int64_t after, int stop_fd, int timeout_ms);
 void nodes_tend(Nodes *nodes);              /* now and then: keeps logs within bounds */

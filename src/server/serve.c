@@ -122,7 +122,7 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
     return wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, &serve->wiring, err) &&
            set_key_check(serve, key_check, err) && http_listen_unix(serve->http, socket, 0666, err) &&
            egress_start(egress, &serve->egress_policy, &serve->egress, err) &&
-           runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) && http_start(serve->http, err);
+           runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) && batch_watch_start(serve->wiring.batch, err) && http_start(serve->http, err);
 }
 
 /* What nodes may reach through the server: --node-egress and --node-egress-allow. */
@@ -208,6 +208,7 @@ int command_serve(int argc, char **argv)
         wait_for_end();
     }
     egress_stop(serve.egress);
+    batch_watch_stop(serve.wiring.batch);
     if (serve.wiring.parts.site.runner)
         runner_drain(serve.wiring.parts.site.runner);        /* its work wakes parked requests, so it ends before the server that holds them */
     if (serve.http)

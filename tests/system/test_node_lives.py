@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import time
 import unittest
 
 from pools import STORE, PoolMaker
@@ -38,6 +39,13 @@ class NodeLives(unittest.TestCase):
     def boot_id_of_node(self):
         return self.pools.run("p", self.node, "stat", "-c", "%Z", "/proc/1").stdout.strip()
 
+    def test_0_an_output_that_is_not_whole_is_said_to_be_so(self):
+        whole = self.pools.run("p", self.node, "head", "-c", "1048576", "/dev/zero")
+        self.assertEqual((whole.returncode, len(whole.stdout), whole.stderr), (0, 1 << 20, ""))
+        cut = self.pools.run("p", self.node, "sh", "-c", "head -c 1048577 /dev/zero; exit 3")
+        self.assertEqual((cut.returncode, len(cut.stdout)), (3, 1 << 20))
+        self.assertIn("not complete", cut.stderr)
+
     def test_1_a_restart_and_a_kill_of_serve_leave_nodes_running(self):
         before = self.boot_id_of_node()
         self.site.stop()
@@ -51,9 +59,11 @@ class NodeLives(unittest.TestCase):
         first = [pid for pid in self.processes() if "init" in pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\0")]
         self.assertEqual(len(first), 1)
         before = self.boot_id_of_node()
+        begun = time.monotonic()
         os.kill(first[0], signal.SIGKILL)
         wait_for("the node is another process and idle", lambda: self.boot_id_of_node() not in ("", before), timeout=120)
         self.pools.wait_state("p", "idle", timeout=120)
+        self.assertLess(time.monotonic() - begun, 15)           # the host told; the lease would have ended after 20 to 30 s
         self.assertEqual(self.pools.run("p", self.node, "test", "-e", f"{STORE}/kv-lives.web").returncode, 0)
 
     def test_3_after_a_reboot_of_the_machine_nodes_are_made_anew(self):

@@ -67,6 +67,10 @@ static void test_every_bad_request_is_refused_and_names_its_field(void **state)
         { "{\"version\":1,\"id\":1,\"op\":\"node_restart\",\"nodeId\":\"a\"}", "node" },
         { "{\"version\":1,\"id\":1,\"op\":\"node_start\",\"node\":[]}", "node" },
         { "{\"version\":1,\"id\":1,\"op\":\"node_list\"," NODE "}", "node" },
+        { "{\"version\":1,\"id\":1,\"op\":\"node_list\",\"after\":1}", "after" },
+        { "{\"version\":1,\"id\":1,\"op\":\"node_wait\"}", "after" },
+        { "{\"version\":1,\"id\":1,\"op\":\"node_wait\",\"after\":-1}", "after" },
+        { "{\"version\":1,\"id\":1,\"op\":\"node_wait\",\"after\":1," NODE "}", "node" },
     };
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     for (size_t i = 0; i < COUNT_OF(bad); i++) {
