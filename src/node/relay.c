@@ -20,7 +20,12 @@
 enum { LISTENERS_MAX = 32, EVENTS = 64, PAIRS_MAX = 4096 };
 
 typedef struct Pair Pair;
-struct Pair { Bridge bridge; Pair *next_dead; bool dead; };     /* its first end is the client's */
+struct Pair {
+    Bridge bridge;                  /* its first end is the client's */
+    Pair *prev, *next;              /* all that are open */
+    Pair *next_dead;
+    bool dead;
+};
 typedef struct Listener { int port; BridgeEnd ends[2]; } Listener;      /* ends of no bridge */
 
 struct Relay {
@@ -28,6 +33,7 @@ struct Relay {
     pthread_t thread;
     int epoll, stop;
     size_t pairs;
+    Pair *first;
     pthread_mutex_t lock;           /* the listeners: ports are added from another thread */
     Listener listeners[LISTENERS_MAX];
     size_t listener_count;
@@ -47,6 +53,9 @@ static int connect_socket(const char *path)
 
 static void pair_free(Relay *relay, Pair *pair)
 {
+    *(pair->prev ? &pair->prev->next : &relay->first) = pair->next;
+    if (pair->next)
+        pair->next->prev = pair->prev;
     bridge_done(&pair->bridge);
     free(pair);
     relay->pairs--;
@@ -67,6 +76,10 @@ static void accept_one(Relay *relay, const BridgeEnd *listener)
     bridge_init(&pair->bridge, client, server);
     client = server = -1;
     relay->pairs++;
+    pair->next = relay->first;
+    if (pair->next)
+        pair->next->prev = pair;
+    relay->first = pair;
     if (!bridge_rewatch(relay->epoll, &pair->bridge))
         pair_free(relay, pair);
 }
@@ -129,6 +142,8 @@ void relay_stop(Relay *relay)
     uint64_t one = 1;
     if (write(relay->stop, &one, sizeof one) == sizeof one)
         (void)pthread_join(relay->thread, NULL);
+    while (relay->first)
+        pair_free(relay, relay->first);
     for (size_t i = 0; i < relay->listener_count; i++) {
         fd_close(&relay->listeners[i].ends[0].fd);
         fd_close(&relay->listeners[i].ends[1].fd);
@@ -136,7 +151,7 @@ void relay_stop(Relay *relay)
     fd_close(&relay->epoll);
     fd_close(&relay->stop);
     (void)pthread_mutex_destroy(&relay->lock);
-    free(relay);                                /* connections still open end with the process */
+    free(relay);
 }
 
 static int listen_on(const struct sockaddr *address, socklen_t size)
