@@ -24,18 +24,24 @@ static void write_environment(const JsonVal *list, JsonWriter *w)
     }
 }
 
+static void put_if_there(JsonWriter *w, const char *name, const JsonVal *value)
+{
+    if (value)
+        json_put_value(w, name, value);
+}
+
 static void write_files(const JsonVal *list, JsonWriter *w)
 {
     json_open_array(w, "resourceFiles");
     for (size_t i = 0; i < json_count(list); i++) {
         const JsonVal *file = json_at(list, i), *identity = json_get(file, "identityReference");
         json_open(w, NULL);
-        json_put_value(w, "url", json_get(file, "httpUrl"));
-        json_put_value(w, "filePath", json_get(file, "filePath"));
-        if (json_get(file, "fileMode"))
-            json_put_value(w, "fileMode", json_get(file, "fileMode"));
-        if (identity)
-            json_put_value(w, "identity", identity);
+        put_if_there(w, "url", json_get(file, "httpUrl"));
+        put_if_there(w, "containerUrl", json_get(file, "storageContainerUrl"));
+        put_if_there(w, "blobPrefix", json_get(file, "blobPrefix"));
+        put_if_there(w, "filePath", json_get(file, "filePath"));
+        put_if_there(w, "fileMode", json_get(file, "fileMode"));
+        put_if_there(w, "identity", identity);
         json_close(w);
     }
     json_close_array(w);

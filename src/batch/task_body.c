@@ -51,19 +51,39 @@ static bool is_octal(Str text)
     return text.len >= 3 && text.len <= 5;
 }
 
+static bool is_web_url(Str url) { return str_starts_nocase(url, STR("http://")) || str_starts_nocase(url, STR("https://")); }
+
+/* Either one file, or the blobs of a container whose names begin with a prefix, below a directory. */
+static bool check_source(const JsonVal *file, size_t at, const char *where, Err *err)
+{
+    Str url = json_str(json_get(file, "httpUrl")), container = json_str(json_get(file, "storageContainerUrl")), path = json_str(json_get(file, "filePath"));
+    char field[64];
+    (void)snprintf(field, sizeof field, "resourceFiles[%zu]", at);
+    if (!url.ptr == !container.ptr)
+        return refuse(err, ERR_BAD_INPUT, "InvalidPropertyValue", where, field, "must have one of httpUrl and storageContainerUrl");
+    (void)snprintf(field, sizeof field, "resourceFiles[%zu].%s", at, url.ptr ? "httpUrl" : "storageContainerUrl");
+    if (!is_web_url(url.ptr ? url : container))
+        return refuse(err, ERR_BAD_INPUT, "InvalidPropertyValue", where, field, "must be an http or https URL");
+    (void)snprintf(field, sizeof field, "resourceFiles[%zu].blobPrefix", at);
+    if (url.ptr && json_get(file, "blobPrefix"))
+        return refuse(err, ERR_BAD_INPUT, "InvalidPropertyValue", where, field, "belongs to storageContainerUrl; leave it out with httpUrl");
+    (void)snprintf(field, sizeof field, "resourceFiles[%zu].filePath", at);
+    if (url.ptr && str_empty(path))
+        return refuse(err, ERR_BAD_INPUT, "MissingRequiredProperty", where, field, "is needed with httpUrl");
+    if (!str_empty(path) && !path_stays_below(path))
+        return refuse(err, ERR_BAD_INPUT, "InvalidPropertyValue", where, field, "must be a relative path that stays below the task's working directory");
+    return true;
+}
+
 bool task_check_files(const JsonVal *task, const char *where, Err *err)
 {
     const JsonVal *files = json_get(task, "resourceFiles"), *variables = json_get(task, "environmentSettings"), *user = json_get(task, "userIdentity");
     char field[64];
     for (size_t i = 0; i < json_count(files); i++) {
         const JsonVal *file = json_at(files, i);
-        Str url = json_str(json_get(file, "httpUrl")), mode = json_str(json_get(file, "fileMode"));
-        (void)snprintf(field, sizeof field, "resourceFiles[%zu].httpUrl", i);
-        if (!str_starts_nocase(url, STR("http://")) && !str_starts_nocase(url, STR("https://")))
-            return refuse(err, ERR_BAD_INPUT, "InvalidPropertyValue", where, field, "must be an http or https URL");
-        (void)snprintf(field, sizeof field, "resourceFiles[%zu].filePath", i);
-        if (!path_stays_below(json_str(json_get(file, "filePath"))))
-            return refuse(err, ERR_BAD_INPUT, "InvalidPropertyValue", where, field, "must be a relative path that stays below the task's working directory");
+        Str mode = json_str(json_get(file, "fileMode"));
+        if (!check_source(file, i, where, err))
+            return false;
         (void)snprintf(field, sizeof field, "resourceFiles[%zu].fileMode", i);
         if (mode.ptr && !is_octal(mode))
             return refuse(err, ERR_BAD_INPUT, "InvalidPropertyValue", where, field, "must be an octal file mode such as \"0770\"");

@@ -17,11 +17,11 @@ static const ShapeField identity_reference_fields[] = {
 };
 
 static const ShapeField resource_file_fields[] = {
-    { "autoStorageContainerName", "autoStorageContainerName", SHAPE_NOT_BUILT, .why = "auto-storage accounts are not available here yet; use httpUrl" },
-    { "storageContainerUrl",      "storageContainerUrl",      SHAPE_NOT_BUILT, .why = "whole containers are not available here yet; name each file with httpUrl" },
-    { "httpUrl",                  "httpUrl",                  SHAPE_TEXT, SHAPE_NEEDED, 1, 8192 },
-    { "blobPrefix",               "blobPrefix",               SHAPE_NOT_BUILT, .why = "only containers have it, which are not available here yet; leave it out" },
-    { "filePath",                 "filePath",                 SHAPE_TEXT, SHAPE_NEEDED, 1, 1024 },
+    { "autoStorageContainerName", "autoStorageContainerName", SHAPE_NOT_BUILT, .why = "auto-storage accounts are not available here yet; use storageContainerUrl" },
+    { "storageContainerUrl",      "storageContainerUrl",      SHAPE_TEXT, .min = 1, .max = 8192 },       /* one of these two: task_check_files */
+    { "httpUrl",                  "httpUrl",                  SHAPE_TEXT, .min = 1, .max = 8192 },
+    { "blobPrefix",               "blobPrefix",               SHAPE_TEXT, .max = 1024 },
+    { "filePath",                 "filePath",                 SHAPE_TEXT, .max = 1024 },
     { "fileMode",                 "fileMode",                 SHAPE_TEXT, .max = 8 },
     { "identityReference",        "identityReference",        SHAPE_OBJECT, .fields = identity_reference_fields },
     END

@@ -1,4 +1,5 @@
 #include "../cm.h"
+#include <stdio.h>
 #include "base/arena.h"
 #include "base/file.h"
 #include "batch/pool_body.h"
@@ -151,6 +152,22 @@ static void test_what_is_not_built_says_so(void **state)
     refused(with("\"startTask\":{}"), ERR_BAD_INPUT, "MissingRequiredProperty", "properties.startTask.commandLine");
     refused(with("\"startTask\":{\"commandLine\":\"true\",\"resourceFiles\":[{\"httpUrl\":\"http://x/y\",\"filePath\":\"../y\"}]}"), ERR_BAD_INPUT, "InvalidPropertyValue",
             "properties.startTask.resourceFiles[0].filePath");
+    static const struct { const char *file, *code, *field; } files[] = {
+        { "{}", "InvalidPropertyValue", "" },                                                           { "{\"filePath\":\"y\"}", "InvalidPropertyValue", "" },
+        { "{\"httpUrl\":\"http://x/y\"}", "MissingRequiredProperty", ".filePath" },                   { "{\"httpUrl\":\"ftp://x/y\",\"filePath\":\"y\"}", "InvalidPropertyValue", ".httpUrl" },
+        { "{\"httpUrl\":\"http://x/y\",\"filePath\":\"y\",\"storageContainerUrl\":\"http://x/c\"}", "InvalidPropertyValue", "" },
+        { "{\"httpUrl\":\"http://x/y\",\"filePath\":\"y\",\"blobPrefix\":\"a\"}", "InvalidPropertyValue", ".blobPrefix" },
+        { "{\"storageContainerUrl\":\"c\"}", "InvalidPropertyValue", ".storageContainerUrl" },
+        { "{\"storageContainerUrl\":\"http://x/c\",\"filePath\":\"../y\"}", "InvalidPropertyValue", ".filePath" },
+    };
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        char body[512], field[128];
+        (void)snprintf(body, sizeof body, "\"startTask\":{\"commandLine\":\"true\",\"resourceFiles\":[%s]}", files[i].file);
+        (void)snprintf(field, sizeof field, "properties.startTask.resourceFiles[0]%s", files[i].field);
+        refused(with(body), ERR_BAD_INPUT, files[i].code, field);
+    }
+    refused(with("\"startTask\":{\"commandLine\":\"true\",\"resourceFiles\":[{\"autoStorageContainerName\":\"c\"}]}"), ERR_NOT_BUILT, "NotImplemented",
+            "properties.startTask.resourceFiles[0].autoStorageContainerName");
     refused(with("\"userAccounts\":[{\"name\":\"root\",\"password\":\"x\"}]"), ERR_BAD_INPUT, "InvalidPropertyValue", "properties.userAccounts[0].name");
     refused(with("\"userAccounts\":[{\"name\":\"bob\"}]"), ERR_BAD_INPUT, "MissingRequiredProperty", "properties.userAccounts[0].password");
     refused(with("\"networkConfiguration\":{\"subnetId\":\"/subscriptions/x\"}"), ERR_NOT_BUILT, "NotImplemented", "properties.networkConfiguration.subnetId");
