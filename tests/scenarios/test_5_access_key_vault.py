@@ -20,6 +20,35 @@ NEW_PFX, AGAIN = "Password for batchcertificate.pfx: ", "The same again: "
 URL = "https://batch.mydomain.com"
 SECRET = "the administrator's password, of which nobody else knows"
 
+# What a task runs: with the certificate that lies on the node it signs in, then "access KeyVault as you normally would".
+SCRIPT = r"""
+set -eu
+cd "$AZ_BATCH_CERTIFICATES_DIR"
+/opt/vaultyard/bin/vy login --service-principal -u "$APP_ID" --tenant "$TENANT_ID" --authority "$AUTHORITY" --ca-file /etc/vaultyard/ca.pem \
+    --certificate "sha1-$THUMBPRINT.pfx" --password "@sha1-$THUMBPRINT.pfx.pw" --allow-no-subscriptions >/dev/null
+adminPassword=$(/opt/vaultyard/bin/vy keyvault secret show --vault-name BatchVault --name batchAdminPass --query value -o tsv)
+printf '%s' "$adminPassword" | sha256sum
+"""
+# The same with nothing but openssl and curl: any image has them, any language can do it.
+PLAIN = r"""
+set -eu
+cd "$AZ_BATCH_TASK_WORKING_DIR"
+pfx=$AZ_BATCH_CERTIFICATES_DIR/sha1-$THUMBPRINT.pfx
+umask 077
+openssl pkcs12 -in "$pfx" -passin "file:$pfx.pw" -nodes -out both.pem
+b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+x5t=$(openssl x509 -in both.pem -outform DER | openssl dgst -sha1 -binary | b64)
+now=$(date +%s)
+header=$(printf '{"alg":"RS256","typ":"JWT","x5t":"%s"}' "$x5t" | b64)
+claims=$(printf '{"aud":"%s/%s/oauth2/v2.0/token","iss":"%s","sub":"%s","jti":"%s","nbf":%d,"exp":%d}' "$AUTHORITY" "$TENANT_ID" "$APP_ID" "$APP_ID" "$(cat /proc/sys/kernel/random/uuid)" \
+    "$now" $((now + 300)) | b64)
+signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -sign both.pem | b64)
+token=$(curl -sS --fail-with-body "$AUTHORITY/$TENANT_ID/oauth2/v2.0/token" -d grant_type=client_credentials -d "client_id=$APP_ID" --data-urlencode "scope=$VAULT_RESOURCE/.default" \
+    -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer -d "client_assertion=$header.$claims.$signature" | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+curl -sS --fail-with-body -H "Authorization: Bearer $token" "$VAULT_URL/secrets/batchAdminPass?api-version=7.4" | sed 's/.*"value":"\([^"]*\)".*/\1/' | tr -d '\n' | sha256sum
+rm both.pem
+"""
+
 
 def day(offset):
     return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=offset)
@@ -226,6 +255,58 @@ class Document5(unittest.TestCase):
 
     # -- "Install Azure PowerShell", "Access Key Vault"
 
+    def task(self, name, script, **more):
+        """The finished task and what it printed."""
+        settings = {"APP_ID": self.app["appId"], "TENANT_ID": self.site.admin["tenantId"], "AUTHORITY": self.site.admin["authorityHost"], "THUMBPRINT": self.thumbprint,
+                    "VAULT_RESOURCE": self.site.vault_resource, "VAULT_URL": self.site.vault_url("batchvault"), "SCRIPT": script}
+        body = {"id": name, "commandLine": '/bin/sh -c "printf %s \\"$SCRIPT\\" | /bin/sh"', "environmentSettings": [{"name": key, "value": value} for key, value in settings.items()], **more}
+        answer = self.plane.call("POST", "/jobs/doc5job/tasks", body)
+        self.assertEqual(answer.status, 201, answer)
+        done = wait_for(f"{name} is completed", lambda: (lambda task: task if task["state"] == "completed" else None)(self.plane.call("GET", f"/jobs/doc5job/tasks/{name}").json))
+        return done["executionInfo"], [self.file_of(done, f"{stream}.txt").body for stream in ("stdout", "stderr")]
+
+    def file_of(self, task, name):
+        """A file of a finished task, from its node."""
+        info = task["nodeInfo"]
+        return self.plane.call("GET", f"/pools/{info['poolId']}/nodes/{info['nodeId']}/files/{info['taskRootDirectory'].removeprefix('/mnt/batch/tasks/')}/{name}")
+
+    def test_11_a_script_in_a_task_authenticates_with_the_certificate(self):
+        """"all you need is for your script to authenticate against Azure AD using the certificate ... Once authenticated, access KeyVault as you normally would." """
+        answer = self.plane.call("POST", "/jobs", {"id": "doc5job", "poolInfo": {"poolId": "doc5pool"}})
+        self.assertEqual(answer.status, 201, answer)
+        digest = hashlib.sha256(SECRET.encode()).hexdigest()
+        for name, script in (("by-vy", SCRIPT), ("by-curl", PLAIN)):
+            with self.subTest(name):
+                info, (out, err) = self.task(name, script)
+                self.assertEqual((info["exitCode"], out.split()[:1]), (0, [digest]), err)
+
+    def test_12_it_lies_there_for_the_tasks_own_account_and_as_long_as_the_task_runs(self):
+        look = 'id -u; stat -c "%a %u" $AZ_BATCH_CERTIFICATES_DIR $AZ_BATCH_CERTIFICATES_DIR/sha1-$THUMBPRINT.pfx $AZ_BATCH_CERTIFICATES_DIR/sha1-$THUMBPRINT.pfx.pw; echo $AZ_BATCH_CERTIFICATES_DIR'
+        info, (out, err) = self.task("look", look)
+        user, *modes, directory = out.split("\n")[:5]
+        self.assertEqual((info["exitCode"], modes), (0, [f"500 {user}", f"400 {user}", f"400 {user}"]), err)
+        self.assertTrue(directory.endswith("/workitems/doc5job/job-1/look/certs"), directory)
+        task = self.plane.call("GET", "/jobs/doc5job/tasks/look").json
+        self.assertEqual(self.file_of(task, "stdout.txt").status, 200)
+        self.assertEqual(self.file_of(task, f"certs/sha1-{self.thumbprint}.pfx").status, 404)
+
+    def test_13_a_start_task_prepares_what_scripts_need(self):
+        """"bundle up the Azure PowerShell .msi file with your Batch files, and then call the installer as the first part of your Batch startup script"."""
+        body = pool_body("prepared", [{"thumbprint": self.thumbprint, "thumbprintAlgorithm": "sha1", "visibility": ["starttask"]}],
+                         startTask={"commandLine": '/bin/sh -c "cp /opt/vaultyard/bin/vy $AZ_BATCH_NODE_SHARED_DIR/vy && ls $AZ_BATCH_CERTIFICATES_DIR"', "waitForSuccess": True,
+                                    "userIdentity": {"autoUser": {"scope": "pool", "elevationLevel": "admin"}}})
+        answer = self.plane.call("POST", "/pools", body)
+        self.assertEqual(answer.status, 201, answer)
+        self.wait_idle("prepared", 1)
+        node = self.plane.call("GET", "/pools/prepared/nodes").json["value"][0]
+        self.assertEqual(node["startTaskInfo"]["exitCode"], 0, node)
+        self.assertIn(f"sha1-{self.thumbprint}.pfx", self.plane.call("GET", f"/pools/prepared/nodes/{node['id']}/files/startup/stdout.txt").body)
+        self.assertEqual(self.plane.call("POST", "/jobs", {"id": "prepared", "poolInfo": {"poolId": "prepared"}}).status, 201)
+        command = '/bin/sh -c "$AZ_BATCH_NODE_SHARED_DIR/vy version && echo certificates: ${AZ_BATCH_CERTIFICATES_DIR-none}"'
+        self.assertEqual(self.plane.call("POST", "/jobs/prepared/tasks", {"id": "t", "commandLine": command}).status, 201)
+        wait_for("the task is completed", lambda: self.plane.call("GET", "/jobs/prepared/tasks/t").json["state"] == "completed")
+        self.assertIn("certificates: none", self.file_of(self.plane.call("GET", "/jobs/prepared/tasks/t").json, "stdout.txt").body)       # its visibility is the start task's alone
+
     def test_14_the_same_sign_in_by_az(self):
         """Add-AzureRmAccount -ServicePrincipal -CertificateThumbprint -ApplicationId; Get-AzureKeyVaultSecret -VaultName BatchVault -Name batchAdminPass."""
         self.az("login", "--service-principal", "-u", self.az_app["appId"], "--certificate", str(self.files / "both.pem"), "--tenant", self.site.admin["tenantId"], "--allow-no-subscriptions")
@@ -247,6 +328,8 @@ class Document5(unittest.TestCase):
         self.vy("ad", "app", "credential", "delete", "--id", URL, "--cert", "--key-id", key)
         self.assertIn("AADSTS700027", self.signed_in(code=1)[0].stderr)
         self.vy("ad", "app", "credential", "delete", "--id", URL, "--cert", "--key-id", key, code=3)
+        info, _ = self.task("refused", SCRIPT)
+        self.assertNotEqual(info["exitCode"], 0)
 
     def test_16_nothing_of_it_was_written_where_it_does_not_belong(self):
         pfx = (self.files / "batchcertificate.pfx").read_bytes()

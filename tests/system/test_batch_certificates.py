@@ -390,3 +390,66 @@ class OnNodes(Base):
         wait_for("it started again", lambda: (lambda now: now["state"] == "idle" and now["lastBootTime"] != old["lastBootTime"] and not now.get("certificateReferences"))(
             self.call("GET", f"/pools/p/nodes/{old['id']}").json))
         self.assertEqual(self.call("GET", "/pools/p").json["certificateReferences"][0]["thumbprint"], self.third.thumbprint)
+
+
+class InTasks(Base):
+    """Who finds what on a real node: one certificate for each kind of account."""
+    nodes = True
+    LOOK = "id -un; cd $AZ_BATCH_CERTIFICATES_DIR || exit 1; pwd; stat -c \\\"%n %a %U\\\" . *"
+
+    def file_of(self, directory, name="stdout.txt", pool="seen"):
+        node = self.call("GET", f"/pools/{pool}/nodes").json["value"][0]["id"]
+        return self.call("GET", f"/pools/{pool}/nodes/{node}/files/{directory}/{name}")
+
+    def run_task(self, task, command, **more):
+        """Standard output of a task that ended well."""
+        answer = self.call("POST", "/jobs/j/tasks", {"id": task, "commandLine": f'/bin/sh -c "{command}"', **more})
+        self.assertEqual(answer.status, 201, answer)
+        done = wait_for(f"{task} is completed", lambda: (lambda it: it if it["state"] == "completed" else None)(self.call("GET", f"/jobs/j/tasks/{task}").json))
+        out, err = (self.file_of(f"workitems/j/job-1/{task}", f"{stream}.txt").body for stream in ("stdout", "stderr"))
+        self.assertEqual(done["executionInfo"]["exitCode"], 0, out + err)
+        return out
+
+    def assert_found(self, out, user, directory, *certificates):
+        """What LOOK printed: these certificates and no others, for this user alone."""
+        files = sorted(f"sha1-{certificate.thumbprint}.{end}" for certificate in certificates for end in ("pfx", "pfx.pw"))
+        self.assertEqual(out.split("\n")[:-1], [user, f"/mnt/batch/tasks/{directory}/certs", f". 500 {user}", *(f"{name} 400 {user}" for name in files)])
+
+    def test_1_a_start_task_finds_its_own(self):
+        kinds = {kind: self.added(f"t-{kind}") for kind in ("starttask", "task", "remoteuser")}
+        body = pool_body("seen", [certificate.reference(kind) for kind, certificate in kinds.items()],
+                         userAccounts=[{"name": "alice", "password": "pw-of-Alice-1", "elevationLevel": "nonAdmin"}],
+                         startTask={"commandLine": f'/bin/sh -c "{self.LOOK}"', "waitForSuccess": True, "userIdentity": {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}})
+        answer = self.call("POST", "/pools", body)
+        self.assertEqual(answer.status, 201, answer)
+        wait_for("the node is idle", lambda: [node["state"] for node in self.call("GET", "/pools/seen/nodes").json["value"]] == ["idle"])
+        self.assert_found(self.file_of("startup").body, "_azbatch", "startup", kinds["starttask"])
+        self.assertEqual(self.file_of("startup", f"certs/sha1-{kinds['starttask'].thumbprint}.pfx").status, 404)
+        self.assertEqual(self.call("POST", "/jobs", {"id": "j", "poolInfo": {"poolId": "seen"}}).status, 201)
+        type(self).kinds = kinds
+
+    def test_2_tasks_find_theirs_whoever_they_run_as(self):
+        identities = (("own", {"autoUser": {"scope": "task", "elevationLevel": "nonadmin"}}, None), ("pool", {"autoUser": {"scope": "pool", "elevationLevel": "nonadmin"}}, "_azbatch"),
+                      ("admin", {"autoUser": {"scope": "pool", "elevationLevel": "admin"}}, "root"), ("named", {"username": "alice"}, "alice"))
+        for task, identity, user in identities:
+            with self.subTest(task):
+                out = self.run_task(task, self.LOOK, userIdentity=identity)
+                self.assert_found(out, user or out.split("\n")[0], f"workitems/j/job-1/{task}", self.kinds["task"])
+        self.run_task("gone", "for d in own pool admin named; do test -d ../../$d/wd && ! test -e ../../$d/certs || exit 1; done", userIdentity={"autoUser": {"scope": "pool", "elevationLevel": "admin"}})
+
+    def test_3_people_find_theirs_at_home_and_nobody_else_does(self):
+        thumbprint = self.kinds["remoteuser"].thumbprint
+        look = "cd /home/alice/certs && stat -c \\\"%n %a %U\\\" . *"
+        root = {"autoUser": {"scope": "pool", "elevationLevel": "admin"}}
+        self.assertEqual(self.run_task("home", look, userIdentity=root).split("\n")[:-1], [". 500 alice", f"sha1-{thumbprint}.pfx 400 alice", f"sha1-{thumbprint}.pfx.pw 400 alice"])
+        self.run_task("other", f"! cat /home/alice/certs/sha1-{thumbprint}.pfx && ! cat {KEPT}")
+
+    def test_4_without_references_there_is_no_variable_after_the_next_start(self):
+        start = {"commandLine": "/bin/sh -c 'test -z ${AZ_BATCH_CERTIFICATES_DIR+x} && ! test -e /home/alice/certs'", "waitForSuccess": True,
+                 "userIdentity": {"autoUser": {"scope": "pool", "elevationLevel": "admin"}}}
+        self.assertEqual(self.call("PATCH", "/pools/seen", {"certificateReferences": [], "startTask": start}).status, 200)
+        self.run_task("still", "test -d $AZ_BATCH_CERTIFICATES_DIR")
+        before = self.call("GET", "/pools/seen/nodes").json["value"][0]
+        self.assertEqual(self.call("POST", f"/pools/seen/nodes/{before['id']}/reboot", {}).status, 202)
+        wait_for("it started again", lambda: (lambda now: now["state"] == "idle" and now["lastBootTime"] != before["lastBootTime"])(self.call("GET", "/pools/seen/nodes").json["value"][0]))
+        self.run_task("none", "test -z ${AZ_BATCH_CERTIFICATES_DIR+x} && ! test -e $AZ_BATCH_TASK_DIR/certs")
