@@ -93,6 +93,12 @@ static bool refused(Cli *cli, const Answer *answer, Str url, Err *err)
 
 /* ---- one call ---- */
 
+Str answer_header(const Answer *answer, const char *name)
+{
+    HttpAnswer headers = { .raw_headers = answer->raw_headers };
+    return http_answer_header(&headers, name);
+}
+
 /* Azure's REST guidelines: "azure-deprecating" says what will go and what to use instead. Once is enough. */
 static void warn_of_retirement(Cli *cli, const HttpAnswer *answer)
 {
@@ -112,7 +118,8 @@ static bool call_once(Cli *cli, const char *method, Str resource, Str url, Str b
         { "Accept", STR("application/json") },
         { "Content-Type", is_batch ? STR("application/json; odata=minimalmetadata") : STR("application/json") },
     };
-    HttpCall call = { .method = method, .url = url, .headers = headers, .header_count = body.len ? 3 : 2, .body = body, .timeout_ms = cli->call_timeout_ms };
+    HttpCall call = { .method = method, .url = url, .headers = headers, .header_count = body.len ? 3 : 2, .body = body, .timeout_ms = cli->call_timeout_ms,
+                      .sink = cli->sink, .sink_ctx = cli->sink_ctx };
     HttpAnswer answer;
     Err inner = { 0 };
     Str token;
@@ -125,7 +132,7 @@ static bool call_once(Cli *cli, const char *method, Str resource, Str url, Str b
     if (!http_call(cli->http, cli->arena, &call, &answer, err))
         return false;
     warn_of_retirement(cli, &answer);
-    *out = (Answer){ .status = answer.status, .text = answer.body, .location = http_answer_header(&answer, "Location") };
+    *out = (Answer){ .status = answer.status, .text = answer.body, .location = http_answer_header(&answer, "Location"), .raw_headers = answer.raw_headers };
     if (!str_empty(str_trim(answer.body)) && !json_parse(cli->arena, answer.body, JSON_STRICT, &out->json, &inner) && answer.status < 400)
         return err_set(err, ERR_UNAVAILABLE, STR_FMT " answered with what is no JSON: %s", STR_ARG(url), inner.text);
     return true;

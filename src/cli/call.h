@@ -2,7 +2,8 @@
 #pragma once
 #include "cli/command.h"
 
-typedef struct Answer { int status; const JsonVal *json; Str text; Str location; } Answer;     /* json NULL: no body */
+typedef struct Answer { int status; const JsonVal *json; Str text, location, raw_headers; } Answer;     /* json NULL: no body */
+Str answer_header(const Answer *answer, const char *name);                       /* absent if not there */
 
 bool cli_http(Cli *cli, Err *err) MUST_CHECK;                                    /* makes the client once */
 

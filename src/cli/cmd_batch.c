@@ -125,8 +125,7 @@ static bool pool_post(Cli *cli, Str document, Str id, Err *err)
            batch_show(cli, str_printf(cli->arena, "/pools/" STR_FMT, STR_ARG(percent_encode(cli->arena, id))), err);
 }
 
-/* --json-file FILE or @FILE, - for standard input: an object. */
-static bool read_document(Cli *cli, Str *text, const JsonVal **document, Err *err)
+bool batch_document(Cli *cli, Str *text, const JsonVal **document, Err *err)
 {
     Str file = arg(cli, "--json-file");
     Err inner = { 0 };
@@ -138,9 +137,14 @@ static bool read_document(Cli *cli, Str *text, const JsonVal **document, Err *er
         return false;
     if (!read_input(cli, path, text, err))
         return err->code == ERR_NOT_FOUND ? cli_usage(cli, err, "--json-file: there is no file %s", path) : false;
-    if (!json_parse(cli->arena, *text, JSON_TRAILING_COMMAS, document, &inner) || json_kind(*document) != JSON_OBJECT)
+    if (!json_parse(cli->arena, *text, JSON_TRAILING_COMMAS, document, &inner) || (json_kind(*document) != JSON_OBJECT && json_kind(*document) != JSON_ARRAY))
         return cli_usage(cli, err, "--json-file: %s is no JSON object%s%s", path, inner.text[0] ? ": " : "", inner.text);
     return true;
+}
+
+static bool read_document(Cli *cli, Str *text, const JsonVal **document, Err *err)
+{
+    return batch_document(cli, text, document, err) && (json_kind(*document) == JSON_OBJECT || cli_usage(cli, err, "--json-file: a pool is a JSON object, not an array"));
 }
 
 bool run_pool_create(Cli *cli, Err *err)
@@ -220,6 +224,19 @@ bool run_pool_delete(Cli *cli, Err *err)
 static Str node_path(Cli *cli, const char *rest)
 {
     return str_printf(cli->arena, STR_FMT "/nodes/" STR_FMT "%s", STR_ARG(pool_path(cli, "--pool-id", "")), STR_ARG(percent_encode(cli->arena, arg(cli, "--node-id"))), rest);
+}
+
+bool run_node_reboot(Cli *cli, Err *err)
+{
+    AUTO(body_done_auto) Body body = { 0 };
+    Str text;
+    Answer answer;
+
+    body_begin(&body);
+    json_open(&body.w, NULL);
+    json_put_str(&body.w, "nodeRebootOption", arg(cli, "--node-reboot-option"));
+    json_close(&body.w);
+    return body_end(&body, &text, err) && batch_call(cli, "POST", node_path(cli, "/reboot"), text, &answer, err);
 }
 
 bool run_node_list(Cli *cli, Err *err) { return batch_list(cli, pool_path(cli, "--pool-id", "/nodes"), err); }

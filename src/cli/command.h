@@ -89,6 +89,8 @@ struct Cli {
     bool        is_usage;                                 /* the error is about the command line: exit code 2 */
     int         call_timeout_ms;                          /* of the next calls; 0: the usual */
     bool        has_warned;                               /* of something that will go (azure-deprecating) */
+    bool      (*sink)(void *ctx, Bytes piece);             /* of the next call: takes the body of a 2xx answer piece by piece (http/client.h) */
+    void       *sink_ctx;
     int         exit_code;                                /* of the remote command, by `batch node exec` */
     char        service_code[96];                         /* of the last refusal, for the hint */
 };

@@ -218,6 +218,52 @@ static const Option pool_set_options[] = {
 static const Option pool_reset_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, { "--json-file", "FILE", OPT_REQUIRED, "All updatable properties; what is not in it is taken away." }, END };
 static const Option pool_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_YES, END };
 static const Option node_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, END };
+static const Option reboot_options[] = {
+    OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--node-reboot-option", "requeue|terminate|taskcompletion|retaineddata", 0, "What becomes of its tasks; requeue by default." }, END
+};
+#define OPT_JOB   { "--job-id", "JOB", OPT_REQUIRED, "Id of the job." }
+#define OPT_TASK  { "--task-id", "TASK", OPT_REQUIRED, "Id of the task." }
+#define OPT_FILE  { "--file-path", "PATH", OPT_REQUIRED, "The file: below the task's directory, or the node's root directory." }
+#define OPT_FILTER { "--filter", "ODATA", 0, "Only those, for example \"state eq 'active'\"." }
+#define OPT_SELECT { "--select", "PROPERTIES", 0, "Only these properties, separated by commas." }
+#define OPT_RECURSIVE { "--recursive", NULL, 0, "With all that is below." }
+#define OPT_DESTINATION { "--destination", "PATH", OPT_REQUIRED, "Where it goes: a file, or a directory for its own name." }
+#define OPT_JOB_MEMBERS { "--priority", "NUMBER", 0, "From -1000 to 1000." }, { "--max-parallel-tasks", "NUMBER", 0, "How many of its tasks may run at once; -1 for no limit." }, \
+                        { "--job-max-wall-clock-time", "DURATION", 0, "How long it may last, as PT8H." }, \
+                        { "--job-max-task-retry-count", "NUMBER", 0, "How often each task is tried again; -1 for no limit." }, \
+                        { "--on-all-tasks-complete", "noaction|terminatejob", 0, "What happens when all its tasks are completed." }, \
+                        { "--metadata", "NAME=VALUE", OPT_LIST, "Names and values of your own." }
+static const Option job_create_options[] = {
+    OPT_ACCOUNT, OPT_ENDPOINT, { "--id", "JOB", 0, "Id of the new job." }, { "--pool-id", "POOL", 0, "The pool it runs on." }, OPT_JOB_MEMBERS,
+    { "--json-file", "FILE", 0, "The job, as the Batch service has it, instead; - for standard input." }, END
+};
+static const Option job_set_options[] = {
+    OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, { "--pool-id", "POOL", 0, "Another pool; the job must be disabled." }, OPT_JOB_MEMBERS,
+    { "--json-file", "FILE", 0, "The members to change, as the Batch service has them; - for standard input." }, END
+};
+static const Option job_list_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_FILTER, OPT_SELECT, END };
+static const Option job_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, END };
+static const Option job_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_YES, END };
+static const Option job_disable_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, { "--disable-tasks", "requeue|terminate|wait", 0, "What becomes of its running tasks; requeue by default." }, END };
+static const Option job_stop_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, { "--terminate-reason", "TEXT", 0, "Why; shown as its terminateReason." }, END };
+static const Option task_create_options[] = {
+    OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, { "--task-id", "TASK", 0, "Id of the new task." }, { "--command-line", "TEXT", 0, "What runs; not through a shell." },
+    { "--environment-settings", "NAME=VALUE", OPT_LIST, "Environment variables." }, { "--resource-files", "PATH=URL", OPT_LIST, "Files that are put below its working directory first." },
+    { "--max-task-retry-count", "NUMBER", 0, "How often it is tried again; -1 for no limit." }, { "--max-wall-clock-time", "DURATION", 0, "How long it may run, as PT1H." },
+    { "--retention-time", "DURATION", 0, "How long its files are kept; P7D by default." }, { "--affinity-id", "ID", 0, "Where it would best run: a node's affinityId." },
+    { "--json-file", "FILE", 0, "A task, or a list of tasks, as the Batch service has them, instead; - for standard input." }, END
+};
+static const Option task_list_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_FILTER, END };
+static const Option task_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_TASK, END };
+static const Option task_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_TASK, OPT_YES, END };
+static const Option task_files_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_TASK, OPT_RECURSIVE, OPT_FILTER, END };
+static const Option task_file_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_TASK, OPT_FILE, END };
+static const Option task_download_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_TASK, OPT_FILE, OPT_DESTINATION, END };
+static const Option task_file_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_JOB, OPT_TASK, OPT_FILE, OPT_RECURSIVE, OPT_YES, END };
+static const Option node_files_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, OPT_RECURSIVE, OPT_FILTER, END };
+static const Option node_file_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, OPT_FILE, END };
+static const Option node_download_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, OPT_FILE, OPT_DESTINATION, END };
+static const Option node_file_delete_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, OPT_FILE, OPT_RECURSIVE, OPT_YES, END };
 static const Option extension_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--extension-name", "NAME", OPT_REQUIRED, "Name of the extension." }, END };
 static const Option exec_options[] = { OPT_ACCOUNT, OPT_ENDPOINT, OPT_POOL, OPT_NODE, { "--timeout", "SECONDS", 0, "How long it may take; 60 by default." }, END };
 
@@ -279,7 +325,8 @@ const Group cli_groups[] = {
     { "batch account certificates", "From certificates of the account to a vault." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." },
     { "batch certificate", "Certificates of an account (see `vy batch certificate feature`)." }, { "batch certificate feature", "Whether account certificates are enabled, retiring or retired on this site." },
     { "batch node", "Compute nodes." },
-    { "batch node extension", "Extensions on a node." },
+    { "batch node extension", "Extensions on a node." }, { "batch node file", "Files on a node." }, { "batch job", "Jobs." }, { "batch job task-counts", "How a job's tasks stand." },
+    { "batch job prep-release-status", "Preparation and release tasks." }, { "batch task", "Tasks." }, { "batch task file", "Files of a task." },
     { "dev", "For development servers (serve --dev)." }, { "dev clock", "The clock of objects." },
 };
 const size_t cli_group_count = COUNT_OF(cli_groups);
@@ -300,6 +347,13 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 #define POOL_COLUMNS       "Id=id State=state Allocation=allocationState VmSize=vmSize Nodes=currentDedicatedNodes Target=targetDedicatedNodes"
 #define BATCH_CERT_COLUMNS "Thumbprint=thumbprint State=state Since=stateTransitionTime DeleteError=deleteCertificateError.code"
 #define FEATURE_COLUMNS    "State=state RetirementDate=retirementDate"
+#define JOB_COLUMNS        "Id=id State=state Pool=poolInfo.poolId Priority=priority Created=creationTime"
+#define TASK_COLUMNS       "Id=id State=state Result=executionInfo.result ExitCode=executionInfo.exitCode Node=nodeInfo.nodeId CommandLine=commandLine"
+#define FILE_COLUMNS       "Name=name IsDirectory=isDirectory Size=properties.contentLength Modified=properties.lastModified"
+#define FILE_ONE_COLUMNS   "Name=name IsDirectory=isDirectory Size=contentLength Modified=lastModified Mode=fileMode"
+#define COUNT_COLUMNS      "Active=taskCounts.active Running=taskCounts.running Completed=taskCounts.completed Succeeded=taskCounts.succeeded Failed=taskCounts.failed"
+#define PREP_COLUMNS       "NodeId=nodeId Preparation=jobPreparationTaskExecutionInfo.state ExitCode=jobPreparationTaskExecutionInfo.exitCode Release=jobReleaseTaskExecutionInfo.state " \
+                           "ReleaseExitCode=jobReleaseTaskExecutionInfo.exitCode"
 #define NODE_COLUMNS       "Id=id State=state VmSize=vmSize Address=ipAddress Since=stateTransitionTime"
 
 const Command cli_commands[] = {
@@ -391,6 +445,31 @@ const Command cli_commands[] = {
     { "batch pool delete",           run_pool_delete,                "Delete a pool and its nodes.",                         pool_delete_options, NULL, NULL, false },
     { "batch node list",             run_node_list,                  "Nodes of a pool.",                                     pool_options, NODE_COLUMNS, NULL, false },
     { "batch node show",             run_node_show,                  "One node.",                                            node_options, NODE_COLUMNS, NULL, false },
+    { "batch node reboot",           run_node_reboot,                "Restart a node's machine.",                            reboot_options, NULL, NULL, false },
+    { "batch node file list",        run_file_list,                  "Files on a node.",                                     node_files_options, FILE_COLUMNS, NULL, false },
+    { "batch node file show",        run_file_show,                  "Size, times and mode of a file on a node.",            node_file_options, FILE_ONE_COLUMNS, NULL, false },
+    { "batch node file download",    run_file_download,              "Fetch a file from a node.",                            node_download_options, NULL, NULL, false },
+    { "batch node file delete",      run_file_delete,                "Delete a file on a node.",                             node_file_delete_options, NULL, NULL, false },
+    { "batch job create",            run_job_create,                 "Add a job to an account.",                             job_create_options, JOB_COLUMNS, NULL, false },
+    { "batch job list",              run_job_list,                   "Jobs of an account.",                                  job_list_options, JOB_COLUMNS, NULL, false },
+    { "batch job show",              run_job_show,                   "One job with its state.",                                             job_options, JOB_COLUMNS, NULL, false },
+    { "batch job set",               run_job_set,                    "Change a job; what is not given stays.",               job_set_options, JOB_COLUMNS, NULL, false },
+    { "batch job delete",            run_job_delete,                 "Delete a job with its tasks.",                         job_delete_options, NULL, NULL, false },
+    { "batch job disable",           run_job_disable,                "Keep a job's tasks from running.",                     job_disable_options, NULL, NULL, false },
+    { "batch job enable",            run_job_enable,                 "Let a disabled job's tasks run again.",                job_options, NULL, NULL, false },
+    { "batch job stop",              run_job_stop,                   "End a job and its running tasks.",                     job_stop_options, NULL, NULL, false },
+    { "batch job task-counts show",  run_job_task_counts,            "How many of a job's tasks are in each state.",         job_options, COUNT_COLUMNS, NULL, false },
+    { "batch job prep-release-status list", run_job_prep_status,     "A job's preparation and release tasks by node.",       job_options, PREP_COLUMNS, NULL, false },
+    { "batch task create",           run_task_create,                "Add a task, or many, to a job.",                       task_create_options, NULL, NULL, false },
+    { "batch task list",             run_task_list,                  "Tasks of a job.",                                      task_list_options, TASK_COLUMNS, NULL, false },
+    { "batch task show",             run_task_show,                  "One task with what became of it.",                                            task_options, TASK_COLUMNS, NULL, false },
+    { "batch task delete",           run_task_delete,                "Delete a task and its files.",                         task_delete_options, NULL, NULL, false },
+    { "batch task stop",             run_task_stop,                  "End a task.",                                          task_options, NULL, NULL, false },
+    { "batch task reactivate",       run_task_reactivate,            "Try a failed task again.",                             task_options, NULL, NULL, false },
+    { "batch task file list",        run_file_list,                  "Files of a task.",                                     task_files_options, FILE_COLUMNS, NULL, false },
+    { "batch task file show",        run_file_show,                  "Size, times and mode of a task's file.",               task_file_options, FILE_ONE_COLUMNS, NULL, false },
+    { "batch task file download",    run_file_download,              "Fetch a file of a task, also while it runs.",          task_download_options, NULL, NULL, false },
+    { "batch task file delete",      run_file_delete,                "Delete a file of a task.",                             task_file_delete_options, NULL, NULL, false },
     { "batch node exec",             run_node_exec,                  "Run a command as root on a node; exits as it does.",   exec_options, NULL, NULL, true },
     { "batch node extension list",   run_extension_list,             "Extensions of a node with their state.",               node_options, NULL, NULL, false },
     { "batch node extension show",   run_extension_show,             "One extension with its instance view.",                extension_options, NULL, NULL, false },

@@ -33,10 +33,14 @@ CommandFn run_certificates_plan, run_certificates_migrate;
 CommandFn run_certificate_import;
 /* cmd_batch.c */
 CommandFn run_pool_create, run_pool_show, run_pool_list, run_pool_set, run_pool_reset, run_pool_delete;
-CommandFn run_node_list, run_node_show, run_node_exec, run_extension_list, run_extension_show;
+CommandFn run_node_list, run_node_show, run_node_reboot, run_node_exec, run_extension_list, run_extension_show;
 /* cmd_batch_certificate.c */
 CommandFn run_batch_certificate_create, run_batch_certificate_list, run_batch_certificate_show, run_batch_certificate_delete, run_batch_certificate_cancel;
 CommandFn run_batch_certificate_feature_show, run_batch_certificate_feature_set;
+/* cmd_batch_job.c, cmd_batch_task.c, cmd_batch_file.c */
+CommandFn run_job_create, run_job_set, run_job_list, run_job_show, run_job_delete, run_job_disable, run_job_enable, run_job_stop, run_job_task_counts, run_job_prep_status;
+CommandFn run_task_create, run_task_list, run_task_show, run_task_delete, run_task_stop, run_task_reactivate;
+CommandFn run_file_list, run_file_show, run_file_download, run_file_delete;
 /* cmd_makecert.c, cmd_pvk2pfx.c */
 CommandFn run_makecert, run_pvk2pfx;
 /* cmd_other.c */

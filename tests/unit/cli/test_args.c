@@ -91,6 +91,30 @@ static void test_the_line_of_the_encryption_document_is_understood(void **state)
     done(&line);
 }
 
+static void test_the_lines_of_az_for_jobs_and_tasks_are_understood(void **state)
+{
+    static const char *const lines[] = {
+        "batch|job|create|--id|j|--pool-id|p|--priority|-5|--metadata|a=1|b=2|--job-max-task-retry-count|-1", "batch|job|set|--job-id|j|--on-all-tasks-complete|terminatejob",
+        "batch|job|list|--filter|state eq 'active'|--select|id,state", "batch|job|delete|--job-id|j|--yes", "batch|job|disable|--job-id|j|--disable-tasks|wait",
+        "batch|job|stop|--job-id|j|--terminate-reason|done", "batch|job|task-counts|show|--job-id|j", "batch|job|prep-release-status|list|--job-id|j",
+        "batch|task|create|--job-id|j|--task-id|t|--command-line|/bin/sh -c 'exit 0'|--environment-settings|A=1|B=x=y|--max-task-retry-count|3",
+        "batch|task|create|--job-id|j|--json-file|tasks.json", "batch|task|reactivate|--job-id|j|--task-id|t", "batch|task|file|list|--job-id|j|--task-id|t|--recursive",
+        "batch|task|file|download|--job-id|j|--task-id|t|--file-path|stdout.txt|--destination|.", "batch|node|file|delete|--pool-id|p|--node-id|n|--file-path|shared/x|--yes",
+        "batch|node|reboot|--pool-id|p|--node-id|n|--node-reboot-option|taskcompletion",
+    };
+    Line line;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        parse(&line, lines[i]);
+        if (!line.parsed)
+            fail_msg("%s: %s", lines[i], line.err.text);
+        done(&line);
+    }
+    parse(&line, "batch|task|file|show|--job-id|j|--task-id|t");
+    assert_false(line.parsed);
+    done(&line);
+}
+
 static void test_the_lines_of_the_older_way_to_a_vault_are_understood(void **state)
 {
     Line line;
@@ -300,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options_have_long_short_and_documents_spellings), cmocka_unit_test(test_underscores_count_as_hyphens), cmocka_unit_test(test_an_empty_name_is_refused_and_an_empty_value_is_not),
+        cmocka_unit_test(test_the_lines_of_az_for_jobs_and_tasks_are_understood),
         cmocka_unit_test(test_the_line_of_the_encryption_document_is_understood), cmocka_unit_test(test_the_lines_of_the_older_way_to_a_vault_are_understood), cmocka_unit_test(test_lists_flags_and_optional_values),
         cmocka_unit_test(test_what_follows_two_hyphens_is_the_nodes), cmocka_unit_test(test_values_may_be_a_hyphen_or_a_number),
         cmocka_unit_test(test_help_is_given_at_each_level), cmocka_unit_test(test_wrong_lines_are_refused_and_say_what_is_near),
