@@ -1,4 +1,5 @@
 /* account_arm.c - Microsoft.Batch/batchAccounts in Resource Manager: create, read, list, change, delete. */
+#include "batch/job.h"
 #include "batch/parts.h"
 #include <stdio.h>
 #include "base/id.h"
@@ -436,9 +437,9 @@ bool batch_account_on_group_delete(void *ctx, Arena *arena, Str resource_id, Err
     return store_write(d.batch->site->store, group_delete_txn, &d, err);
 }
 
-/* -- deletion in the background: pools first, then the account with its key -- */
+/* -- deletion in the background: pools first, then jobs and the account with its key -- */
 
-typedef struct Remove { Batch *batch; Arena *arena; Str account_id; Account account; bool found, gone; } Remove;
+typedef struct Remove { Batch *batch; Arena *arena; Str account_id; Account account; bool found, gone, goes_on; } Remove;
 
 static bool remove_account(Remove *r, Txn *txn, Err *err)
 {
@@ -448,8 +449,6 @@ static bool remove_account(Remove *r, Txn *txn, Err *err)
     Str principal = json_str(json_get(identity, "principalId"));
     r->gone = true;
     return (!principal.ptr || principal_delete(r->batch->identity, txn, principal, err)) && encryption_remove(r->batch, txn, r->account_id, err) &&
-           txn_exec(txn, NULL, err, "DELETE FROM batch_task WHERE account_id = ?1", db_text(r->account_id)) &&
-           txn_exec(txn, NULL, err, "DELETE FROM batch_job WHERE account_id = ?1", db_text(r->account_id)) &&
            txn_exec(txn, NULL, err, "DELETE FROM batch_account WHERE id = ?1", db_text(r->account_id)) &&
            seal_scope_destroy(r->batch->site->seal, txn, account_scope(r->arena, r->account_id), err) &&
            arm_unregister(r->batch->arm, txn, r->account.arm_id, err) &&
@@ -461,7 +460,7 @@ static bool remove_txn(Txn *txn, void *ctx, Err *err)
     Remove *r = ctx;
     Pool *pools;
     size_t count;
-    r->gone = false;
+    r->gone = r->goes_on = false;
     if (!account_by_id(txn, r->arena, r->account_id, &r->account, &r->found, err))
         return false;
     if (!r->found || r->account.state != ACCOUNT_DELETING)
@@ -471,17 +470,20 @@ static bool remove_txn(Txn *txn, void *ctx, Err *err)
     for (size_t i = 0; i < count; i++)
         if (pools[i].state == POOL_ACTIVE && !pool_delete_begin(r->batch, txn, r->arena, &pools[i], STR_NONE, clock_now_ms(r->batch->site->clock), err))
             return false;
-    return count > 0 || remove_account(r, txn, err);
+    if (count > 0)
+        return true;                                    /* the last pool to go calls again */
+    return jobs_erase(txn, r->account_id, &r->goes_on, err) && (r->goes_on || remove_account(r, txn, err));
 }
 
-/* The last pool to go calls again. */
 bool batch_account_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_ms, int64_t *again_ms, Err *err)
 {
     Remove r = { .batch = ctx, .arena = arena, .account_id = str_dup(arena, job->key) };
     (void)now_ms;
     *again_ms = 0;
-    if (!store_write(r.batch->site->store, remove_txn, &r, err))
-        return false;
+    do {
+        if (!store_write(r.batch->site->store, remove_txn, &r, err))
+            return false;
+    } while (r.goes_on);
     if (r.gone)
         http_drop_leaf(r.batch->site->http, str_printf(arena, STR_FMT "." STR_FMT ".batch." STR_FMT, STR_ARG(r.account.name), STR_ARG(r.account.location),
                                                        STR_ARG(r.batch->site->names.domain)));

@@ -428,5 +428,9 @@ const Route data_file_routes[] = {
     { METHOD_GET,    NODE_FILES "/{filePath...}", NULL, NULL, NODES_READ,  WHERE_PARKED, BODY_NONE, 0, file_get,    "FileGetFromComputeNode" },
     { METHOD_HEAD,   NODE_FILES "/{filePath...}", NULL, NULL, NODES_READ,  WHERE_PARKED, BODY_NONE, 0, file_head,   "FileGetPropertiesFromComputeNode" },
     { METHOD_DELETE, NODE_FILES "/{filePath...}", NULL, NULL, NODES_WRITE, WHERE_PARKED, BODY_NONE, 0, file_delete, "FileDeleteFromComputeNode" },
+    { METHOD_GET,    TASK_FILES,                  NULL, NULL, JOBS_READ,   WHERE_PARKED, BODY_NONE, 0, files_get,   "FileListFromTask" },
+    { METHOD_GET,    TASK_FILES "/{filePath...}", NULL, NULL, JOBS_READ,   WHERE_PARKED, BODY_NONE, 0, file_get,    "FileGetFromTask" },
+    { METHOD_HEAD,   TASK_FILES "/{filePath...}", NULL, NULL, JOBS_READ,   WHERE_PARKED, BODY_NONE, 0, file_head,   "FileGetPropertiesFromTask" },
+    { METHOD_DELETE, TASK_FILES "/{filePath...}", NULL, NULL, JOBS_WRITE,  WHERE_PARKED, BODY_NONE, 0, file_delete, "FileDeleteFromTask" },
 };
 const size_t data_file_route_count = COUNT_OF(data_file_routes);

@@ -1,5 +1,4 @@
 /* data_job.c - jobs on the data plane. */
-#include <stdio.h>
 #include "batch/data_plane.h"
 #include "batch/run.h"
 
@@ -105,13 +104,6 @@ static bool jobs_get(Req *req, Reply *reply, Err *err)
 typedef enum Change { JOB_ADDS = 1, JOB_PUTS, JOB_PATCHES, JOB_TERMINATES, JOB_DISABLES, JOB_ENABLES, JOB_DELETES } Change;
 typedef struct Edit { One one; Reply *reply; Change change; const JsonVal *body; JobSpec spec; Str reason; DisableTasks disable; int status; } Edit;
 
-static bool refuse(Err *err, const char *field, const char *text)
-{
-    err_named(err, ERR_BAD_INPUT, "InvalidPropertyValue", NULL, "%s: %s", field, text);
-    (void)snprintf(err->target, sizeof err->target, "%s", field);
-    return false;
-}
-
 static bool change(Edit *edit, Txn *txn, Err *err)
 {
     Arena *arena = edit->one.req->arena;
@@ -194,31 +186,44 @@ static bool job_patch(Req *req, Reply *reply, Err *err)
     return req_object(req, &edit.body, err) && edit_job(req, reply, &edit, err);
 }
 
+/* The few members of an action's body, as the tables of shapes name and refuse them. */
+static bool read_action(Arena *arena, const ShapeField *fields, const JsonVal *body, const JsonVal **out, Err *err)
+{
+    AUTO(buf_done_auto) Buf buf = { 0 };
+    JsonWriter w;
+    buf_init(&buf, SMALL_BODY_MAX);
+    json_begin(&w, &buf);
+    json_open(&w, NULL);
+    if (!shape_read(arena, fields, SPELL_DATA, body, NULL, "", &w, err))
+        return false;
+    json_close(&w);
+    return json_end(&w, err) && json_parse(arena, str_dup(arena, buf_str(&buf)), JSON_STRICT, out, err);
+}
+
 static bool job_terminate_post(Req *req, Reply *reply, Err *err)
 {
-    static const JsonField fields[] = { JSON_FIELD(Edit, reason, "terminateReason", JSON_OPTIONAL) };
+    static const ShapeField fields[] = { { "terminateReason", "terminateReason", SHAPE_TEXT, .max = REASON_MAX }, { NULL } };
     Edit edit = { .change = JOB_TERMINATES, .status = 202, .reason = STR("UserTerminate") };
-    if (req->json && !json_read_exact(req->json, "", fields, COUNT_OF(fields), &edit, err))
+    const JsonVal *body;
+    if (req->json && (!req_object(req, &body, err) || !read_action(req->arena, fields, body, &body, err)))
         return false;
-    if (edit.reason.len > REASON_MAX)
-        return refuse(err, "terminateReason", "must not be longer than 1024 characters");
+    if (req->json && json_get(body, "terminateReason"))
+        edit.reason = json_str(json_get(body, "terminateReason"));
     return edit_job(req, reply, &edit, err);
 }
 
 static bool job_disable_post(Req *req, Reply *reply, Err *err)
 {
-    static const struct { const char *word; DisableTasks tasks; } words[] = { { "requeue", DISABLE_REQUEUE }, { "terminate", DISABLE_TERMINATE }, { "wait", DISABLE_WAIT } };
-    typedef struct DisableIn { Str tasks; } DisableIn;
-    static const JsonField fields[] = { JSON_FIELD(DisableIn, tasks, "disableTasks", JSON_REQUIRED) };
+    static const char *const words[] = { "Requeue", "Terminate", "Wait", NULL };           /* in the order of DisableTasks */
+    static const ShapeField fields[] = { { "disableTasks", "disableTasks", SHAPE_WORD, SHAPE_NEEDED, .words = words }, { NULL } };
     Edit edit = { .change = JOB_DISABLES, .status = 202 };
-    DisableIn in = { 0 };
     const JsonVal *body;
-    if (!req_object(req, &body, err) || !json_read_exact(body, "", fields, COUNT_OF(fields), &in, err))
+    if (!req_object(req, &body, err) || !read_action(req->arena, fields, body, &body, err))
         return false;
-    for (size_t i = 0; i < COUNT_OF(words); i++)
-        if (str_eq_nocase(in.tasks, str_from(words[i].word)))
-            edit.disable = words[i].tasks;
-    return edit.disable ? edit_job(req, reply, &edit, err) : refuse(err, "disableTasks", "must be requeue, terminate or wait");
+    for (int i = 0; words[i]; i++)
+        if (str_eq(json_str(json_get(body, "disableTasks")), str_from(words[i])))
+            edit.disable = (DisableTasks)(DISABLE_REQUEUE + i);
+    return edit_job(req, reply, &edit, err);
 }
 
 static bool job_enable_post(Req *req, Reply *reply, Err *err)
@@ -281,10 +286,10 @@ static bool job_counts(Req *req, Reply *reply, Err *err)
 
 /* -- preparation and release tasks by node -- */
 
-static bool write_run(const Batch *batch, Txn *txn, const Req *req, const Job *job, const Run *run, const char *name, Str task_id, JsonWriter *w, Err *err)
+static bool write_run(const Batch *batch, Txn *txn, const Req *req, const Job *job, const Run *run, Str pool_id, const char *name, Str task_id, JsonWriter *w, Err *err)
 {
     Arena *arena = req->arena;
-    Str failure, directory = str_printf(arena, "workitems/" STR_FMT "/job-1/" STR_FMT, STR_ARG(job->id), STR_ARG(task_id));
+    Str failure, directory = task_directory(arena, job, task_id);
     if (!run_failure_open(batch->site, txn, arena, run, &failure, err))
         return false;
     json_open(w, name);
@@ -293,7 +298,7 @@ static bool write_run(const Batch *batch, Txn *txn, const Req *req, const Job *j
         json_put_time(w, "endTime", run->end_ms);
     json_put_str(w, "state", run->state == RUN_ENDED ? STR("completed") : STR("running"));
     json_put_str(w, "taskRootDirectory", directory);
-    json_put_str(w, "taskRootDirectoryUrl", data_url(batch, req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT "/files/" STR_FMT, STR_ARG(run->pool_key),
+    json_put_str(w, "taskRootDirectoryUrl", data_url(batch, req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT "/files/" STR_FMT, STR_ARG(pool_id),
                                                                            STR_ARG(run->node_id), STR_ARG(directory))));
     if (run->has_exit_code)
         json_put_int(w, "exitCode", run->exit_code);
@@ -338,9 +343,9 @@ static bool status_txn(Txn *txn, void *ctx, Err *err)
         json_put_str(w, "poolId", spec.pool_id);
         json_put_str(w, "nodeId", runs[i].node_id);
         json_put_str(w, "nodeUrl", data_url(one->batch, one->req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT, STR_ARG(spec.pool_id), STR_ARG(runs[i].node_id))));
-        if (!write_run(one->batch, txn, one->req, &one->job, &runs[i], "jobPreparationTaskExecutionInfo", spec.preparation_id, w, err) ||
+        if (!write_run(one->batch, txn, one->req, &one->job, &runs[i], spec.pool_id, "jobPreparationTaskExecutionInfo", spec.preparation_id, w, err) ||
             !run_of_node(txn, arena, RUN_RELEASE, runs[i].node_id, one->job.key, &release, &found, err) ||
-            (found && !write_run(one->batch, txn, one->req, &one->job, &release, "jobReleaseTaskExecutionInfo", spec.release_id, w, err)) || !data_item_end(one->out, err))
+            (found && !write_run(one->batch, txn, one->req, &one->job, &release, spec.pool_id, "jobReleaseTaskExecutionInfo", spec.release_id, w, err)) || !data_item_end(one->out, err))
             return false;
     }
     return true;

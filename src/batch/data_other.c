@@ -106,7 +106,6 @@ static bool counts_get(Req *req, Reply *reply, Err *err)
 /* -- the table: what is there, and what the service has and we do not yet -- */
 
 #define NOT_BUILT(method, path, action, operation) { method, path, NULL, NULL, BATCH action, WHERE_INLINE, BODY_NONE, 0, route_not_built, operation }
-#define TASK "/jobs/{jobId}/tasks/{taskId}"
 
 const Route data_other_routes[] = {
     { METHOD_GET, "/supportedimages", NULL, NULL, READ, WHERE_INLINE, BODY_NONE, 0, images_get, "AccountListSupportedImages" },
@@ -114,10 +113,6 @@ const Route data_other_routes[] = {
 
     NOT_BUILT(METHOD_GET,    "/applications",                       "applications/read",    "ApplicationListData"),
     NOT_BUILT(METHOD_GET,    "/applications/{applicationId}",       "applications/read",    "ApplicationGetData"),
-    NOT_BUILT(METHOD_GET,    TASK "/files",                         "jobs/read",            "FileListFromTask"),
-    NOT_BUILT(METHOD_GET,    TASK "/files/{filePath...}",           "jobs/read",            "FileGetFromTask"),
-    NOT_BUILT(METHOD_DELETE, TASK "/files/{filePath...}",           "jobs/write",           "FileDeleteFromTask"),
-    NOT_BUILT(METHOD_GET,    TASK "/subtasksinfo",                  "jobs/read",            "TaskListSubtasks"),
     NOT_BUILT(METHOD_GET,    "/jobschedules",                       "jobSchedules/read",    "JobScheduleList"),
     NOT_BUILT(METHOD_POST,   "/jobschedules",                       "jobSchedules/write",   "JobScheduleAdd"),
     NOT_BUILT(METHOD_GET,    "/jobschedules/{jobScheduleId}",       "jobSchedules/read",    "JobScheduleGet"),

@@ -43,7 +43,7 @@ static void write_node(const Batch *batch, const Req *req, const Job *job, const
     Arena *arena = req->arena;
     if (str_empty(task->node_id) || task->state == TASK_ACTIVE)
         return;
-    Str directory = str_printf(arena, "workitems/" STR_FMT "/job-1/" STR_FMT, STR_ARG(job->id), STR_ARG(task->id));
+    Str directory = task_directory(arena, job, task->id);
     Str node_url = data_url(batch, req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT, STR_ARG(job->pool_key), STR_ARG(task->node_id)));
     json_open(w, "nodeInfo");
     json_put_str(w, "affinityId", str_printf(arena, "TVM:" STR_FMT, STR_ARG(task->node_id)));
@@ -223,25 +223,51 @@ static void write_added(const Add *add, const Added *item, JsonWriter *w)
         json_put_str(w, "lang", STR("en-US"));
         json_put_str(w, "value", str_from(item->err.text));
         json_close(w);
+        if (item->err.target[0]) {
+            json_open_array(w, "values");
+            json_open(w, NULL);
+            json_put_str(w, "key", STR("PropertyName"));
+            json_put_str(w, "value", str_from(item->err.target));
+            json_close(w);
+            json_close_array(w);
+        }
         json_close(w);
     }
     json_close(w);
 }
 
+static bool refuse(Err *err, const char *name, const char *field, const char *text)
+{
+    err_named(err, ERR_BAD_INPUT, name, NULL, "%s: %s", field, text);
+    (void)snprintf(err->target, sizeof err->target, "%s", field);
+    return false;
+}
+
+static bool only_value(const JsonVal *body, const JsonVal **list, Err *err)
+{
+    JsonWalk members = { .object = body };
+    const JsonVal *value;
+    Str name;
+    while (json_walk(&members, &name, &value)) {
+        char field[64];
+        (void)snprintf(field, sizeof field, STR_FMT, STR_ARG(str_slice(name, 0, 60)));
+        if (!str_eq(name, STR("value")))
+            return refuse(err, "InvalidRequestBody", field, "there is no property of this name here; check its spelling");
+        *list = value;
+    }
+    return *list || refuse(err, "MissingRequiredProperty", "value", "is required");
+}
+
 static bool task_add_collection(Req *req, Reply *reply, Err *err)
 {
-    static const JsonField fields[] = { { "value", FIELD_ANY, 0, JSON_REQUIRED } };
     Add add = { .one = { .batch = req->ctx, .req = req } };
     const JsonVal *body, *list = NULL;
     JsonWriter *w = &reply->json;
-    if (!req_object(req, &body, err) || !json_read_exact(body, "", fields, COUNT_OF(fields), &list, err))
+    if (!req_object(req, &body, err) || !only_value(body, &list, err))
         return false;
     add.count = json_count(list);
-    if (json_kind(list) != JSON_ARRAY || add.count == 0 || add.count > TASKS_A_CALL) {
-        err_named(err, ERR_BAD_INPUT, "InvalidPropertyValue", NULL, "value: must be an array of 1 to %d tasks", TASKS_A_CALL);
-        (void)snprintf(err->target, sizeof err->target, "value");
-        return false;
-    }
+    if (json_kind(list) != JSON_ARRAY || add.count == 0 || add.count > TASKS_A_CALL)
+        return refuse(err, "InvalidPropertyValue", "value", "must be an array of 1 to 100 tasks");
     add.items = ARENA_ARRAY(req->arena, Added, add.count);
     if (!add.items)
         return err_too_big(err);
@@ -267,6 +293,19 @@ static bool task_add_collection(Req *req, Reply *reply, Err *err)
     json_close_array(w);
     json_close(w);
     return json_end(w, err);
+}
+
+/* -- subtasks: only multi-instance tasks have them, and of others the service gives an empty list -- */
+
+static bool subtasks_txn(Txn *txn, void *ctx, Err *err) { return load(ctx, txn, err); }
+
+static bool task_subtasks(Req *req, Reply *reply, Err *err)
+{
+    static const char *const filterable[] = { NULL };
+    AUTO(data_list_done_auto) DataList list = { 0 };
+    One one = { .batch = req->ctx, .req = req };
+    return data_list_begin(one.batch, req, reply, "subtasks", filterable, &list, err) && store_read(one.batch->site->store, subtasks_txn, &one, err) &&
+           data_list_end(&list, STR_NONE, err);
 }
 
 /* -- change -- */
@@ -357,6 +396,7 @@ const Route data_task_routes[] = {
     { METHOD_GET,    TASK,                               NULL, NULL, JOBS_READ,  WHERE_INLINE, BODY_NONE,         0,        task_get,             "TaskGet" },
     { METHOD_PUT,    TASK,                               NULL, NULL, JOBS_WRITE, WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, task_put,             "TaskUpdate" },
     { METHOD_DELETE, TASK,                               NULL, NULL, JOBS_WRITE, WHERE_WORKER, BODY_NONE,         0,        task_delete,          "TaskDelete" },
+    { METHOD_GET,    TASK "/subtasksinfo",               NULL, NULL, JOBS_READ,  WHERE_INLINE, BODY_NONE,         0,        task_subtasks,        "TaskListSubtasks" },
     { METHOD_POST,   TASK "/terminate",                  NULL, NULL, JOBS_WRITE, WHERE_WORKER, BODY_NONE,         0,        task_terminate,       "TaskTerminate" },
     { METHOD_POST,   TASK "/reactivate",                 NULL, NULL, JOBS_WRITE, WHERE_WORKER, BODY_NONE,         0,        task_reactivate_post, "TaskReactivate" },
 };

@@ -2,6 +2,8 @@
 #include "batch/job.h"
 #include "batch/parts.h"
 
+enum { ERASED_AT_ONCE = 1000 };
+
 #define JOB_COLUMNS \
     "account_id, job_key, id, pool_key, state, state_ms, previous, previous_ms, priority, max_parallel, on_all, prepares, releases, disable_tasks, " \
     "wall_until_ms, start_ms, end_ms, reason, next_seq, body, etag, created_ms, changed_ms"
@@ -205,4 +207,21 @@ bool job_terminate(Batch *batch, Txn *txn, Arena *arena, Job *job, Str reason, i
 bool job_remove(Txn *txn, const Job *job, Err *err)
 {
     return txn_exec(txn, NULL, err, "DELETE FROM batch_job WHERE account_id = ?1 AND job_key = ?2", db_text(job->account_id), db_text(job->key));
+}
+
+bool jobs_erase(Txn *txn, Str account_id, bool *more, Err *err)
+{
+    static const char *const steps[] = {
+        "DELETE FROM batch_run WHERE id IN (SELECT id FROM batch_run WHERE account_id = ?1 LIMIT ?2)",
+        "DELETE FROM batch_task WHERE rowid IN (SELECT rowid FROM batch_task WHERE account_id = ?1 LIMIT ?2)",
+        "DELETE FROM batch_job WHERE rowid IN (SELECT rowid FROM batch_job WHERE account_id = ?1 LIMIT ?2)",
+    };
+    *more = false;
+    for (size_t i = 0; i < COUNT_OF(steps) && !*more; i++) {
+        int64_t changed;
+        if (!txn_exec(txn, &changed, err, steps[i], db_text(account_id), db_int(ERASED_AT_ONCE)))
+            return false;
+        *more = changed == ERASED_AT_ONCE;
+    }
+    return true;
 }

@@ -36,6 +36,9 @@ bool job_apply(Batch *batch, Txn *txn, Arena *arena, Job *job, JobEvent event, i
 bool job_terminate(Batch *batch, Txn *txn, Arena *arena, Job *job, Str reason, int64_t now_ms, Err *err) MUST_CHECK;
 bool job_remove(Txn *txn, const Job *job, Err *err) MUST_CHECK;             /* its tasks are gone */
 
+/* All jobs, tasks and runs of an account that has no nodes any more, some at a time; *more: call again. */
+bool jobs_erase(Txn *txn, Str account_id, bool *more, Err *err) MUST_CHECK;
+
 /* Its own progress (ending, deleting, all tasks complete, out of time), and that of its pool's queue. */
 bool job_schedule(Batch *batch, Txn *txn, Arena *arena, const Job *job, Err *err) MUST_CHECK;
 bool queue_schedule(Batch *batch, Txn *txn, Arena *arena, Str account_id, Str pool_key, Err *err) MUST_CHECK;

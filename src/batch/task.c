@@ -125,6 +125,11 @@ bool task_failure_open(const Site *site, Txn *txn, Arena *arena, const Task *tas
     return !task->failure.ptr || seal_get_text(site->seal, txn, place(arena, task, "failure"), task->failure, arena, failure, err);
 }
 
+Str task_directory(Arena *arena, const Job *job, Str task_id)
+{
+    return str_printf(arena, "workitems/" STR_FMT "/job-1/" STR_FMT, STR_ARG(job->id), STR_ARG(task_id));
+}
+
 Str failure_text(Arena *arena, const char *category, Str code, Str message, const char *detail, Str value)
 {
     AUTO(buf_done_auto) Buf buf = { 0 };

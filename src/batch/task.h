@@ -58,6 +58,7 @@ bool task_reactivate(Txn *txn, Task *task, int64_t now_ms, Err *err) MUST_CHECK;
 bool task_files_gone(Txn *txn, const Task *task, Err *err) MUST_CHECK;
 bool task_remove(Txn *txn, const Task *task, Err *err) MUST_CHECK;
 
-
+/* Where a task of the job, or its preparation or release task, has its files: below the node's root directory. */
+Str  task_directory(Arena *arena, const Job *job, Str task_id);
 /* failureInfo: {"category","code","message"} and, unless absent, the name and value of one detail. */
 Str  failure_text(Arena *arena, const char *category, Str code, Str message, const char *detail, Str value);

@@ -183,6 +183,8 @@ bool job_spec_of(Arena *arena, Str id, Str body, JobSpec *out, Err *err)
 static bool check_job(const JsonVal *object, const JsonVal *document, const JobSpec *spec, Err *err)
 {
     const JsonVal *preparation = json_get(document, "jobPreparationTask"), *release = json_get(document, "jobReleaseTask");
+    if (!spec->pool_id.ptr)                             /* after the auto pool, which is refused as not built */
+        return refuse(err, ERR_BAD_INPUT, "MissingRequiredProperty", "poolInfo", "poolId", "is required");
     if (!pool_id_check(spec->pool_id, "poolInfo.poolId", err))
         return false;
     if (json_bool(json_get(object, "allowTaskPreemption"), false))

@@ -95,7 +95,7 @@ const ShapeField release_fields[] = {
 };
 
 static const ShapeField pool_info_fields[] = {
-    { "poolId",                "poolId",                SHAPE_TEXT, SHAPE_NEEDED, 1, 64 },
+    { "poolId",                "poolId",                SHAPE_TEXT, .max = 64 },
     { "autoPoolSpecification", "autoPoolSpecification", SHAPE_NOT_BUILT, .why = "auto pools are not available here yet; name a pool" },
     END
 };

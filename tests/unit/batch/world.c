@@ -268,6 +268,8 @@ static int64_t fingerprint(World *world)
 {
     return read_int(world->site.store, "SELECT (SELECT COUNT(*) FROM batch_pool) * 1000000 + (SELECT COUNT(*) FROM batch_account) * 100000000 +"
                                        " (SELECT COALESCE(SUM(state * 1009), 0) FROM batch_certificate) +"
+                                       " (SELECT COALESCE(SUM(state * 313 + 1), 0) FROM batch_job) + (SELECT COALESCE(SUM(state * 1511 + 3), 0) FROM batch_task) +"
+                                       " (SELECT COALESCE(SUM(state * 2003 + 5), 0) FROM batch_run) +"
                                        " (SELECT COALESCE(SUM(state * 7 + started * 131 + length(reboot) * 17 + number), 0) FROM batch_node) +"
                                        " (SELECT COALESCE(SUM(allocation * 10007 + state * 100003), 0) FROM batch_pool) +"
                                        " (SELECT COALESCE(SUM(state * 1009), 0) FROM batch_job) + (SELECT COALESCE(SUM(state * 104729), 0) FROM batch_task) +"
