@@ -8,7 +8,7 @@
 #define NODES_READ  "Microsoft.Batch/batchAccounts/pools/read"
 #define NODES_WRITE "Microsoft.Batch/batchAccounts/pools/write"
 
-enum { CHUNK = 100, EXTENSIONS_MAX = 32 };
+enum { CHUNK = 100, EXTENSIONS_MAX = 32, RECENT_TASKS = 10 };
 
 /* -- out -- */
 
@@ -48,6 +48,34 @@ static bool write_start_task(const Batch *batch, Txn *txn, Arena *arena, const R
     return true;
 }
 
+/* "Whose state has recently changed" (specification, ComputeNode). */
+static bool write_recent(const Batch *batch, Txn *txn, const Req *req, const Node *node, JsonWriter *w, Err *err)
+{
+    Arena *arena = req->arena;
+    Task *tasks;
+    size_t count;
+    if (!task_list_node(txn, arena, node->id, RECENT_TASKS, &tasks, &count, err))
+        return false;
+    if (count == 0)
+        return true;
+    json_open_array(w, "recentTasks");
+    for (size_t i = 0; i < count; i++) {
+        Job job;
+        if (!job_require(txn, arena, tasks[i].account_id, tasks[i].job_key, &job, err))
+            return false;
+        json_open(w, NULL);
+        json_put_str(w, "taskUrl", data_url(batch, req, str_printf(arena, "/jobs/" STR_FMT "/tasks/" STR_FMT, STR_ARG(job.id), STR_ARG(tasks[i].id))));
+        json_put_str(w, "jobId", job.id);
+        json_put_str(w, "taskId", tasks[i].id);
+        json_put_str(w, "taskState", str_from(task_state_name(tasks[i].state)));
+        if (!data_task_execution(batch, txn, req, &tasks[i], w, err))
+            return false;
+        json_close(w);
+    }
+    json_close_array(w);
+    return true;
+}
+
 static bool write_runs(const Batch *batch, Txn *txn, Arena *arena, const Node *node, JsonWriter *w, Err *err)
 {
     int64_t count, slots;
@@ -62,7 +90,7 @@ static bool write_runs(const Batch *batch, Txn *txn, Arena *arena, const Node *n
     return !found || start.state == RUN_REVOKED || write_start_task(batch, txn, arena, &start, w, err);
 }
 
-static bool write_node(const Batch *batch, Txn *txn, const Req *req, const Pool *pool, const JsonVal *image, const Node *node, JsonWriter *w, Err *err)
+static bool write_node(const Batch *batch, Txn *txn, const Req *req, const Pool *pool, const JsonVal *image, const JsonVal *start_task, const Node *node, JsonWriter *w, Err *err)
 {
     Arena *arena = req->arena;
     const JsonVal *report;
@@ -80,8 +108,13 @@ static bool write_node(const Batch *batch, Txn *txn, const Req *req, const Pool 
     json_put_str(w, "ipAddress", str_empty(node->ip_address) ? STR_NONE : node->ip_address);
     json_put_str(w, "affinityId", str_printf(arena, "TVM:" STR_FMT, STR_ARG(node->id)));
     json_put_str(w, "vmSize", pool->vm_size);
-    if (!write_runs(batch, txn, arena, node, w, err))
+    if (!write_runs(batch, txn, arena, node, w, err) || !write_recent(batch, txn, req, node, w, err))
         return false;
+    if (start_task) {
+        json_open(w, "startTask");
+        shape_write(arena, start_task_fields, SPELL_DATA, start_task, w);
+        json_close(w);
+    }
     write_errors(report, node, w);
     if (!certificates_of_node_write(txn, node->id, w, err))
         return false;
@@ -105,7 +138,7 @@ typedef struct One {
     Req *req;
     DataList *out;
     Pool pool;
-    const JsonVal *image;
+    const JsonVal *image, *start_task;
     PoolExtension *extensions;
     size_t extension_count;
     Node node;
@@ -122,6 +155,7 @@ static bool load_pool(One *one, Txn *txn, Err *err)
     if (!pool_require(txn, arena, data_account(one->req)->id, req_param(one->req, "poolId"), &one->pool, err) ||
         !pool_body_open(one->batch->site, txn, arena, &one->pool, &body, err) || !json_parse(arena, body, JSON_STRICT, &document, err))
         return false;
+    one->start_task = json_get(document, "startTask");
     one->image = json_path(document, "deploymentConfiguration.virtualMachineConfiguration.imageReference");
     return pool_extensions(arena, body, &one->extensions, &one->extension_count, err);
 }
@@ -137,7 +171,7 @@ static bool load_node(One *one, Txn *txn, Err *err)
 static bool get_txn(Txn *txn, void *ctx, Err *err)
 {
     One *one = ctx;
-    return load_node(one, txn, err) && write_node(one->batch, txn, one->req, &one->pool, one->image, &one->node, &one->out->item_json, err);
+    return load_node(one, txn, err) && write_node(one->batch, txn, one->req, &one->pool, one->image, one->start_task, &one->node, &one->out->item_json, err);
 }
 
 static bool node_get(Req *req, Reply *reply, Err *err)
@@ -166,7 +200,7 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
                 one->after = str_printf(arena, "%lld", (long long)after);
                 return true;
             }
-            if (!write_node(one->batch, txn, one->req, &one->pool, one->image, &nodes[i], data_item_begin(one->out), err) || !data_item_end(one->out, err))
+            if (!write_node(one->batch, txn, one->req, &one->pool, one->image, one->start_task, &nodes[i], data_item_begin(one->out), err) || !data_item_end(one->out, err))
                 return false;
             after = nodes[i].number;
         }

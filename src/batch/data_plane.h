@@ -43,3 +43,7 @@ bool data_list_end(DataList *list, Str after, Err *err) MUST_CHECK;
 /* One object: odata.metadata first, then what was written, cut by $select. */
 bool data_one_begin(Batch *batch, Req *req, Reply *reply, DataList *out, Err *err) MUST_CHECK;
 bool data_one_end(DataList *list, const char *entity, Err *err) MUST_CHECK;
+
+/* data_task.c: a task's executionInfo, into the object that is open. */
+typedef struct Task Task;
+bool data_task_execution(const Batch *batch, Txn *txn, const Req *req, const Task *task, JsonWriter *w, Err *err) MUST_CHECK;

@@ -11,7 +11,7 @@ enum { BODY_MAX = 1024 * 1024, CHUNK = 100 };
 
 /* -- out -- */
 
-static bool write_execution(const Batch *batch, Txn *txn, const Req *req, const Task *task, JsonWriter *w, Err *err)
+bool data_task_execution(const Batch *batch, Txn *txn, const Req *req, const Task *task, JsonWriter *w, Err *err)
 {
     Str failure;
     bool is_over = task->state == TASK_COMPLETED, has_run = task->state == TASK_RUNNING || is_over;
@@ -74,7 +74,7 @@ static bool write_task(const Batch *batch, Txn *txn, const Req *req, const Job *
     }
     task_write_document(arena, body, w);
     write_node(batch, req, job, task, w);
-    return write_execution(batch, txn, req, task, w, err);
+    return data_task_execution(batch, txn, req, task, w, err);
 }
 
 /* -- read -- */

@@ -77,15 +77,29 @@ static bool read_text(Walk *walk, const Place *at, const ShapeField *field, cons
     return true;
 }
 
+/* The service reads numbers and truths from text too, and az 2.91 sends those of its options so. */
 static bool read_int(Walk *walk, const Place *at, const ShapeField *field, const JsonVal *v)
 {
-    if (json_kind(v) != JSON_INT)
+    Err ignored = { 0 };
+    int64_t n = json_int(v, 0);
+    bool from_text = walk->from == SPELL_DATA && json_kind(v) == JSON_STR && str_to_int64(json_str(v), INT64_MIN, INT64_MAX, &n, &ignored);
+    if (json_kind(v) != JSON_INT && !from_text)
         return wrong_kind(walk, at, v, "a whole number");
-    int64_t n = json_int(v, 0), max = field->max == 0 && field->min == 0 ? INT32_MAX : field->max;
+    int64_t max = field->max == 0 && field->min == 0 ? INT32_MAX : field->max;
     if (n < field->min || n > max)
         return refuse(walk, at, ERR_BAD_INPUT, "InvalidPropertyValue", "%lld is not within %lld and %lld",
                       (long long)n, (long long)field->min, (long long)max);
     json_put_int(walk->w, field->arm, n);
+    return true;
+}
+
+static bool read_bool(Walk *walk, const Place *at, const ShapeField *field, const JsonVal *v)
+{
+    bool is_true = json_bool(v, false) || str_eq_nocase(json_str(v), STR("true"));
+    bool from_text = walk->from == SPELL_DATA && json_kind(v) == JSON_STR && (is_true || str_eq_nocase(json_str(v), STR("false")));
+    if (json_kind(v) != JSON_BOOL && !from_text)
+        return wrong_kind(walk, at, v, "true or false");
+    json_put_bool(walk->w, field->arm, is_true);
     return true;
 }
 
@@ -223,11 +237,7 @@ static bool read_field(Walk *walk, const Place *at, const ShapeField *field, con
         json_put_str(walk->w, field->arm, text);
         return true;
     case SHAPE_INT:      return read_int(walk, at, field, v);
-    case SHAPE_BOOL:
-        if (json_kind(v) != JSON_BOOL)
-            return wrong_kind(walk, at, v, "true or false");
-        json_put_bool(walk->w, field->arm, json_bool(v, false));
-        return true;
+    case SHAPE_BOOL:     return read_bool(walk, at, field, v);
     case SHAPE_WORD:     return read_word(walk, at, field, v);
     case SHAPE_SWITCH:   return read_switch(walk, at, field, v);
     case SHAPE_DURATION: return read_duration(walk, at, field, v);

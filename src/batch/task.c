@@ -108,6 +108,16 @@ bool task_list_to_end(Txn *txn, Arena *arena, Str account_id, Str job_key, TaskE
            all_rows(arena, rows, *out, count, err);
 }
 
+bool task_list_node(Txn *txn, Arena *arena, Str node_id, int64_t limit, Task **out, size_t *count, Err *err)
+{
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    *out = ARENA_ARRAY(arena, Task, (size_t)limit + 1);
+    if (!*out)
+        return err_too_big(err);
+    return txn_query(txn, &rows, err, "SELECT " TASK_COLUMNS " FROM batch_task WHERE node_id = ?1 AND node_id <> '' ORDER BY state_ms DESC LIMIT ?2",
+                     db_text(node_id), db_int(limit)) && all_rows(arena, rows, *out, count, err);
+}
+
 static SealPlace place(Arena *arena, const Task *task, const char *column)
 {
     return (SealPlace){ .scope = account_scope(arena, task->account_id), .table = "batch_task",

@@ -36,6 +36,9 @@ bool task_list_state(Txn *txn, Arena *arena, Str account_id, Str job_key, TaskSt
 /* Those of a job that are to end so and were not asked to yet; with_waiting: also those that wait in the queue. */
 bool task_list_to_end(Txn *txn, Arena *arena, Str account_id, Str job_key, TaskEnd ends, bool with_waiting, int64_t limit, Task **out, size_t *count, Err *err) MUST_CHECK;
 
+/* Those that a node has or had, the one whose state changed last first. */
+bool task_list_node(Txn *txn, Arena *arena, Str node_id, int64_t limit, Task **out, size_t *count, Err *err) MUST_CHECK;
+
 bool task_body_open(const Site *site, Txn *txn, Arena *arena, const Task *task, Str *body, Err *err) MUST_CHECK;
 bool task_failure_open(const Site *site, Txn *txn, Arena *arena, const Task *task, Str *failure, Err *err) MUST_CHECK;      /* absent: none */
 

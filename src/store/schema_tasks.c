@@ -71,6 +71,7 @@ const char *const schema_tasks_1[] = {
     ") STRICT",
     "CREATE UNIQUE INDEX batch_task_order ON batch_task (account_id, job_key, seq)",
     "CREATE INDEX batch_task_queue ON batch_task (account_id, job_key, state, seq)",
+    "CREATE INDEX batch_task_node ON batch_task (node_id, state_ms) WHERE node_id <> ''",
     "CREATE INDEX batch_task_drop ON batch_task (drop_ms) WHERE drop_ms <> 0",
     "CREATE INDEX batch_task_files ON batch_task (node_id) WHERE drop_ms <> 0",
     "CREATE INDEX batch_task_last_run ON batch_task (last_run) WHERE last_run <> ''",

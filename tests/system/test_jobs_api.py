@@ -99,7 +99,7 @@ class JobsApi(unittest.TestCase):
         bodies = [
             ("/jobs", {}, 400, "MissingRequiredProperty"), ("/jobs", {**job, "id": "a/b"}, 400, "InvalidPropertyValue"), ("/jobs", {**job, "id": "x" * 65}, 400, "InvalidPropertyValue"),
             ("/jobs", {"id": "bad"}, 400, "MissingRequiredProperty"), ("/jobs", {**job, "Priority": 1}, 400, "InvalidRequestBody"), ("/jobs", {**job, "priority": 1001}, 400, "InvalidPropertyValue"),
-            ("/jobs", {**job, "priority": "1"}, 400, "InvalidPropertyValue"), ("/jobs", {**job, "jobReleaseTask": {"commandLine": "true"}}, 400, "InvalidPropertyValue"),
+            ("/jobs", {**job, "priority": "1.5"}, 400, "InvalidPropertyValue"), ("/jobs", {**job, "jobReleaseTask": {"commandLine": "true"}}, 400, "InvalidPropertyValue"),
             ("/jobs", {**job, "constraints": {"maxWallClockTime": 5}}, 400, "InvalidPropertyValue"), ("/jobs", {**job, "usesTaskDependencies": True}, 501, "NotImplemented"),
             ("/jobs", "{", 400, "InvalidInput"), ("/jobs/here/tasks", {}, 400, "MissingRequiredProperty"), ("/jobs/here/tasks", {**task, "commandLine": ""}, 400, "InvalidPropertyValue"),
             ("/jobs/here/tasks", {**task, "commandline": "x"}, 400, "InvalidRequestBody"), ("/jobs/here/tasks", {**task, "requiredSlots": 0}, 400, "InvalidPropertyValue"),

@@ -72,6 +72,7 @@ static void test_wrong_jobs_are_refused_by_name(void **state)
         { "{\"id\":\"a b\",\"poolInfo\":{\"poolId\":\"p\"}}", 400, "InvalidPropertyValue", "id" },
         { "{\"id\":\"j\",\"poolinfo\":{\"poolId\":\"p\"}}", 400, "InvalidRequestBody", "poolinfo" },
         { "{\"id\":\"j\",\"poolInfo\":{\"poolId\":\"p\"},\"priority\":1001}", 400, "InvalidPropertyValue", "priority" },
+        { "{\"id\":\"j\",\"poolInfo\":{\"poolId\":\"p\"},\"priority\":\"1001\"}", 400, "InvalidPropertyValue", "priority" },
         { "{\"id\":\"j\",\"poolInfo\":{\"poolId\":\"p\"},\"priority\":\"high\"}", 400, "InvalidPropertyValue", "priority" },
         { "{\"id\":\"j\",\"poolInfo\":{\"poolId\":\"p\"},\"constraints\":{\"maxWallClockTime\":\"8h\"}}", 400, "InvalidPropertyValue", "constraints.maxWallClockTime" },
         { "{\"id\":\"j\",\"poolInfo\":{\"poolId\":\"p\"},\"constraints\":{\"maxTaskRetryCount\":-2}}", 400, "InvalidPropertyValue", "constraints.maxTaskRetryCount" },
@@ -129,7 +130,7 @@ static void test_jobs_are_changed(void **state)
     (void)state;
     make_account(&world, "acct");
     make_job("j");
-    expect_status(job_call("PATCH", "/jobs/j", "{\"priority\":7,\"constraints\":{\"maxTaskRetryCount\":2},\"metadata\":[{\"name\":\"a\",\"value\":\"b\"}]}"), 200);
+    expect_status(job_call("PATCH", "/jobs/j", "{\"priority\":\"7\",\"constraints\":{\"maxTaskRetryCount\":2},\"metadata\":[{\"name\":\"a\",\"value\":\"b\"}]}"), 200);
     expect_status(job_call("PATCH", "/jobs/j", "{\"maxParallelTasks\":5}"), 200);
     Answer got = job_call("GET", "/jobs/j", NULL);
     assert_int_equal(answer_int(&got, "priority"), 7);
