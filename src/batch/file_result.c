@@ -95,3 +95,18 @@ bool file_result_read(Arena *arena, const JsonVal *body, FileResult *out, Err *e
     *out = result;
     return arena_ok(arena) || err_too_big(err);
 }
+
+bool file_result_keep(Arena *arena, FileResult *result, Err *err)
+{
+    FileEntry *entries = ARENA_ARRAY(arena, FileEntry, result->count + 1);
+    for (size_t i = 0; entries && i < result->count; i++) {
+        entries[i] = result->entries[i];
+        entries[i].path = str_dup(arena, entries[i].path);
+        entries[i].mode = str_dup(arena, entries[i].mode);
+    }
+    result->entries = entries;
+    result->data = bytes_of(str_dup(arena, str_of(result->data)));
+    result->error = str_dup(arena, result->error);
+    result->message = str_dup(arena, result->message);
+    return arena_ok(arena) || err_too_big(err);
+}

@@ -16,5 +16,8 @@ typedef struct FileResult {
 /* ERR_BAD_INPUT names the field. Nodes run foreign programs as root: no word of theirs is taken unchecked. */
 bool file_result_read(Arena *arena, const JsonVal *body, FileResult *out, Err *err) MUST_CHECK;
 
+/* The same in another arena, so that the text it was read from may go. */
+bool file_result_keep(Arena *arena, FileResult *result, Err *err) MUST_CHECK;
+
 /* Segments that are neither empty, "." nor "..", parted by one slash each; not empty as a whole. */
 bool file_path_is_good(Str path);

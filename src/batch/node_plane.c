@@ -453,7 +453,7 @@ static bool result_txn(Txn *txn, void *ctx, Err *err)
            command_result_put(result->batch->site, txn, result->arena, &result->caller->node, result->id, result->json, &result->kept, err);
 }
 
-/* Of a file command: the call keeps the arena, and so the text that the result points into. */
+/* Of a file command: the call keeps what was read of it, in an arena of its own. */
 static bool file_result(const Result *result, const Req *req, Err *err)
 {
     AUTO(arena_free_auto) Arena *own = arena_new(RESULT_ARENA);
@@ -462,10 +462,7 @@ static bool file_result(const Result *result, const Req *req, Err *err)
     Str waker;
     if (!own)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    Str text = str_dup(own, req->body);
-    if (!text.ptr)
-        return err_too_big(err);
-    if (!json_parse(own, text, JSON_STRICT, &body, err) || !file_result_read(own, body, &read, err))
+    if (!json_parse(result->arena, req->body, JSON_STRICT, &body, err) || !file_result_read(result->arena, body, &read, err) || !file_result_keep(own, &read, err))
         return false;
     file_calls_answer(result->batch->files, result->caller->node.id, result->id, TAKE(own), &read, req->arena, &waker);
     if (waker.ptr)
