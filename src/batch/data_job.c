@@ -92,7 +92,8 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
 
 static bool jobs_get(Req *req, Reply *reply, Err *err)
 {
-    static const char *const filterable[] = { "id", "displayName", "state", "previousState", "executionInfo/poolId", "priority", NULL };
+    static const char *const filterable[] = { "id", "displayName", "state", "previousState", "priority", "onAllTasksComplete", "creationTime", "lastModified", "stateTransitionTime",
+                                              "executionInfo/poolId", "executionInfo/startTime", "executionInfo/endTime", NULL };
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(one.batch, req, reply, "jobs", filterable, &list, err) && store_read(one.batch->site->store, list_txn, &one, err) &&

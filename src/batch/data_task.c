@@ -135,7 +135,9 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
 
 static bool tasks_get(Req *req, Reply *reply, Err *err)
 {
-    static const char *const filterable[] = { "id", "displayName", "state", "previousState", "executionInfo/exitCode", "executionInfo/result", "nodeInfo/nodeId", NULL };
+    static const char *const filterable[] = { "id", "displayName", "state", "previousState", "creationTime", "lastModified", "stateTransitionTime", "executionInfo/exitCode", "executionInfo/result",
+                                              "executionInfo/startTime", "executionInfo/endTime", "executionInfo/retryCount", "executionInfo/requeueCount", "executionInfo/failureInfo/code",
+                                              "nodeInfo/nodeId", "nodeInfo/poolId", NULL };
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(one.batch, req, reply, "tasks", filterable, &list, err) && store_read(one.batch->site->store, list_txn, &one, err) &&

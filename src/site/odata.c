@@ -1,5 +1,6 @@
 /* odata.c - recursive descent over a filter expression; what we do not know is refused with its place, never skipped. */
 #include "site/odata.h"
+#include "base/clock.h"
 
 typedef struct Parser { Arena *arena; Str text; size_t at; int depth; Err *err; } Parser;
 
@@ -61,9 +62,23 @@ static bool is_literal_start(Parser *p)
     return c == '\'' || (c >= '0' && c <= '9') || c == '-';
 }
 
+/* DateTime'...' and the like (OData 3): the word only names the literal's kind. */
+static void pass_kind(Parser *p)
+{
+    static const char *const kinds[] = { "datetime", "datetimeoffset", "guid", "time" };
+    Str word = peek_word(p);
+    bool quoted = word.len > 0 && p->at + word.len < p->text.len && p->text.ptr[p->at + word.len] == '\'';
+    for (size_t i = 0; quoted && i < COUNT_OF(kinds); i++)
+        if (str_eq_nocase(word, str_from(kinds[i]))) {
+            p->at += word.len;
+            return;
+        }
+}
+
 /* 'it''s' -> it's; otherwise a bare literal: number, GUID, date, true, false, null. */
 static bool parse_literal(Parser *p, Str *out)
 {
+    pass_kind(p);
     if (peek(p) != '\'') {
         Str word = peek_word(p);
         size_t end = p->at + word.len;
@@ -137,16 +152,22 @@ static bool value_list(Parser *p, OData *node)
     return true;
 }
 
-/* `eq 'x'`, `ne 'x'` or `in (..)` about `path`. */
+/* `eq 'x'`, `ne 'x'`, `gt 'x'` ... or `in (..)` about `path`. */
 static bool comparison(Parser *p, Str path, bool any, const OData **out)
 {
+    static const struct { const char *word; ODataKind kind; } words[] = {
+        { "eq", ODATA_EQ }, { "ne", ODATA_NE }, { "gt", ODATA_GT }, { "ge", ODATA_GE }, { "lt", ODATA_LT }, { "le", ODATA_LE },
+    };
     bool is_in = take_word(p, "in");
-    bool is_ne = !is_in && take_word(p, "ne");
-    if (is_ne && any)
+    ODataKind kind = is_in ? ODATA_EQ : (ODataKind)0;
+    for (size_t i = 0; i < COUNT_OF(words) && !kind; i++)
+        if (take_word(p, words[i].word))
+            kind = words[i].kind;
+    if (kind != ODATA_EQ && any)
         return refuse(p, "eq or in inside any()");
-    if (!is_in && !is_ne && !take_word(p, "eq"))
-        return refuse(p, "eq, ne or in");
-    OData *node = node_new(p, is_ne ? ODATA_NE : ODATA_EQ);
+    if (!kind)
+        return refuse(p, "eq, ne, gt, ge, lt, le or in");
+    OData *node = node_new(p, kind);
     if (!node)
         return false;
     node->path = path;
@@ -322,9 +343,7 @@ bool odata_check(const OData *expr, const char *const *known, size_t count, Err 
         return odata_check(expr->left, known, count, err);
     case ODATA_CALL:
         return err_set(err, ERR_BAD_INPUT, "Invalid filter clause: unknown function '" STR_FMT "'.", STR_ARG(expr->path));
-    case ODATA_EQ:
-    case ODATA_NE:
-    case ODATA_STARTSWITH:
+    default:
         break;
     }
     for (size_t i = 0; i < count; i++)
@@ -333,10 +352,41 @@ bool odata_check(const OData *expr, const char *const *known, size_t count, Err 
     return err_set(err, ERR_BAD_INPUT, "Invalid filter clause: could not find a property named '" STR_FMT "'.", STR_ARG(expr->path));
 }
 
+/* *order: below, at or above zero, as found is to wanted. false: they are neither numbers nor times both. */
+static bool order_of(Str found, Str wanted, int *order)
+{
+    int64_t a, b;
+    Err ignored = { 0 };
+    if (!(str_to_int64(found, INT64_MIN, INT64_MAX, &a, &ignored) && str_to_int64(wanted, INT64_MIN, INT64_MAX, &b, &ignored)) &&
+        !(time_parse(found, &a, &ignored) && time_parse(wanted, &b, &ignored)))
+        return false;
+    *order = (a > b) - (a < b);
+    return true;
+}
+
+static bool compares(ODataKind kind, int order)
+{
+    switch (kind) {
+    case ODATA_GT: return order > 0;
+    case ODATA_GE: return order >= 0;
+    case ODATA_LT: return order < 0;
+    case ODATA_LE: return order <= 0;
+    default:       return order == 0;
+    }
+}
+
 static bool value_matches(const OData *expr, Str found)
 {
     for (size_t i = 0; i < expr->value_count; i++) {
         Str wanted = expr->values[i];
+        int order;
+        if (wanted.ptr && expr->kind != ODATA_STARTSWITH && order_of(found, wanted, &order)) {
+            if (compares(expr->kind, order))
+                return true;
+            continue;
+        }
+        if (expr->kind >= ODATA_GT)
+            continue;
         if (expr->kind == ODATA_STARTSWITH ? wanted.ptr && str_starts_nocase(found, wanted) : wanted.ptr && str_eq_nocase(found, wanted))
             return true;
     }
@@ -351,7 +401,7 @@ static bool leaf_matches(const OData *expr, ODataGet *get, void *row)
     for (size_t i = 0; i < count && !matches; i++)
         matches = value_matches(expr, found[i]);
     for (size_t i = 0; i < expr->value_count && !expr->any && count == 0; i++)
-        matches = matches || (!expr->values[i].ptr && expr->kind != ODATA_STARTSWITH);      /* eq null */
+        matches = matches || (!expr->values[i].ptr && (expr->kind == ODATA_EQ || expr->kind == ODATA_NE));      /* eq null */
     return expr->kind == ODATA_NE ? !matches : matches;
 }
 
@@ -361,12 +411,9 @@ bool odata_matches(const OData *expr, ODataGet *get, void *row)
     case ODATA_AND:        return odata_matches(expr->left, get, row) && odata_matches(expr->right, get, row);
     case ODATA_OR:         return odata_matches(expr->left, get, row) || odata_matches(expr->right, get, row);
     case ODATA_NOT:        return !odata_matches(expr->left, get, row);
-    case ODATA_EQ:
-    case ODATA_NE:
-    case ODATA_STARTSWITH: return leaf_matches(expr, get, row);
     case ODATA_CALL:       return false;
+    default:               return leaf_matches(expr, get, row);
     }
-    return false;
 }
 
 Str odata_pinned(const OData *expr, const char *path)

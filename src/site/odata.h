@@ -1,14 +1,16 @@
 /* odata.h - the $filter expressions that clients of Graph and Resource Manager send (OData 4.01 part 2, section 5.1.1).
  *
- * Understood: and, or, not, parentheses; `property eq|ne literal`, `property in (..)`, startswith(property,'x'),
+ * Understood: and, or, not, parentheses; `property eq|ne|gt|ge|lt|le literal`, `property in (..)`, startswith(property,'x'),
  * `collection/any(v:v eq 'x')` and `any(v:startswith(v,'x'))`, and calls such as atScope() or assignedTo('x').
- * Text compares without case, as both services do. */
+ * Text compares without case, as both services do; where both sides are numbers or times they compare as such (gt and its fellows know
+ * nothing else). Batch writes times as DateTime'2026-11-22T00:00:00Z'; the word in front of the quote is passed over. */
 #pragma once
 #include "base/arena.h"
 
 enum { ODATA_DEPTH_MAX = 16, ODATA_VALUES_MAX = 64, ODATA_TEXT_MAX = 4096 };
 
-typedef enum ODataKind { ODATA_AND = 1, ODATA_OR, ODATA_NOT, ODATA_EQ, ODATA_NE, ODATA_STARTSWITH, ODATA_CALL } ODataKind;
+typedef enum ODataKind { ODATA_AND = 1, ODATA_OR, ODATA_NOT, ODATA_EQ, ODATA_NE, ODATA_STARTSWITH, ODATA_CALL,
+                         ODATA_GT, ODATA_GE, ODATA_LT, ODATA_LE } ODataKind;
 
 typedef struct OData OData;
 struct OData {

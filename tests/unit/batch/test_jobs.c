@@ -120,6 +120,10 @@ static void test_jobs_are_listed(void **state)
     page = job_call("GET", "/jobs?maxresults=2&$skiptoken=a2", NULL);
     assert_int_equal(json_count(json_get(page.json, "value")), 1);
     assert_null(json_get(page.json, "odata.nextLink"));
+    Answer fresh = job_call("GET", "/jobs?$filter=creationTime%20gt%20DateTime'2020-01-01T00:00:00Z'%20and%20priority%20le%200&$select=id", NULL);
+    assert_int_equal(json_count(json_get(fresh.json, "value")), 3);
+    fresh = job_call("GET", "/jobs?$filter=creationTime%20lt%20DateTime'2020-01-01T00:00:00Z'", NULL);
+    assert_int_equal(json_count(json_get(fresh.json, "value")), 0);
     expect_error(job_call("GET", "/jobs?$filter=color%20eq%20'red'", NULL), 400, "InvalidQueryParameterValue");
     expect_error(job_call("GET", "/jobs?maxresults=1001", NULL), 400, "OutOfRangeQueryParameterValue");
     expect_error(job_call("GET", "/jobs/a1?$expand=stats", NULL), 501, "NotImplemented");

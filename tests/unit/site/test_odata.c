@@ -7,11 +7,16 @@ static size_t get(void *row, Str path, const Str **values)
 {
     (void)row;
     static const Str app_id[] = { { "A1", 2 } }, name[] = { { "It's One", 8 } };
+    static const Str priority[] = { { "-5", 2 } }, created[] = { { "2026-11-22T07:00:00.5000000Z", 28 } };
     static const Str names[] = { { "A1", 2 }, { "https://batch.mydomain.com", 26 } };
     if (str_eq_nocase(path, STR("appId")))
         return *values = app_id, 1;
     if (str_eq_nocase(path, STR("displayName")))
         return *values = name, 1;
+    if (str_eq_nocase(path, STR("priority")))
+        return *values = priority, 1;
+    if (str_eq_nocase(path, STR("creationTime")))
+        return *values = created, 1;
     if (str_eq_nocase(path, STR("servicePrincipalNames")))
         return *values = names, 2;
     return 0;
@@ -43,6 +48,11 @@ static void test_filters_of_the_clients_select_rows(void **state)
         { "(appId eq 'A1' or appId eq 'x') and displayName eq 'x'", false },
         { "not (appId eq 'x')", true },                             { "not startswith(appId,'A')", false },
         { "homepage eq null", true },                               { "homepage ne null", false },
+        { "priority lt 10", true },                                 { "priority gt -10", true },
+        { "priority ge -5 and priority le -5", true },              { "priority lt -5", false },
+        { "creationTime gt DateTime'2026-11-22T06:59:59Z'", true }, { "creationTime lt datetime'2026-11-22T08:00:00+01:00'", false },
+        { "creationTime ge 2026-11-22T07:00:00.500Z", true },       { "creationTime eq DateTime'2026-11-22T07:00:00.5Z'", true },
+        { "appId gt 'A0'", false },                                 { "homepage lt 5", false },
         { "appId eq null", false },                                 { "atScope()", false },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -54,7 +64,7 @@ static void test_broken_filters_are_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
-        "", " ", "appId", "appId eq", "appId eq 'x", "appId eq 'x' and", "appId eq 'x' appId", "eq 'x'", "appId gt 'x'",
+        "", " ", "appId", "appId eq", "appId eq 'x", "appId eq 'x' and", "appId eq 'x' appId", "eq 'x'", "appId gt", "appId gte 'x'", "appId gt Color'x'", "names/any(c:c gt 'x')",
         "startswith(appId)", "startswith(appId,'x'", "startswith(,'x')", "names/any(c:d eq 'x')", "names/any(c:c eq 'x'", "names/any(:c eq 'x')",
         "names/any(c:c ne 'x')", "names/all(c:c eq 'x')", "(appId eq 'x'", "appId eq 'x')", "appId in ()", "appId in ('x'", "not", "atScope(", "a/ eq 'x'",
     };
