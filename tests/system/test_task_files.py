@@ -122,6 +122,16 @@ class TaskFiles(unittest.TestCase):
         self.assertEqual(self.account.call("GET", f"/pools/p/nodes/{self.node}/files/shared/ready").body, "ready\n")
         self.assertEqual(self.account.call("GET", f"/pools/p/nodes/{self.node}/files/startup/stderr.txt").body, "")
 
+    def test_zz_files_outlive_a_reboot(self):
+        self.add("Before", "echo kept")
+        self.completed("Before")
+        where = ("batch", "node", "reboot", "--account-name", "taskfiles", "--pool-id", "p", "--node-id", self.node)
+        self.assertIn("(InvalidPropertyValue)", self.site.vy(*where, "--node-reboot-option", "gently", code=1).stderr)
+        before = self.account.ok("GET", f"/pools/p/nodes/{self.node}")["lastBootTime"]
+        self.site.vy(*where, "--node-reboot-option", "terminate")
+        wait_for("the node has started again and is idle", lambda: (lambda node: node["state"] == "idle" and node["lastBootTime"] != before)(self.account.ok("GET", f"/pools/p/nodes/{self.node}")), 90)
+        self.assertEqual(self.call("GET", "Before/files/stdout.txt").body, "kept\n")
+
 
 if __name__ == "__main__":
     unittest.main()
