@@ -485,8 +485,7 @@ bool batch_account_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t no
             return false;
     } while (r.goes_on);
     if (r.gone)
-        http_drop_leaf(r.batch->site->http, str_printf(arena, STR_FMT "." STR_FMT ".batch." STR_FMT, STR_ARG(r.account.name), STR_ARG(r.account.location),
-                                                       STR_ARG(r.batch->site->names.domain)));
+        site_drop_leaf(r.batch->site, arena, str_printf(arena, STR_FMT "." STR_FMT ".batch", STR_ARG(r.account.name), STR_ARG(r.account.location)));
     return true;
 }
 

@@ -105,7 +105,7 @@ static bool step_host(Request *request)
         return true;
     }
     request->bare_status = 421;
-    if (route_table_is_below(server->table, host.name)) {
+    if (route_table_is_ours(server->table, host.name)) {
         request->bare_status = 404;
         (void)err_set(&why, ERR_NOT_FOUND, "nothing on this server is called '" STR_FMT "'", STR_ARG(host.name));
     } else if (host.kind == HOST_NAME) {

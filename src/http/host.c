@@ -77,25 +77,53 @@ bool host_parse(Arena *arena, Str text, Host *out, Err *err)
     return true;
 }
 
-bool route_table_is_below(const RouteTable *table, Str name)
+/* A name cut into its labels below the base domain. An alias is spelled by two texts: what stands before it, and the labels it is for. */
+typedef struct Front { Str before, labels; } Front;
+
+/* `name` is `base` or below it; *before is what stands in front of it, without the dot. */
+static bool is_below(Str name, Str base, Str *before)
 {
-    Str base = table->base_domain;
-    if (base.len == 0 || str_eq(name, base))
+    *before = STR("");
+    if (str_eq(name, base))
         return true;
-    return name.len > base.len + 1 && str_ends(name, base) && name.ptr[name.len - base.len - 1] == '.';
+    if (name.len <= base.len + 1 || !str_ends(name, base) || name.ptr[name.len - base.len - 1] != '.')
+        return false;
+    *before = str_slice(name, 0, name.len - base.len - 1);
+    return true;
+}
+
+static bool front_of(const RouteTable *table, Str name, Front *out)
+{
+    *out = (Front){ .before = STR(""), .labels = STR("") };
+    if (table->base_domain.len == 0 || is_below(name, table->base_domain, &out->before))
+        return true;
+    for (size_t i = 0; i < table->alias_count; i++) {
+        out->labels = table->aliases[i].labels;
+        if (is_below(name, table->aliases[i].name, &out->before))
+            return true;
+    }
+    return false;
+}
+
+bool route_table_is_ours(const RouteTable *table, Str name)
+{
+    Front front;
+    return front_of(table, name, &front);
+}
+
+static Str next_label(Front *front)
+{
+    return str_cut(front->before.len ? &front->before : &front->labels, '.');
 }
 
 /* Both are label lists without dots at the ends; "*" takes one label. */
-static bool pattern_takes(const char *pattern, Str name, Str labels[HOST_LABELS_MAX], size_t *stars)
+static bool pattern_takes(const char *pattern, Front have, Str labels[HOST_LABELS_MAX], size_t *stars)
 {
-    Str want = str_from(pattern), have = name;
+    Str want = str_from(pattern);
     size_t captured = 0;
-    if (want.len == 0 || have.len == 0) {
-        *stars = 0;
-        return want.len == 0 && have.len == 0;
-    }
-    while (want.ptr && have.ptr) {
-        Str want_label = str_cut(&want, '.'), have_label = str_cut(&have, '.');
+    *stars = 0;
+    while (want.len && (have.before.len || have.labels.len)) {
+        Str want_label = str_cut(&want, '.'), have_label = next_label(&have);
         if (str_eq(want_label, STR("*"))) {
             if (captured == HOST_LABELS_MAX)
                 return false;
@@ -105,16 +133,14 @@ static bool pattern_takes(const char *pattern, Str name, Str labels[HOST_LABELS_
         }
     }
     *stars = captured;
-    return !want.ptr && !have.ptr;
+    return !want.len && !have.before.len && !have.labels.len;
 }
 
 const Plane *route_table_plane(const RouteTable *table, Str name, Str labels[HOST_LABELS_MAX])
 {
-    Str base = table->base_domain, front = STR("");
-    if (!route_table_is_below(table, name))
+    Front front;
+    if (!front_of(table, name, &front))
         return NULL;
-    if (base.len > 0 && name.len > base.len)
-        front = str_slice(name, 0, name.len - base.len - 1);
 
     const Plane *found = NULL;
     size_t fewest = HOST_LABELS_MAX + 1;

@@ -6,7 +6,8 @@
 
 typedef struct RouteTable RouteTable;
 
-RouteTable *route_table_new(Str base_domain);           /* copies the name; NULL: out of memory. "" takes every host for plane pattern "" */
+/* Copies the domain and borrows the aliases; NULL: out of memory. "" takes every host for plane pattern "". */
+RouteTable *route_table_new(Str base_domain, const HttpAlias *aliases, size_t alias_count);
 void route_table_free(RouteTable *table);
 Str route_table_base(const RouteTable *table);          /* the base domain in lower case, as long as the table lives */
 
@@ -27,7 +28,7 @@ bool host_parse(Arena *arena, Str text, Host *out, Err *err) MUST_CHECK;
 /* The plane for a lower-case host name, with the labels its pattern captures (pointing into `name`); NULL if none. Patterns with fewer "*" win.
  * Whether such a vault or account exists is not asked here: plane_has_host. */
 const Plane *route_table_plane(const RouteTable *table, Str name, Str labels[HOST_LABELS_MAX]);
-bool route_table_is_below(const RouteTable *table, Str name);                   /* the base domain or a name below it */
+bool route_table_is_ours(const RouteTable *table, Str name);                    /* the base domain, an alias, or a name below one */
 bool plane_has_host(const Plane *plane, const Str labels[HOST_LABELS_MAX]);
 
 typedef enum MatchOutcome { MATCH_FOUND, MATCH_NO_PATH, MATCH_WRONG_METHOD, MATCH_WRONG_VERSION } MatchOutcome;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include "http/table.h"
 
-RouteTable *route_table_new(Str base_domain)
+RouteTable *route_table_new(Str base_domain, const HttpAlias *aliases, size_t alias_count)
 {
     RouteTable *table = calloc(1, sizeof *table);
     if (!table)
@@ -16,6 +16,8 @@ RouteTable *route_table_new(Str base_domain)
         if (*c >= 'A' && *c <= 'Z')
             *c = (char)(*c - 'A' + 'a');
     table->base_domain = str_from(table->base_domain_text);
+    table->aliases = aliases;
+    table->alias_count = alias_count;
     return table;
 }
 

@@ -71,7 +71,7 @@ bool http_new(const HttpConfig *config, HttpServer **out, Err *err)
     pthread_cond_init(&server->active_changed, &attr);
     pthread_condattr_destroy(&attr);
 
-    server->table = route_table_new(config->base_domain);
+    server->table = route_table_new(config->base_domain, config->aliases, config->alias_count);
     server->acceptor = acceptor_new();
     if (!server->table || !server->acceptor) {
         (void)err_errno(err, "HTTP server");

@@ -10,8 +10,13 @@
 
 typedef struct TlsLeaf { Str cert_chain_pem; Str key_pem; int64_t renew_at_ms; } TlsLeaf;   /* key_pem is borrowed for the call only */
 
+/* Another name for what stands at `labels` below the base domain, and for all below it: with { "vault", "vault.azure.net" } the host
+ * kv1.vault.azure.net is kv1.vault.<base domain>. Both answer. */
+typedef struct HttpAlias { Str labels, name; } HttpAlias;
+
 typedef struct HttpConfig {
     Str base_domain;                        /* "vaultyard.localhost"; "": every host belongs to the plane with pattern "" */
+    const HttpAlias *aliases; size_t alias_count;       /* borrowed for the server's life, lower case */
     const Clock *clock;                     /* of Req.now_ms; NULL: real time */
     int io_threads, worker_threads;         /* 0: one a core; workers 0: 4, and up to 16 times as many while those are busy */
     size_t arena_limit_bytes;               /* per request; 0: 8 MiB */

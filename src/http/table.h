@@ -27,6 +27,8 @@ typedef struct PlaneRows { Row *rows; size_t count; } PlaneRows;
 struct RouteTable {
     Str base_domain;
     char *base_domain_text;
+    const HttpAlias *aliases;
+    size_t alias_count;
     const Plane **planes;
     PlaneRows *rows;                    /* beside planes */
     size_t plane_count;

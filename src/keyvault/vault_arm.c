@@ -353,8 +353,7 @@ static void forget_name(KeyVault *kv, Arena *arena, const Vault *vault)
     vault_name_drop(kv, vault->name_key);
     key_cache_clear(kv->keys);
     feed_wake(kv, vault);               /* who waits for changes learns that there is nothing to wait for */
-    if (kv->site->http)
-        http_drop_leaf(kv->site->http, str_printf(arena, STR_FMT ".vault." STR_FMT, STR_ARG(vault->name_key), STR_ARG(kv->site->names.domain)));
+    site_drop_leaf(kv->site, arena, str_printf(arena, STR_FMT ".vault", STR_ARG(vault->name_key)));
 }
 
 typedef struct Delete { Req *req; Vault vault; bool found; } Delete;

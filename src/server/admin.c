@@ -23,7 +23,7 @@ bool admin_write(const DataDir *data, const Admin *admin, Err *err)
     char *path = arena ? datadir_path(arena, data, "admin.json") : NULL, *ca = arena ? datadir_path(arena, data, "ca.pem") : NULL;
     if (!path || !ca)
         return err_too_big(err);
-    Site site = { .names = { data->domain, data->port, data->location } };
+    Site site = { .names = datadir_names(data) };
     json_begin(&w, &text);
     json_open(&w, NULL);
     json_put_str(&w, "tenantId", data->tenant_id);
@@ -65,7 +65,7 @@ bool admin_move_port(const DataDir *data, Err *err)
         *err = (Err){ 0 };
         return true;
     }
-    Site site = { .names = { data->domain, data->port, data->location } };
+    Site site = { .names = datadir_names(data) };
     bool moved = json_parse(arena, text, JSON_STRICT, &root, err) && json_read(root, "", profile_fields, COUNT_OF(profile_fields), &admin, err);
     /* Left alone when it is true already, so that a full or read-only disk does not keep the server from starting. */
     if (moved && !str_eq(json_str(json_get(root, "resourceManager")), site_url(&site, arena, STR("management"))))

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/id.h"
-#include "json/write.h"
+#include "server/names.h"
 
 enum { CARD_MAX_BYTES = 64 * 1024 };
 
@@ -78,9 +78,10 @@ static bool make_part(Arena *arena, const DataDir *data, const char *below, mode
     return true;
 }
 
-bool datadir_create(Arena *arena, const char *dir, Str domain, Str location, int port, const char *service_user, DataDir *out, Err *err)
+bool datadir_create(Arena *arena, const char *dir, const DataDir *wanted, const char *service_user, DataDir *out, Err *err)
 {
-    DataDir made = { .id = hex_id_new(arena, 32), .domain = domain, .location = location, .port = port };
+    DataDir made = *wanted;
+    made.id = hex_id_new(arena, 32);
     if (!choose_user(service_user, &made, err) || !directory_is_free(dir, err) || !dir_make(dir, 0755, err))
         return false;
     char absolute[PATH_MAX];
@@ -113,6 +114,11 @@ void datadir_undo(const DataDir *data)
     }
 }
 
+Names datadir_names(const DataDir *data)
+{
+    return (Names){ .domain = data->domain, .aliases = data->aliases, .alias_count = data->alias_count, .port = data->port, .location = data->location };
+}
+
 char *datadir_path(Arena *arena, const DataDir *data, const char *below)
 {
     return (char *)str_printf(arena, STR_FMT "/%s", STR_ARG(data->dir), below).ptr;
@@ -129,6 +135,7 @@ bool datadir_write(const DataDir *data, Err *err)
     json_put_int(&w, "version", 1);
     json_put_str(&w, "instanceId", data->id);
     json_put_str(&w, "domain", data->domain);
+    names_write(&w, data->aliases, data->alias_count);
     json_put_str(&w, "location", data->location);
     json_put_int(&w, "port", data->port);
     json_put_int(&w, "lastPort", data->last_port);
@@ -142,12 +149,12 @@ bool datadir_write(const DataDir *data, Err *err)
     return json_end(&w, err) && file_replace(path, buf_bytes(&text), 0644, (uid_t)-1, (gid_t)-1, err);
 }
 
-typedef struct Card { int64_t version, port, last_port, uid, gid; Str id, domain, location, tenant_id; } Card;
+typedef struct Card { int64_t version, port, last_port, uid, gid; Str id, domain, location, tenant_id; const JsonVal *names; } Card;
 static const JsonField card_fields[] = {
     JSON_FIELD(Card, version, "version", JSON_REQUIRED),   JSON_FIELD(Card, id, "instanceId", JSON_REQUIRED),
     JSON_FIELD(Card, domain, "domain", JSON_REQUIRED),     JSON_FIELD(Card, location, "location", JSON_REQUIRED),
     JSON_FIELD(Card, port, "port", JSON_REQUIRED),         JSON_FIELD(Card, last_port, "lastPort", JSON_REQUIRED),
-    JSON_FIELD(Card, uid, "uid", JSON_REQUIRED),
+    JSON_FIELD(Card, uid, "uid", JSON_REQUIRED),           JSON_FIELD(Card, names, "names", JSON_OPTIONAL),
     JSON_FIELD(Card, gid, "gid", JSON_REQUIRED),           JSON_FIELD(Card, tenant_id, "tenantId", JSON_REQUIRED),
 };
 
@@ -172,6 +179,8 @@ bool datadir_read(Arena *arena, const char *dir, DataDir *out, Err *err)
         return false;
     if (card.version != 1 || card.port < 0 || card.port > 65535 || card.last_port < 0 || card.last_port > 65535 || card.uid < 0 || card.gid < 0)
         return err_set(err, ERR_BAD_INPUT, "%s was written by another version of Vaultyard or by hand", path);
+    if (!names_read(arena, card.names, card.domain, &found.aliases, &found.alias_count, err))
+        return false;
     found.id = card.id;
     found.domain = card.domain;
     found.location = card.location;

@@ -10,11 +10,13 @@
 #pragma once
 #include <sys/types.h>
 #include "base/arena.h"
+#include "site/site.h"
 
 typedef struct DataDir {
     Str   dir;                              /* absolute */
     Str   id;                               /* 32 hex digits; names cgroups and the like */
     Str   domain, location;
+    const HttpAlias *aliases; size_t alias_count;   /* other names of parts: init --name */
     int   port;                             /* of init */
     int   last_port;                        /* what port 0 became the last time, so that identifiers with it stay valid; 0: none yet */
     uid_t uid;                              /* the service user: serve runs as it */
@@ -23,11 +25,12 @@ typedef struct DataDir {
 } DataDir;
 
 /* Makes the directories, owned as above; refuses one that holds anything. *out has all but tenant_id. */
-bool datadir_create(Arena *arena, const char *dir, Str domain, Str location, int port, const char *service_user, DataDir *out, Err *err) MUST_CHECK;
+bool datadir_create(Arena *arena, const char *dir, const DataDir *wanted, const char *service_user, DataDir *out, Err *err) MUST_CHECK;     /* domain, aliases, location and port as wanted */
 bool datadir_write(const DataDir *data, Err *err) MUST_CHECK;               /* instance.json */
 bool datadir_read(Arena *arena, const char *dir, DataDir *out, Err *err) MUST_CHECK;   /* ERR_NOT_FOUND: not made by init */
 /* After a failed init: takes away what datadir_create made, so that init can be run again. */
 void  datadir_undo(const DataDir *data);
+Names datadir_names(const DataDir *data);                                   /* port: of init */
 char *datadir_path(Arena *arena, const DataDir *data, const char *below);   /* DIR/below; NULL only when the arena is full */
 
 /* Become the service user for good: groups, ids, no new privileges. Nothing to do when not root. */

@@ -8,6 +8,7 @@
 #include "server/admin.h"
 #include "server/authority.h"
 #include "server/command.h"
+#include "server/names.h"
 #include "server/parts.h"
 
 enum { INIT_ARENA_BYTES = 4 * 1024 * 1024 };
@@ -75,45 +76,49 @@ static bool make_all(Arena *arena, DataDir *data, Err *err)
            datadir_write(data, err);
 }
 
-static bool domain_is_sound(Str domain)
+/* The site that the options ask for. ERR_BAD_INPUT names the option. */
+static bool read_wanted(Arena *arena, const char *domain, const char *location, const char *port_text, const char *const *names, int name_count, bool is_public,
+                        DataDir *out, Err *err)
 {
-    Str rest = domain;
-    while (rest.ptr) {
-        Str label = str_cut(&rest, '.');
-        for (size_t i = 0; i < label.len; i++) {
-            char c = label.ptr[i];
-            if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c == '-' && i > 0 && i + 1 < label.len)))
-                return false;
-        }
-        if (label.len == 0 || label.len > 63)
+    HttpAlias *aliases = ARENA_ARRAY(arena, HttpAlias, NAMES_MAX);
+    int64_t port;
+    Err ignored;
+    *out = (DataDir){ .domain = str_from(domain), .location = arm_location_normal(arena, str_from(location)), .aliases = aliases };
+    if (!aliases || !out->location.ptr)
+        return err_too_big(err);
+    if (!str_to_int64(str_from(port_text), 0, 65535, &port, &ignored))
+        return err_set(err, ERR_BAD_INPUT, "--port takes a number up to 65535, not '%s'", port_text);
+    if (!name_is_sound(out->domain) || !name_is_sound(out->location))
+        return err_set(err, ERR_BAD_INPUT, "--domain and --location take lower-case host names");
+    out->port = (int)port;
+    for (int i = 0; i < name_count; i++)
+        if (!names_add(arena, str_from(names[i]), out->domain, aliases, &out->alias_count, err))
             return false;
-    }
-    return domain.len <= 180;                            /* the longest host name we make has 70 characters before it */
+    return !is_public || names_add_public(arena, out->domain, aliases, &out->alias_count, err);
 }
 
 int command_init(int argc, char **argv)
 {
-    const char *dir = NULL, *domain = "vaultyard.localhost", *port_text = "8443", *location = "local", *user = "vaultyard";
-    int counts[5] = { 0 };
+    const char *dir = NULL, *domain = "vaultyard.localhost", *port_text = NULL, *location = "local", *user = "vaultyard", *names[NAMES_MAX], *flag = NULL;
+    int counts[7] = { 0 };
     const Option options[] = {
         { "--data-dir", false, &dir, &counts[0], 1 }, { "--domain", false, &domain, &counts[1], 1 }, { "--port", false, &port_text, &counts[2], 1 },
-        { "--location", false, &location, &counts[3], 1 }, { "--user", false, &user, &counts[4], 1 },
+        { "--location", false, &location, &counts[3], 1 }, { "--user", false, &user, &counts[4], 1 }, { "--name", false, names, &counts[5], NAMES_MAX },
+        { "--public-names", true, &flag, &counts[6], 1 },
     };
     if (!options_read("init", argc, argv, options, COUNT_OF(options)))
         return EXIT_USAGE;
     AUTO(arena_free_auto) Arena *arena = arena_new(INIT_ARENA_BYTES);
     Err err = { 0 };
-    int64_t port;
-    DataDir data;
+    DataDir wanted = { 0 }, data = { 0 };
     if (!arena)
         return command_fail("init", "out of memory");
-    if (!dir || !str_to_int64(str_from(port_text), 0, 65535, &port, &err) || !domain_is_sound(str_from(domain)) ||
-        !domain_is_sound(arm_location_normal(arena, str_from(location)))) {
-        (void)command_fail("init", !dir ? "--data-dir is needed" : err.code ? err.text : "--domain and --location take lower-case host names");
+    if (!dir || !read_wanted(arena, domain, location, port_text ? port_text : counts[6] ? "443" : "8443", names, counts[5], counts[6], &wanted, &err)) {
+        (void)command_fail("init", !dir ? "--data-dir is needed" : err.text);
         return EXIT_USAGE;
     }
     log_setup(LOG_WARN, LOG_KEY_VALUE, "vaultyard");
-    if (!datadir_create(arena, dir, str_from(domain), arm_location_normal(arena, str_from(location)), (int)port, user, &data, &err))
+    if (!datadir_create(arena, dir, &wanted, user, &data, &err))
         return command_fail("init", err.text);
     if (!make_all(arena, &data, &err)) {
         datadir_undo(&data);

@@ -9,7 +9,7 @@ bool parts_open(Arena *arena, const DataDir *data, Parts *out, Err *err)
     if (!database || !root_file || !audit_dir)
         return err_too_big(err);
     Parts parts = { .site = {
-        .names = { data->domain, data->port, data->location },
+        .names = datadir_names(data),
         .tenant_id = data->tenant_id,
         .instance_id = data->id,
     } };

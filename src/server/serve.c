@@ -103,7 +103,8 @@ static bool set_key_check(Serve *serve, const char *seconds_text, Err *err)
 
 static bool open_up(Serve *serve, const char *const *listen, int listen_count, bool is_dev, bool with_host, const char *key_check, Err *err)
 {
-    HttpConfig config = { .base_domain = serve->data.domain, .tls_leaf = tls_leaf, .tls_ctx = serve };
+    HttpConfig config = { .base_domain = serve->data.domain, .aliases = serve->data.aliases, .alias_count = serve->data.alias_count,
+                          .tls_leaf = tls_leaf, .tls_ctx = serve };
     bool as_root = geteuid() == 0;
     if (!take_directory(serve, err) || !http_new(&config, &serve->http, err) ||
         !listeners_bind(serve->http, listen, listen_count, serve->data.port, serve->data.last_port, &serve->port, err))

@@ -1,13 +1,39 @@
 /* site.c - the URLs of a site, and the audit record of a request. */
 #include "site/site.h"
 
+static Str below_domain(const Site *site, Arena *arena, Str labels)
+{
+    return str_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(labels), labels.len ? "." : "", STR_ARG(site->names.domain));
+}
+
+/* "kv1.vault" as kv1.<alias of vault>; absent: there is no alias. */
+static Str by_alias(const Site *site, Arena *arena, Str labels)
+{
+    for (size_t i = 0; i < site->names.alias_count; i++) {
+        const HttpAlias *alias = &site->names.aliases[i];
+        if (str_eq(labels, alias->labels))
+            return alias->name;
+        if (labels.len > alias->labels.len && str_ends(labels, alias->labels) && labels.ptr[labels.len - alias->labels.len - 1] == '.')
+            return str_printf(arena, STR_FMT STR_FMT, STR_ARG(str_slice(labels, 0, labels.len - alias->labels.len)), STR_ARG(alias->name));
+    }
+    return STR_NONE;
+}
+
 /* "vault.<domain>:8443", or without the port when it is the one that https implies. */
 static Str host_of(const Site *site, Arena *arena, Str labels)
 {
-    const char *dot = labels.len ? "." : "";
-    if (site->names.port == 443)
-        return str_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(labels), dot, STR_ARG(site->names.domain));
-    return str_printf(arena, STR_FMT "%s" STR_FMT ":%d", STR_ARG(labels), dot, STR_ARG(site->names.domain), site->names.port);
+    Str alias = by_alias(site, arena, labels), name = alias.ptr ? alias : below_domain(site, arena, labels);
+    return site->names.port == 443 ? name : str_printf(arena, STR_FMT ":%d", STR_ARG(name), site->names.port);
+}
+
+void site_drop_leaf(const Site *site, Arena *arena, Str host_labels)
+{
+    Str alias = by_alias(site, arena, host_labels);
+    if (!site->http)
+        return;
+    http_drop_leaf(site->http, below_domain(site, arena, host_labels));
+    if (alias.ptr)
+        http_drop_leaf(site->http, alias);
 }
 
 Str site_url(const Site *site, Arena *arena, Str host_labels)
@@ -35,7 +61,9 @@ Str site_batch_host(const Site *site, Arena *arena, Str account, Str region)
 
 Str site_batch_resource(const Site *site, Arena *arena)
 {
-    return site_url(site, arena, STR("batch"));
+    /* The public service's tokens are for a name that none of its hosts has. */
+    Str alias = by_alias(site, arena, STR("batch"));
+    return alias.ptr && str_eq(alias, STR("batch.azure.com")) ? STR("https://batch.core.windows.net") : site_url(site, arena, STR("batch"));
 }
 
 Str site_authority(const Site *site, Arena *arena)
@@ -51,16 +79,12 @@ static bool port_is_sound(Str text)
     return str_to_int64(text, 1, 65535, &port, &ignored);
 }
 
-/* The label before ".vault.<domain>"; false when the host is another one. */
-static bool vault_of_host(const Site *site, Str host, Str *vault)
+/* The label before ".vault.<domain>" or before the alias of that; false when the host is another one. */
+static bool vault_of_host(const Site *site, Arena *arena, Str host, Str *vault)
 {
-    Str rest = host;
-    Str label = str_cut(&rest, '.');
-    Str plane = str_cut(&rest, '.');
-    if (label.len == 0 || !str_eq_nocase(plane, STR("vault")) || !str_eq_nocase(rest, site->names.domain))
-        return false;
-    *vault = label;
-    return true;
+    Str rest = host, labels = STR("vault"), alias = by_alias(site, arena, labels);
+    *vault = str_cut(&rest, '.');
+    return vault->len > 0 && (str_eq_nocase(rest, below_domain(site, arena, labels)) || (alias.ptr && str_eq_nocase(rest, alias)));
 }
 
 bool site_split_vault_url(const Site *site, Arena *arena, Str url, Str *vault, Str *collection, Str *name, Str *version, Err *err)
@@ -74,9 +98,12 @@ bool site_split_vault_url(const Site *site, Arena *arena, Str url, Str *vault, S
     Str port = authority;
     Str host = str_cut(&port, ':');
     Str label;
-    if (!vault_of_host(site, host, &label))
-        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' names no vault of this site: the host must be <vault>.vault." STR_FMT,
-                       STR_ARG(url), STR_ARG(site->names.domain));
+    bool is_ours = vault_of_host(site, arena, host, &label);
+    if (!arena_ok(arena))
+        return err_too_big(err);
+    if (!is_ours)
+        return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' names no vault of this site: the host must be <vault>." STR_FMT,
+                       STR_ARG(url), STR_ARG(host_of(site, arena, STR("vault"))));
     /* Stored identifiers outlive a change of port, so any port that could be one is taken. */
     if (port.ptr && !port_is_sound(port))
         return err_set(err, ERR_BAD_INPUT, "'" STR_FMT "' has no valid port", STR_ARG(url));

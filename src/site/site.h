@@ -10,8 +10,11 @@
 #include "store/seal.h"
 #include "store/store.h"
 
+/* What the parts of a site are called. Each is found at its label below `domain` ("vault.vaultyard.localhost"); one with an alias is
+ * found there as well, and all URLs that we emit use the alias. */
 typedef struct Names {
     Str domain;                             /* "vaultyard.localhost" */
+    const HttpAlias *aliases; size_t alias_count;
     int port;                               /* client-visible; 443 is left out of URLs */
     Str location;                           /* "local" unless set: the region new resources are in by default, and of Batch host names */
 } Names;
@@ -31,11 +34,12 @@ typedef struct Site {
 } Site;
 
 /* All URLs we emit are made here, so that each carries the client-visible port. Results lie in the arena, without trailing slash. */
-Str site_url(const Site *site, Arena *arena, Str host_labels);                 /* "management" -> "https://management.vaultyard.localhost:8443" */
+Str site_url(const Site *site, Arena *arena, Str host_labels);                 /* "management" -> "https://management.vaultyard.localhost:8443", or of its alias */
+void site_drop_leaf(const Site *site, Arena *arena, Str host_labels);          /* a host name went away: its certificates too */
 Str site_vault_url(const Site *site, Arena *arena, Str vault);                 /* https://<vault>.vault.<domain>:port */
-Str site_vault_resource(const Site *site, Arena *arena);                       /* audience and challenge resource: https://vault.<domain>:port */
+Str site_vault_resource(const Site *site, Arena *arena);                       /* audience and challenge resource: https://vault.<domain>:port, or of its alias */
 Str site_batch_host(const Site *site, Arena *arena, Str account, Str region);  /* host[:port], no scheme: accountEndpoint */
-Str site_batch_resource(const Site *site, Arena *arena);                       /* https://batch.<domain>:port */
+Str site_batch_resource(const Site *site, Arena *arena);                       /* https://batch.<domain>:port; https://batch.core.windows.net where batch is batch.azure.com */
 Str site_authority(const Site *site, Arena *arena);                            /* https://login.<domain>:port/<tenant> */
 /* Splits an object URL of any vault of this site: vault and collection in lower case, name and version (absent if none) as written.
  * ERR_BAD_INPUT: not https, a foreign host, no object. Any port is taken: stored identifiers outlive a change of port. */

@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static RouteTable *table;
     Err err = { 0 };
     if (!table) {
-        table = route_table_new(STR("test.localhost"));
+        table = route_table_new(STR("test.localhost"), NULL, 0);
         if (!table || !route_table_mount(table, &plane, routes, COUNT_OF(routes), NULL, &err))
             __builtin_trap();
     }

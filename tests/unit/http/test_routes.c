@@ -13,7 +13,7 @@ static int start(void **state)
 {
     (void)state;
     arena = arena_new(1024 * 1024);
-    table = route_table_new(STR("Test.Localhost"));
+    table = route_table_new(STR("Test.Localhost"), NULL, 0);
     return arena && table ? 0 : -1;
 }
 
@@ -63,7 +63,7 @@ static void mount(const Route *routes, size_t count)
 
 static void refused(const Plane *on, const Route *rows, size_t count, const char *word)
 {
-    RouteTable *own = route_table_new(STR("x"));
+    RouteTable *own = route_table_new(STR("x"), NULL, 0);
     Err err = { 0 };
     size_t at;
     assert_false(route_table_mount(own, on, rows, count, NULL, &err));
@@ -261,7 +261,7 @@ static void test_rows_that_only_overlap_are_mounted(void **state)
     Err err = { 0 };
     assert_false(route_table_mount(table, &plane, rows, COUNT_OF(rows), NULL, &err));       /* only the last hides behind /{s...} */
     route_table_free(table);
-    table = route_table_new(STR("x"));
+    table = route_table_new(STR("x"), NULL, 0);
     mount(rows, COUNT_OF(rows) - 1);
 }
 
@@ -317,9 +317,33 @@ static void test_host_patterns_find_planes(void **state)
     assert_string_equal(plane_of("localhost"), "none");
     assert_string_equal(plane_of(""), "none");
     route_table_free(table);
-    table = route_table_new(STR(""));
+    table = route_table_new(STR(""), NULL, 0);
     assert_true(route_table_mount(table, &base_plane, NULL, 0, NULL, &err));
     assert_string_equal(plane_of("169.254.169.254"), "base  ");
+}
+
+static void test_other_names_of_parts_find_the_same_planes(void **state)
+{
+    (void)state;
+    static const HttpAlias aliases[] = { { { "vault", 5 }, { "vault.azure.net", 15 } }, { { "batch", 5 }, { "batch.azure.com", 15 } } };
+    Err err = { 0 };
+    route_table_free(table);
+    table = route_table_new(STR("test.localhost"), aliases, COUNT_OF(aliases));
+    assert_true(route_table_mount(table, &vault_plane, NULL, 0, NULL, &err));
+    assert_true(route_table_mount(table, &base_plane, NULL, 0, NULL, &err));
+    assert_true(route_table_mount(table, &batch_plane, NULL, 0, NULL, &err));
+    assert_string_equal(plane_of("v1.vault.azure.net"), "vault v1 ");
+    assert_string_equal(plane_of("v1.vault.test.localhost"), "vault v1 ");
+    assert_string_equal(plane_of("acc.west.batch.azure.com"), "batch acc west");
+    assert_string_equal(plane_of("test.localhost"), "base  ");
+    assert_string_equal(plane_of("vault.azure.net"), "none");
+    assert_string_equal(plane_of("a.v1.vault.azure.net"), "none");
+    assert_string_equal(plane_of("v1.vault.azure.net.evil.com"), "none");
+    assert_string_equal(plane_of("xvault.azure.net"), "none");
+    assert_string_equal(plane_of("v1.batch.azure.com"), "none");
+    assert_true(route_table_is_ours(table, STR("vault.azure.net")));
+    assert_true(route_table_is_ours(table, STR("a.b.test.localhost")));
+    assert_false(route_table_is_ours(table, STR("azure.net")));
 }
 
 static void test_hosts_are_parsed_strictly(void **state)
@@ -423,6 +447,7 @@ int main(void)
         ON_A_TABLE(test_rows_that_only_overlap_are_mounted),
         ON_A_TABLE(test_planes_that_cannot_refuse_are_refused),
         ON_A_TABLE(test_host_patterns_find_planes),
+        ON_A_TABLE(test_other_names_of_parts_find_the_same_planes),
         ON_A_TABLE(test_hosts_are_parsed_strictly),
         ON_A_TABLE(test_api_versions_by_form),
         ON_A_TABLE(test_forms_decode_names_and_values),

@@ -26,10 +26,12 @@ static int tear_down(void **state)
 }
 
 /* As root the service user must be one of the machine's; "nobody" always is. */
+static const DataDir wanted = { .domain = { "vaultyard.localhost", 19 }, .location = { "local", 5 }, .port = 8443 };
+
 static bool create(const char *below, DataDir *out, Err *err)
 {
     *err = (Err){ 0 };
-    return datadir_create(arena, str_printf(arena, "%s/%s", base, below).ptr, STR("vaultyard.localhost"), STR("local"), 8443, "nobody", out, err);
+    return datadir_create(arena, str_printf(arena, "%s/%s", base, below).ptr, &wanted, "nobody", out, err);
 }
 
 static mode_t mode_of(const DataDir *data, const char *below)
@@ -84,9 +86,9 @@ static void test_unknown_users_and_root_are_no_service_users(void **state)
     Err err = { 0 };
     const char *dir = str_printf(arena, "%s/site", base).ptr;
     if (geteuid() == 0) {
-        assert_false(datadir_create(arena, dir, STR("d"), STR("l"), 1, "no-such-user-here", &made, &err));
+        assert_false(datadir_create(arena, dir, &wanted, "no-such-user-here", &made, &err));
         assert_int_equal(err.code, ERR_NOT_FOUND);
-        assert_false(datadir_create(arena, dir, STR("d"), STR("l"), 1, "root", &made, &err));
+        assert_false(datadir_create(arena, dir, &wanted, "root", &made, &err));
         assert_int_equal(err.code, ERR_BAD_INPUT);
     }
     assert_int_not_equal(access(dir, F_OK), 0);

@@ -4,7 +4,7 @@
 
 static Site site_on(int port)
 {
-    return (Site){ .names = { STR("vaultyard.localhost"), port, STR("local") }, .tenant_id = STR("11111111-2222-4333-8444-555555555555") };
+    return (Site){ .names = { .domain = STR("vaultyard.localhost"), .port = port, .location = STR("local") }, .tenant_id = STR("11111111-2222-4333-8444-555555555555") };
 }
 
 static void test_urls_carry_the_port(void **state)
@@ -28,6 +28,39 @@ static void test_port_443_is_left_out(void **state)
     AUTO(arena_free_auto) Arena *arena = arena_new(8192);
     assert_str(site_url(&site, arena, STR("login")), "https://login.vaultyard.localhost");
     assert_str(site_batch_host(&site, arena, STR("a"), STR("b")), "a.b.batch.vaultyard.localhost");
+}
+
+static void test_parts_with_another_name_are_called_by_it(void **state)
+{
+    (void)state;
+    static const HttpAlias aliases[] = { { { "vault", 5 }, { "vault.azure.net", 15 } }, { { "batch", 5 }, { "batch.azure.com", 15 } },
+                                         { { "login", 5 }, { "login.microsoftonline.com", 25 } } };
+    Site site = site_on(443);
+    site.names.aliases = aliases;
+    site.names.alias_count = COUNT_OF(aliases);
+    AUTO(arena_free_auto) Arena *arena = arena_new(8192);
+    assert_str(site_vault_url(&site, arena, STR("kv1")), "https://kv1.vault.azure.net");
+    assert_str(site_vault_resource(&site, arena), "https://vault.azure.net");
+    assert_str(site_batch_host(&site, arena, STR("acct"), STR("westus2")), "acct.westus2.batch.azure.com");
+    assert_str(site_batch_resource(&site, arena), "https://batch.core.windows.net");
+    assert_str(site_authority(&site, arena), "https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555");
+    assert_str(site_url(&site, arena, STR("management")), "https://management.vaultyard.localhost");
+    site.names.port = 8443;
+    assert_str(site_vault_url(&site, arena, STR("kv1")), "https://kv1.vault.azure.net:8443");
+
+    static const char *const ours[] = { "https://kv1.vault.azure.net/secrets/s", "https://KV1.Vault.Azure.net/secrets/s/", "https://kv1.vault.vaultyard.localhost:9/secrets/s" };
+    static const char *const foreign[] = { "https://kv1.vault.azure.com/secrets/s", "https://a.kv1.vault.azure.net/secrets/s", "https://.vault.azure.net/secrets/s" };
+    Str vault, collection, name, version;
+    for (size_t i = 0; i < COUNT_OF(ours); i++) {
+        Err err = { 0 };
+        assert_true(site_split_vault_url(&site, arena, str_from(ours[i]), &vault, &collection, &name, &version, &err));
+        assert_str(vault, "kv1");
+    }
+    for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+        Err err = { 0 };
+        assert_false(site_split_vault_url(&site, arena, str_from(foreign[i]), &vault, &collection, &name, &version, &err));
+        assert_int_equal(err.code, ERR_BAD_INPUT);
+    }
 }
 
 static void test_vault_urls_split_without_regard_to_case(void **state)
@@ -110,6 +143,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_urls_carry_the_port),
         cmocka_unit_test(test_port_443_is_left_out),
+        cmocka_unit_test(test_parts_with_another_name_are_called_by_it),
         cmocka_unit_test(test_vault_urls_split_without_regard_to_case),
         cmocka_unit_test(test_foreign_and_broken_vault_urls_are_refused),
         cmocka_unit_test(test_split_says_so_when_the_arena_is_full),
