@@ -400,6 +400,11 @@ static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
     json_open_array(w, "ports");
     json_put_int(w, NULL, site->names.port);
     json_close_array(w);
+    json_open_array(w, "domains");
+    json_put_str(w, NULL, site->names.domain);
+    for (size_t i = 0; i < site->names.alias_count; i++)
+        json_put_str(w, NULL, site->names.aliases[i].name);
+    json_close_array(w);
     json_put_str(w, "account", lease->account.name);
     json_put_str(w, "accountUrl", str_printf(arena, "https://" STR_FMT, STR_ARG(site_batch_host(site, arena, lease->account.name, lease->account.location))));
     json_put_str(w, "pool", lease->pool.id);

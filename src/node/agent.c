@@ -23,9 +23,10 @@
 #include "node/lease_mark.h"
 #include "node/metadata.h"
 #include "node/relay.h"
+#include "node/resolver.h"
 #include "node/runs.h"
 
-enum { LEASE_DEFAULT_MS = 30000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000, PORTS_MAX = 32, FILE_THREADS = 4 };
+enum { LEASE_DEFAULT_MS = 30000, RETRY_FIRST_MS = 200, RETRY_MAX_MS = 5000, PORTS_MAX = 32, FILE_THREADS = 4, DNS_PORT = 53 };
 
 typedef struct Agent {
     Arena *arena;                       /* for the agent's life */
@@ -35,6 +36,7 @@ typedef struct Agent {
     Str boot_id;
     Control *control;
     Relay *relay, *way_out;
+    Resolver *resolver;                 /* NULL: the node is not a local one, or the port is taken */
     Metadata *metadata;
     Commands *commands;                 /* from the first lease on: runs need to know what it says */
     Extensions *extensions;
@@ -229,6 +231,8 @@ static bool lease_take(Agent *agent, const JsonVal *root, int64_t asked_ms, Err 
     const JsonVal *ports = json_get(root, "ports");
     for (size_t i = 0; i < json_count(ports); i++)
         open_port(agent, json_int(json_at(ports, i), 0));
+    if (agent->resolver)
+        resolver_set_domains(agent->resolver, json_get(root, "domains"));
     /* The server cannot read what the pool is set up with just now: everything stays as it is. */
     return json_bool(json_get(root, "suspended"), false) || extensions_apply(agent->extensions, json_get(root, "extensions"), err);
 }
@@ -375,6 +379,9 @@ static bool start_parts(Agent *agent, const char *program_dir, Err *err)
         if (!relay_start(agent->card.socket, &agent->relay, err) || !start_way_out(agent, err))
             return false;
         open_port(agent, agent->card.port);
+        Err why = { 0 };
+        if (!resolver_start(DNS_PORT, &agent->resolver, &why))                /* names below localhost work without it */
+            log_event(LOG_WARN, "node.no_resolver", log_cstr("error", why.text));
     }
     return true;
 }
@@ -401,6 +408,7 @@ int node_agent_run(const char *program_dir)
     metadata_stop(agent.metadata);
     relay_stop(agent.relay);
     relay_stop(agent.way_out);
+    resolver_stop(agent.resolver);
     control_free(agent.control);
     fd_close(&agent.signals);
     fd_close(&agent.wake);

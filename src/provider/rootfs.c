@@ -95,7 +95,7 @@ static const OwnFile own_files[] = {
       "passwd: files\ngroup: files\nshadow: files\ngshadow: files\nhosts: files myhostname dns\nnetworks: files\n"
       "protocols: files\nservices: files\nethers: files\nrpc: files\n", 0644, 0, false },
     { "etc/host.conf",       "multi on\n", 0644, 0,        false },
-    { "etc/resolv.conf",     "",         0644, 0,          false },     /* a node has no way out, so no name server either */
+    { "etc/resolv.conf",     "nameserver 127.0.0.1\n", 0644, 0, false },     /* the agent knows the site's names, and there are no others */
     { "etc/security/limits.conf", "# none\n", 0644, 0,     true  },
     { "opt/vaultyard/bin/vaultyard-node",  "", 0755, 0,    false },     /* the programs are mounted over these */
     { "opt/vaultyard/bin/vaultyard-certs", "", 0755, 0,    false },
