@@ -85,7 +85,7 @@ static void test_a_new_root_has_its_own_etc(void **state)
     assert_content("root/etc/hostname", "74773db5fe1b42ab9a4b6cf679d929da000000\n");
     assert_content("root/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 74773db5fe1b42ab9a4b6cf679d929da000000\n");
     assert_content("root/etc/machine-id", "74773db5fe1b42ab9a4b6cf679d929da\n");
-    assert_content("root/etc/resolv.conf", "");
+    assert_content("root/etc/resolv.conf", "nameserver 127.0.0.1\n");
     assert_content("root/etc/subuid", "");
     assert_content("root/etc/ssl/certs/ca-certificates.crt", "MACHINE\nSITE\n");
     assert_content("root/etc/vaultyard/ca.pem", "SITE\n");
