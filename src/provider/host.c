@@ -30,7 +30,7 @@
 #include "provider/message.h"
 #include "provider/nodes.h"
 
-enum { INSTANCE_ARENA_BYTES = 1 << 20, CALL_ARENA_BYTES = 16 * 1024 * 1024, CONNECTIONS_MAX = 64, IDLE_MS = 60000, REPLY_MS = 10000, TEND_MS = 60000, WAIT_MS = 50000 };
+enum { INSTANCE_ARENA_BYTES = 1 << 20, CALL_ARENA_BYTES = 16 * 1024 * 1024, CONNECTIONS_MAX = 64, IDLE_MS = 60000, REPLY_MS = 10000, TEND_MS = 60000, WAIT_MS = 20000 };
 
 static const char *const default_command[] = { "/opt/vaultyard/bin/vaultyard-node", "init", NULL };
 

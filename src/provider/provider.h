@@ -24,7 +24,7 @@ typedef struct Provider {
      * Its programs are asked to end first. Asked again it restarts again. */
     bool (*node_restart)(void *self, const NodeSpec *spec, Err *err);
     bool (*node_list)(void *self, Arena *arena, NodeStatus **out, size_t *count, Err *err);
-    /* Waits until a machine has ended without being asked to, `stop_fd` is readable, or about a minute has passed. *ends is the provider's count of
+    /* Waits until a machine has ended without being asked to, `stop_fd` is readable, or a while has passed. *ends is the provider's count of
      * ends, of this and whatever else it may mean: to be passed on as it was (0 at first); another value than before says that one ended. NULL:
      * this provider does not tell. */
     bool (*node_wait)(void *self, int64_t *ends, int stop_fd, Err *err);
