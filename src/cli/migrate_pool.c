@@ -209,7 +209,7 @@ Str migrate_start_script(Migration *m, const MigratePool *pool)
 
     for (size_t i = 0; i < json_count(references); i++) {
         const MigrateCert *cert = migrate_cert_of(m, json_at(references, i));
-        Str thumbprint = cert ? str_upper(arena, cert->thumbprint) : STR_NONE;
+        Str thumbprint = cert ? cert->thumbprint : STR_NONE;
         if (!cert)
             continue;
         if (cert->is_cer)

@@ -4,11 +4,12 @@ import json
 import unittest
 
 from accountcerts import Certificate, DataPlane, pool_body
+from azurite import Azurite
+from tasks import Account, sh
 from vaultyard import BUILD, Site, wait_for
 
 STORE = "/var/lib/waagent/Microsoft.Azure.KeyVault"
 BATCH = "ddbf3205-c6bd-46ae-8127-60eb93363864"
-NOBODY = ("setpriv", "--reuid", "60001", "--regid", "60001", "--clear-groups")
 
 
 class Document2(unittest.TestCase):
@@ -16,11 +17,12 @@ class Document2(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.site = Site(nodes=True).start()
+        cls.store = Azurite()
+        cls.addClassCleanup(cls.store.close)
+        cls.site = Site(nodes=True, serve_args=["--node-egress-allow", f"127.0.0.1:{cls.store.port}"]).start()
         cls.addClassCleanup(cls.site.close)
         cls.vy = staticmethod(cls.site.vy)
-        cls.vy("group", "create", "-n", "g", "-l", "local")
-        cls.vy("batch", "account", "create", "-n", "doc2", "-g", "g", "-l", "local")
+        cls.work = Account(cls.site, "doc2")
         cls.plane = DataPlane(cls.site, "g", "doc2")
         cls.certificate = Certificate(cls.site.base, "service")
         cls.public = Certificate(cls.site.base, "public")
@@ -50,6 +52,12 @@ class Document2(unittest.TestCase):
     def link(self, certificate):
         return f"{STORE}/doc2-vault.{self.name(certificate)}"
 
+    def ran(self, task, line, job="nightly", **more):
+        """(exit code, standard output) of a task."""
+        self.work.task(job, task, line, **more)
+        done = self.work.wait_task(job, task)
+        return done["executionInfo"].get("exitCode"), self.work.output(done["nodeInfo"]["poolId"], job, task)
+
     def feature(self, state):
         self.vy("batch", "certificate", "feature", "set", "--state", state)
 
@@ -63,6 +71,8 @@ class Document2(unittest.TestCase):
         self.assertEqual(added.status, 201, added)
         self.assertIn("azure-deprecating", added.headers)
         self.wait_idle("work")
+        self.work.job("nightly", "work")
+        self.assertIn(f"sha1-{self.certificate.thumbprint}.pfx", self.ran("before", sh("ls $AZ_BATCH_CERTIFICATES_DIR"))[1])
         self.refused(self.call("POST", "/certificates", self.certificate.body(password="wrong", thumbprint=self.public.thumbprint)), 400, "InvalidPropertyValue")
 
     # -- feature end of support
@@ -88,6 +98,13 @@ class Document2(unittest.TestCase):
         self.assertEqual([r["thumbprint"] for r in self.call("GET", "/pools").json["value"][0]["certificateReferences"]], thumbprints)
         self.assertEqual(sorted(c["thumbprint"] for c in self.call("GET", "/certificates").json["value"]), sorted(thumbprints))
 
+    def test_04b_the_variable_is_no_longer_defined(self):
+        """"for Linux pools, the environment variable $AZ_BATCH_CERTIFICATES_DIR will no longer be defined and populated": on nodes that start after the end."""
+        before = self.call("GET", "/pools/work/nodes").json["value"][0]
+        self.assertEqual(self.call("POST", f"/pools/work/nodes/{before['id']}/reboot", {}).status, 202)
+        wait_for("it started again", lambda: (lambda now: now["state"] == "idle" and now["lastBootTime"] != before["lastBootTime"])(self.call("GET", "/pools/work/nodes").json["value"][0]))
+        self.assertEqual(self.ran("after", sh("env | grep CERTIFICATES_DIR")), (1, ""))
+
     # -- the alternative
 
     def test_05_a_vault_to_move_to(self):
@@ -98,7 +115,7 @@ class Document2(unittest.TestCase):
         """"The alternative is to use the Azure Key Vault VM Extension and a user-assigned managed identity on the pool": the plan, which changes nothing."""
         before = (self.call("GET", "/pools").body, self.vy("keyvault", "certificate", "list", "--vault-name", "doc2-vault"), self.vy("identity", "list"))
         steps = self.migration("plan", "--pfx", str(self.certificate.pfx), "--password", "pw")
-        self.assertEqual([s["phase"] for s in steps], ["import", "import", "identity", "access", "clone", "clone", "note", "delete"])
+        self.assertEqual([s["phase"] for s in steps], ["import", "import", "identity", "access", "clone", "clone", "note"] + ["drain"] * 3 + ["switch"] * 3 + ["delete"])
         self.assertEqual({s["state"] for s in steps if s["phase"] != "note"}, {"to do"})
         self.assertEqual((self.call("GET", "/pools").body, self.vy("keyvault", "certificate", "list", "--vault-name", "doc2-vault"), self.vy("identity", "list")), before)
         self.assertIn("needs you", [s["state"] for s in self.migration("plan")])                            # the service never gives a private key back
@@ -107,7 +124,14 @@ class Document2(unittest.TestCase):
 
     def test_07_the_new_pool(self):
         """"to securely access and install certificates on your Batch pools": cloned, and its node has them."""
+        self.work.task("nightly", "runs", sh("sleep 3; echo $AZ_BATCH_POOL_ID"))
+        self.work.wait_task("nightly", "runs", "running")
+        self.work.task("nightly", "queued", sh("echo $AZ_BATCH_POOL_ID"))
         self.migration("migrate", "--yes", "--pfx", str(self.certificate.pfx), "--password", "pw", "--keep-pools")
+        for task, pool in (("runs", "work"), ("queued", "work-kv")):                                        # what ran ended where it was; what waited runs on the new pool
+            done = self.work.wait_task("nightly", task)
+            self.assertEqual((done["executionInfo"]["exitCode"], done["executionInfo"]["requeueCount"]), (0, 0))
+            self.assertEqual(self.work.output(pool, "nightly", task), f"{pool}\n")
         self.assertEqual(sorted(p["id"] for p in self.call("GET", "/pools").json["value"]), ["work", "work-kv"])
         node = self.wait_idle("work-kv")
         view = self.call("GET", f"/pools/work-kv/nodes/{node['id']}/extensions/KVExtensions").json
@@ -115,6 +139,8 @@ class Document2(unittest.TestCase):
         self.assertNotIn("certificateReferences", node)
         shown = self.on_node("work-kv", "openssl", "x509", "-in", self.link(self.certificate), "-noout", "-fingerprint", "-sha1")
         self.assertEqual(shown.strip().split("=")[1].replace(":", "").lower(), self.certificate.thumbprint)
+        job = self.work.get("nightly")
+        self.assertEqual((job["state"], job["poolInfo"]["poolId"]), ("active", "work-kv"))                   # drained and moved, with its pool still there
         type(self).script = next(s["script"] for s in self.migration("plan") if s["phase"] == "note")
 
     # -- FAQs
@@ -126,13 +152,13 @@ class Document2(unittest.TestCase):
         self.refused(self.site.arm("PUT", f"{self.account}/pools/cloud", body, api="2021-01-01"), 400, "InvalidPropertyValue")
         self.assertEqual(self.call("GET", "/pools/cloud").status, 404)
 
-    def pool_with(self, account, vault, certificate, identity, pool, extension="KeyVaultForLinux", agent="batch.node.ubuntu 18.04", interval="300", nodes=0):
+    def pool_with(self, account, vault, certificate, identity, pool, extension="KeyVaultForLinux", agent="batch.node.ubuntu 18.04", interval="300", nodes=0, **more):
         settings = {"secretsManagementSettings": {"pollingIntervalInS": interval, "certificateStoreLocation": STORE, "requireInitialSync": True,
                                                   "observedCertificates": [f"{self.site.vault_url(vault)}/secrets/{certificate}"]},
                     "authenticationSettings": {"msiEndpoint": "http://169.254.169.254/metadata/identity", "msiClientId": identity["clientId"]}}
         machine = {"imageReference": {"publisher": "canonical", "offer": "ubuntuserver", "sku": "18.04-lts", "version": "latest"}, "nodeAgentSkuId": agent,
                    "extensions": [{"name": "KVExtensions", "publisher": "Microsoft.Azure.KeyVault", "type": extension, "typeHandlerVersion": "3.0", "autoUpgradeMinorVersion": True, "settings": settings}]}
-        body = {"properties": {"vmSize": "STANDARD_DS2_V2", "deploymentConfiguration": {"virtualMachineConfiguration": machine}, "scaleSettings": {"fixedScale": {"targetDedicatedNodes": nodes}}},
+        body = {"properties": {"vmSize": "STANDARD_DS2_V2", "deploymentConfiguration": {"virtualMachineConfiguration": machine}, "scaleSettings": {"fixedScale": {"targetDedicatedNodes": nodes}}, **more},
                 "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity["id"]: {}}}}
         return self.site.arm("PUT", f"{account}/pools/{pool}", body, api="2023-11-01")
 
@@ -179,34 +205,61 @@ class Document2(unittest.TestCase):
         self.assertEqual(self.site.arm("GET", f"{self.account}/pools/fixed", api="2023-11-01").json, before)
 
     def test_12_where_the_certificates_are(self):
-        """"specify the certificateStoreLocation, which is an absolute path to where the certificate are stored ... with only superuser (root) privileges"."""
+        """"specify the certificateStoreLocation, which is an absolute path to where the certificate are stored ... with only superuser (root) privileges. You need to make sure that
+        your tasks run elevated to access these certificates by default"."""
         self.assertEqual(self.on_node("work-kv", "stat", "-c", "%a %u", STORE).strip(), "700 0")
-        self.on_node("work-kv", "cat", self.link(self.certificate))
-        self.on_node("work-kv", *NOBODY, "cat", self.link(self.certificate), code=1)
+        read = sh(f"openssl x509 -noout -subject -in {self.link(self.certificate)}")
+        for scope in ("pool", "task"):
+            elevated = {"autoUser": {"scope": scope, "elevationLevel": "admin"}}
+            self.assertEqual(self.ran(f"elevated-{scope}", read, userIdentity=elevated)[0], 0)
+            self.assertEqual(self.ran(f"plain-{scope}", read, userIdentity={"autoUser": {"scope": scope, "elevationLevel": "nonadmin"}}), (1, ""))
 
-    def run_start_script(self):
-        self.on_node("work-kv", "env", "AZ_BATCH_NODE_SHARED_DIR=/tmp/shared", "sh", "-c", self.script)
+    def start_task(self, then=""):
+        """The script that the plan has for a start task, as one."""
+        script = base64.b64encode((self.script + then).encode()).decode()
+        return {"commandLine": f'/bin/sh -c "echo {script} | base64 -d | sh"', "waitForSuccess": True, "userIdentity": {"autoUser": {"scope": "Pool", "elevationLevel": "Admin"}}}
 
     def test_13_copied_to_where_tasks_may_read(self):
         """"copy the certificates to an accessible directly and/or adjust certificate files with proper file modes. You can run such commands as part of an elevated start task";
-        "a custom process that exports the required certificate into a commonly accessible store or ACLs appropriately": the script that the plan has for that."""
-        self.run_start_script()
-        base = f"/tmp/shared/certs/sha1-{self.certificate.thumbprint.upper()}"
-        self.on_node("work-kv", *NOBODY, "openssl", "pkcs12", "-in", f"{base}.pfx", "-passin", f"file:{base}.pfx.pw", "-nodes", "-out", "/dev/null")
-        self.on_node("work-kv", *NOBODY, "cat", self.link(self.certificate), code=1)
+        "task-level nonadmin autouser ... a custom process that exports the required certificate into a commonly accessible store": the script that the plan has for that."""
+        self.store.make_container("files")
+        self.store.put("files", "public.cer", self.public.cer.read_bytes())
+        start = dict(self.start_task("cp public.cer $AZ_BATCH_NODE_SHARED_DIR/by-blob.cer; chmod 644 $AZ_BATCH_NODE_SHARED_DIR/by-blob.cer\n"),
+                     resourceFiles=[{"httpUrl": self.store.sas("files", "public.cer", "r"), "filePath": "public.cer"}])
+        identity = self.vy("identity", "show", "-n", "doc2-certificates", "-g", "g")
+        made = self.pool_with(self.account, "doc2-vault", self.name(self.certificate), identity, "started", nodes=1, startTask=start)
+        self.assertEqual(made.status, 200, made)
+        self.wait_idle("started")
+        self.work.job("started", "started")
+        path = f"$AZ_BATCH_NODE_SHARED_DIR/certs/sha1-{self.certificate.thumbprint}.pfx"
+        plain = {"autoUser": {"scope": "task", "elevationLevel": "nonadmin"}}
+        self.assertEqual(self.ran("copied", sh(f"openssl pkcs12 -in {path} -passin file:{path}.pw -nodes -out /dev/null"), job="started", userIdentity=plain)[0], 0)
+        self.assertEqual(self.ran("not-copied", sh(f"cat {self.link(self.certificate)}"), job="started", userIdentity=plain), (1, ""))
 
     def test_14_cer_files(self):
-        """"Use Key Vault secrets with appropriate access privileges for the associated User-assigned Managed Identity and fetch the .cer file as part of your start task"."""
-        path = f"/tmp/shared/certs/sha1-{self.public.thumbprint.upper()}.cer"
-        self.assertEqual(base64.b64decode(self.on_node("work-kv", *NOBODY, "base64", "-w0", path)), self.public.cer.read_bytes())
+        """"Use Key Vault secrets with appropriate access privileges for the associated User-assigned Managed Identity and fetch the .cer file as part of your start task ...
+        Alternatively, store the .cer file as an Azure Storage Blob and reference as a Batch resource file in your start task"."""
+        wanted = base64.b64encode(self.public.cer.read_bytes()).decode()
+        for task, path in (("by-secret", f"certs/sha1-{self.public.thumbprint}.cer"), ("by-blob", "by-blob.cer")):
+            self.assertEqual(self.ran(task, sh(f"base64 -w0 $AZ_BATCH_NODE_SHARED_DIR/{path}"), job="started"), (0, wanted))
+
+    def test_14b_a_start_task_that_fails_is_shown(self):
+        """A start task that cannot fetch its file, or whose script fails, keeps its node from taking tasks, and says why."""
+        identity = self.vy("identity", "show", "-n", "doc2-certificates", "-g", "g")
+        missing = dict(self.start_task(), resourceFiles=[{"httpUrl": self.store.sas("files", "absent.cer", "r"), "filePath": "public.cer"}])
+        self.assertEqual(self.pool_with(self.account, "doc2-vault", self.name(self.certificate), identity, "failing", nodes=1, startTask=missing).status, 200)
+        node = wait_for("its start task failed", lambda: next((n for n in self.call("GET", "/pools/failing/nodes").json["value"] if n["state"] == "starttaskfailed"), None))
+        self.assertEqual(node["startTaskInfo"]["failureInfo"]["code"], "BlobNotFound", node)
+        self.vy("batch", "pool", "delete", "--account-name", "doc2", "--pool-id", "failing", "--yes")
+        wait_for("that pool is gone", lambda: self.call("GET", "/pools/failing").status == 404)
 
     def test_15_the_old_pool_goes_and_nothing_is_left_to_do(self):
         """"We recommend that you migrate ... before that date": to the end, and again."""
         self.migration("migrate", "--yes", "--delete-certificates")
-        self.assertEqual(sorted(p["id"] for p in self.call("GET", "/pools").json["value"]), ["fixed", "work-kv"])
+        self.assertEqual(sorted(p["id"] for p in self.call("GET", "/pools").json["value"]), ["fixed", "started", "work-kv"])
         self.assertEqual(self.call("GET", "/certificates").json["value"], [])
         self.assertEqual([s for s in self.migration("migrate", "--yes") if s["state"] not in ("done", "note")], [])
-        self.wait_idle("work-kv")
+        self.assertEqual(self.ran("in-the-end", sh("echo $AZ_BATCH_POOL_ID")), (0, "work-kv\n"))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 import subprocess
 import unittest
 
-from vaultyard import Site
+from vaultyard import Site, wait_for
 
 ACCOUNT, VAULT = "moving", "moving-vault"
 
@@ -102,7 +102,7 @@ class Migrate(unittest.TestCase):
         self.account("needy", {"p1": ["one", "two"]})
         vault = self.vault("needy-vault")
         before = self.everything("needy", vault)
-        self.assertEqual([s["state"] for s in self.plan("needy", *self.files("one"), vault=vault) if s["phase"] == "import"], ["to do", "needs you"])
+        self.assertEqual(sorted(s["state"] for s in self.plan("needy", *self.files("one"), vault=vault) if s["phase"] == "import"), ["needs you", "to do"])
         self.assertIn(self.thumbprints["two"], self.migrate("needy", *self.files("one"), "--yes", vault=vault, code=1).stderr)
         self.assertIn("password", self.migrate("needy", "--pfx", str(self.base / "one.pfx"), "--password", "wrong", "--yes", vault=vault, code=1).stderr)
         self.migrate("needy", *self.files("one", "two"), vault=vault, code=2)                                    # no terminal to ask on, and no --yes
@@ -158,6 +158,57 @@ class Migrate(unittest.TestCase):
         self.assertEqual([s["phase"] for s in left], ["delete"])
         self.migrate("broken", "--yes")
         self.assertEqual([p["id"] for p in self.vy("batch", "pool", "list", "--account-name", "broken")], ["p1-kv"])
+
+    def job(self, account, job):
+        return self.data("GET", account, f"/jobs/{job}").json
+
+    def test_jobs_move_with_their_pool(self):
+        self.account("jobs", {"p1": ["one"], "other": []})
+        for job, pool in (("active", "p1"), ("resting", "p1"), ("ended", "p1"), ("elsewhere", "other")):
+            self.data("POST", "jobs", "/jobs", {"id": job, "poolInfo": {"poolId": pool}, "metadata": [{"name": "team", "value": "a"}]})
+        self.data("POST", "jobs", "/jobs/active/tasks", {"id": "waits", "commandLine": "true"})
+        self.data("POST", "jobs", "/jobs/resting/disable", {"disableTasks": "requeue"})
+        wait_for("it rests", lambda: self.job("jobs", "resting")["state"] == "disabled")
+        self.data("POST", "jobs", "/jobs/ended/terminate", {})
+        wait_for("it ended", lambda: self.job("jobs", "ended")["state"] == "completed")
+        planned = [(s["phase"], s["what"].split(":")[0]) for s in self.plan("jobs", *self.files("one")) if s["phase"] in ("drain", "switch")]
+        self.assertEqual(planned, [("drain", "job active")] * 3 + [("switch", "job active")] * 3 + [("switch", "job resting")])
+        self.migrate("jobs", *self.files("one"), "--yes")
+        seen = {job: (self.job("jobs", job)["state"], self.job("jobs", job)["poolInfo"]["poolId"], self.job("jobs", job)["metadata"]) for job in ("active", "resting", "ended", "elsewhere")}
+        team = [{"name": "team", "value": "a"}]
+        self.assertEqual(seen, {"active": ("active", "p1-kv", team), "resting": ("disabled", "p1-kv", team), "ended": ("completed", "p1", team), "elsewhere": ("active", "other", team)})
+        self.assertEqual(self.data("GET", "jobs", "/jobs/active/tasks/waits").json["state"], "active")
+
+    def test_a_job_that_was_left_disabled_on_the_way_is_enabled_again(self):
+        """Each request of the plan alone up to the middle of the switch, as if migrate had been killed there."""
+        self.account("halfway", {"p1": ["one"]})
+        self.data("POST", "halfway", "/jobs", {"id": "nightly", "poolInfo": {"poolId": "p1"}})
+        self.vy("keyvault", "certificate", "import", "--vault-name", self.vault("halfway-vault"), "-n", f"batch-{self.thumbprints['one']}", "-f", str(self.base / "one.pfx"), "--password", "word")
+        for _ in range(6):                                       # identity, access, clone, mark, disable, to the new pool
+            step = next(s for s in self.plan("halfway", vault="halfway-vault") if s["state"] == "to do" and "request" in s)
+            request, is_batch = step["request"], ".batch." in step["request"]["url"]
+            token = self.site.token(f"https://{self.site.admin['batchDnsSuffix']}") if is_batch else self.site.token()
+            answer = self.site.call(request["method"], request["url"], request.get("body"), token, {"Content-Type": "application/json; odata=minimalmetadata"})
+            self.assertLess(answer.status, 300, answer)
+            wait_for("nothing is under way", lambda: not [s for s in self.plan("halfway", vault="halfway-vault") if s["state"] == "waiting"])
+        self.assertEqual((self.job("halfway", "nightly")["state"], self.job("halfway", "nightly")["poolInfo"]["poolId"]), ("disabled", "p1-kv"))
+        self.migrate("halfway", "--yes", vault="halfway-vault")
+        job = self.job("halfway", "nightly")
+        self.assertEqual((job["state"], job["poolInfo"]["poolId"], job.get("metadata", [])), ("active", "p1-kv", []))
+        self.assertEqual([p["id"] for p in self.vy("batch", "pool", "list", "--account-name", "halfway")], ["p1-kv"])
+
+    def test_pools_that_cannot_be_moved_are_named_first(self):
+        self.account("special", {"p1": ["one"]})
+        accounts = [{"name": "worker", "password": "Pa55-word", "elevationLevel": "nonadmin"}]
+        self.data("POST", "special", "/pools", {"id": "p2", "vmSize": "STANDARD_DS2_V2", "targetDedicatedNodes": 0, "userAccounts": accounts, "certificateReferences": [self.reference("one")],
+                  "virtualMachineConfiguration": {"imageReference": {"publisher": "canonical", "offer": "ubuntuserver", "sku": "18.04-lts", "version": "latest"},
+                                                  "nodeAgentSKUId": "batch.node.ubuntu 18.04"}})
+        self.assertIn("passwords", self.migrate("special", *self.files("one"), "--yes", code=1).stderr)
+        self.assertEqual(sorted(p["id"] for p in self.vy("batch", "pool", "list", "--account-name", "special")), ["p1", "p2"])
+        self.migrate("special", *self.files("one"), "--yes", "--pool-id", "p1")
+        self.assertEqual(sorted(p["id"] for p in self.vy("batch", "pool", "list", "--account-name", "special")), ["p1-kv", "p2"])
+        self.migrate("special", *self.files("one"), "--yes", "--pool-id", "p1", "--delete-certificates")         # p2 still has it: it stays
+        self.assertIn(self.thumbprints["one"], self.data("GET", "special", "/certificates").body)
 
     def test_a_name_that_is_taken_is_not_taken_over(self):
         self.account("taken", {"p1": ["one"], "p1-kv": []})
