@@ -20,7 +20,7 @@
 #include "certs/state.h"
 #include "certs/status.h"
 
-enum { SETTINGS_MAX_BYTES = 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_FIRST_MAX_MS = 60 * 1000, RETRY_MAX_MS = 15 * 60 * 1000 };
+enum { SETTINGS_MAX_BYTES = 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_FIRST_MAX_MS = 60 * 1000, RETRY_MAX_MS = 15 * 60 * 1000, REPORT_WITHIN_MS = 500 };
 
 typedef struct CertAgent {
     const CertAgentConfig *config;
@@ -33,6 +33,7 @@ typedef struct CertAgent {
     char state_path[4096];          /* "": none */
     bool is_notified;               /* systemd was told that we are ready */
     size_t listening;               /* as the state file says */
+    int64_t report_by_ms;           /* mono: state and status are behind, and are written then; INT64_MAX: they are not */
     int64_t poll_at_ms, poll_by_ms; /* object time; mono: at the latest, should the clock have been set back */
     int signals, watch;             /* descriptors; watch -1: no clock file */
     int64_t offset_ms, started_ms;
@@ -118,9 +119,11 @@ static bool is_any_due(const CertAgent *agent)
 
 /* Pause before what failed is tried again. Each failure of the initial sync waits a quarter longer; after that twice as long each time, never
  * longer than the poll period: neither a hot loop nor a day lost over an hour's trouble. */
-static int64_t retry_pause_ms(const CertAgent *agent, const Tracked *tracked)
+static int64_t retry_pause_ms(const CertAgent *agent, const Tracked *tracked, ErrCode why)
 {
-    int64_t poll_ms = agent->settings.poll_s * 1000;
+    int64_t poll_ms = agent->settings.poll_s * 1000, good_ms = tracked->not_after_ms - object_now(agent);
+    if (why == ERR_CONFLICT && good_ms > RETRY_MIN_MS)       /* what the vault offers is not fit, what is here is: nothing to hurry for while it lasts */
+        return good_ms < poll_ms ? good_ms : poll_ms;
     if (!agent->synced && tracked->tries < INITIAL_TRIES) {
         double pause = (double)agent->settings.initial_backoff_ms;
         for (int i = 1; i < tracked->tries && pause < BACKOFF_MAX_MS; i++)
@@ -182,7 +185,7 @@ static void on_looked(void *ctx, const Looked *looked)
     tracked->failing_since_ms = !tracked->is_failed ? 0 : tracked->failing_since_ms ? tracked->failing_since_ms : tracked->try_ms;
     if (!tracked->is_failed)
         tracked->success_ms = tracked->try_ms;
-    int64_t pause_ms = tracked->is_failed ? retry_pause_ms(agent, tracked) : 0;
+    int64_t pause_ms = tracked->is_failed ? retry_pause_ms(agent, tracked, err.code) : 0;
     tracked->retry_ms = tracked->try_ms + pause_ms;
     tracked->retry_by_ms = mono_now_ms() + pause_ms;
     (void)snprintf(tracked->reason, sizeof tracked->reason, "%s", tracked->is_failed ? err.text : "");
@@ -245,7 +248,8 @@ static void set_due_by_time(CertAgent *agent)
     for (size_t i = 0; i < agent->settings.observed_count; i++) {
         Tracked *tracked = &agent->tracked[i];
         bool retries = tracked->is_failed && mono_ms >= tracked->retry_by_ms;
-        if ((polls || retries) && !looks_at(&agent->looks, i))
+        bool is_over = !tracked->is_failed && tracked->not_after_ms && object_now(agent) >= tracked->not_after_ms;      /* from now on it fails, and is tried as such */
+        if ((polls || retries || is_over) && !looks_at(&agent->looks, i))
             tracked->is_due = true;
     }
     if (polls) {
@@ -263,20 +267,27 @@ static int64_t step(CertAgent *agent)
     int64_t listen_at_ms = listeners_step(&agent->listeners, on_changed, agent);
     LookCaller caller = { .ctx = agent, .now_ms = object_now(agent), .next = next_due, .ended = on_looked };
     bool hook_ran = agent->hook.pid > 0, ended = looks_step(&agent->looks, &caller) > 0;
-    if (ended)
-        report(agent);
     int64_t hook_at_ms = agent->config->once ? INT64_MAX : hook_step(&agent->hook, &agent->settings.hook);
     size_t listening = listeners_active(&agent->listeners);
-    if (ended || hook_ran != (agent->hook.pid > 0) || listening != agent->listening)
-        write_state(agent);
-    agent->listening = listening;
-
     int64_t mono_ms = mono_now_ms(), poll_ms = agent->poll_by_ms - mono_ms, wait_ms = agent->poll_at_ms - object_now(agent);
     wait_ms = poll_ms < wait_ms ? poll_ms : wait_ms;
+
+    /* Certificates that are looked at together are reported together, but nobody waits for a slow vault to be told of the others. */
+    if ((ended || hook_ran != (agent->hook.pid > 0) || listening != agent->listening) && agent->report_by_ms == INT64_MAX)
+        agent->report_by_ms = mono_ms + REPORT_WITHIN_MS;
+    agent->listening = listening;
+    if (agent->report_by_ms != INT64_MAX && (mono_ms >= agent->report_by_ms || looks_is_idle(&agent->looks))) {
+        agent->report_by_ms = INT64_MAX;
+        report(agent);
+        write_state(agent);
+    }
+    if (agent->report_by_ms != INT64_MAX && agent->report_by_ms - mono_ms < wait_ms)
+        wait_ms = agent->report_by_ms - mono_ms;
     for (size_t i = 0; i < agent->settings.observed_count; i++) {
         const Tracked *tracked = &agent->tracked[i];
-        if (tracked->is_failed && !tracked->is_due && !looks_at(&agent->looks, i) && tracked->retry_by_ms - mono_ms < wait_ms)
-            wait_ms = tracked->retry_by_ms - mono_ms;
+        int64_t left_ms = tracked->is_failed ? tracked->retry_by_ms - mono_ms : tracked->not_after_ms ? tracked->not_after_ms - object_now(agent) : INT64_MAX;
+        if (!tracked->is_due && !looks_at(&agent->looks, i) && left_ms < wait_ms)
+            wait_ms = left_ms;
     }
     if (hook_at_ms != INT64_MAX && hook_at_ms - mono_ms < wait_ms)
         wait_ms = hook_at_ms - mono_ms;
@@ -376,7 +387,7 @@ static void find_state_path(CertAgent *agent)
 
 int cert_agent_run(const CertAgentConfig *config)
 {
-    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = -1 };
+    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = -1, .report_by_ms = INT64_MAX };
     hook_init(&agent.hook);
     AUTO(arena_free_auto) Arena *arena = arena_new(4 * SETTINGS_MAX_BYTES);
     Str text;

@@ -20,6 +20,8 @@ struct Listener {
     bool was_refused;                   /* the last answer was 401: a second one in a row is no matter of an old token */
     bool is_listening;                  /* said in the log */
     bool is_preparing;                  /* the cursor is asked for by `call` */
+    bool is_held;                       /* looks wait for that */
+    bool wants_cursor;                  /* it could not be had, though the vault may well have a feed: again at begin_at_ms */
     FetchCall call;
 };
 
@@ -60,7 +62,7 @@ size_t listeners_active(const Listeners *listeners)
 {
     size_t count = 0;
     for (size_t i = 0; i < listeners->count; i++)
-        count += listeners->items[i].cursor[0] && http_is_begun(listeners->items[i].client);
+        count += listeners->items[i].cursor[0] && listeners->items[i].failures == 0 && http_is_begun(listeners->items[i].client);
     return count;
 }
 
@@ -76,55 +78,6 @@ static bool keep_cursor(Listener *l, const JsonVal *body)
     return true;
 }
 
-/* What came of asking for the cursor; answer NULL: nothing, err says why. */
-static void prepared(Listener *l, const HttpAnswer *answer, const Err *why)
-{
-    const JsonVal *body;
-    Err err = why ? *why : (Err){ 0 };
-    bool has = answer && answer->status == 200 && json_parse(l->call.arena, answer->body, JSON_STRICT, &body, &err) && keep_cursor(l, body);
-    if (!has && l->is_listening)
-        log_event(LOG_WARN, "certs.feed_lost", log_str("vault", l->vault_url), log_int("status", answer ? answer->status : 0), log_cstr("error", err.text));
-    if (has)
-        log_event(LOG_INFO, "certs.listening", log_str("vault", l->vault_url));
-    l->is_listening = has;
-    l->begin_at_ms = 0;
-    l->failures = 0;
-    l->is_preparing = false;
-    arena_free(TAKE(l->call.arena));
-}
-
-void listeners_prepare(Listeners *listeners)
-{
-    for (size_t i = 0; i < listeners->count; i++) {
-        Listener *l = &listeners->items[i];
-        Err err = { 0 };
-        if (l->cursor[0] || l->is_preparing || http_is_begun(l->client) || !(l->call.arena = arena_new(ARENA_BYTES)))
-            continue;
-        l->call = (FetchCall){ .client = l->client, .arena = l->call.arena, .vault_url = l->vault_url,
-                               .url = str_printf(l->call.arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url)) };
-        l->is_preparing = true;
-        if (!fetch_begin(l->fetcher, l->settings, &l->call, &err))
-            prepared(l, NULL, &err);
-    }
-}
-
-bool listeners_is_ready(const Listeners *listeners, Str vault_url)
-{
-    for (size_t i = 0; i < listeners->count; i++)
-        if (str_eq(listeners->items[i].vault_url, vault_url))
-            return !listeners->items[i].is_preparing;
-    return true;
-}
-
-static void end_preparing(Listener *l)
-{
-    HttpAnswer answer = { 0 };
-    Err err = { 0 };
-    bool again = false, came = fetch_end(l->fetcher, l->settings, &l->call, &again, &answer, &err);
-    if (!came || !again)
-        prepared(l, came ? &answer : NULL, &err);
-}
-
 /* Half of it fixed, half by chance: machines that lost the same server do not come back together. */
 static void wait_longer(Listener *l, int64_t now_ms)
 {
@@ -137,6 +90,73 @@ static void wait_longer(Listener *l, int64_t now_ms)
     random_fill(&drawn, sizeof drawn);
     l->failures++;
     l->begin_at_ms = now_ms + pause / 2 + drawn % (pause / 2 + 1);
+}
+
+/* What came of asking for the cursor; answer NULL: nothing, err says why. What changed before a cursor that looks did not wait for is not told. */
+static void prepared(Listener *l, const HttpAnswer *answer, const Err *why, int64_t now_ms, ListenChanged *changed, void *ctx)
+{
+    const JsonVal *body;
+    Err err = why ? *why : (Err){ 0 };
+    bool has = answer && answer->status == 200 && json_parse(l->call.arena, answer->body, JSON_STRICT, &body, &err) && keep_cursor(l, body);
+    if (!has && l->is_listening)
+        log_event(LOG_WARN, "certs.feed_lost", log_str("vault", l->vault_url), log_int("status", answer ? answer->status : 0), log_cstr("error", err.text));
+    if (has)
+        log_event(LOG_INFO, "certs.listening", log_str("vault", l->vault_url));
+    l->is_listening = has;
+    l->wants_cursor = !has && !(answer && is_without_feed(answer->status));
+    l->is_preparing = false;
+    arena_free(TAKE(l->call.arena));
+    if (l->wants_cursor) {
+        wait_longer(l, now_ms);
+    } else {
+        l->begin_at_ms = 0;
+        l->failures = 0;
+    }
+    if (has && !l->is_held)
+        changed(ctx, l->vault_url, STR_NONE);
+    l->is_held = false;
+}
+
+static void ask_for_cursor(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
+{
+    Err err = { 0 };
+    Arena *arena = arena_new(ARENA_BYTES);
+    if (!arena) {
+        wait_longer(l, now_ms);
+        return;
+    }
+    l->call = (FetchCall){ .client = l->client, .arena = arena, .vault_url = l->vault_url, .url = str_printf(arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url)) };
+    l->is_preparing = true;
+    if (!fetch_begin(l->fetcher, l->settings, &l->call, &err))
+        prepared(l, NULL, &err, now_ms, changed, ctx);
+}
+
+void listeners_prepare(Listeners *listeners)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        Listener *l = &listeners->items[i];
+        if (l->cursor[0] || http_is_begun(l->client))
+            continue;
+        l->is_held = l->wants_cursor = true;
+        l->begin_at_ms = 0;
+    }
+}
+
+bool listeners_is_ready(const Listeners *listeners, Str vault_url)
+{
+    for (size_t i = 0; i < listeners->count; i++)
+        if (str_eq(listeners->items[i].vault_url, vault_url))
+            return !listeners->items[i].is_held;
+    return true;
+}
+
+static void end_preparing(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
+{
+    HttpAnswer answer = { 0 };
+    Err err = { 0 };
+    bool again = false, came = fetch_end(l->fetcher, l->settings, &l->call, &again, &answer, &err);
+    if (!came || !again)
+        prepared(l, came ? &answer : NULL, &err, now_ms, changed, ctx);
 }
 
 static void begin(Listener *l, int64_t now_ms)
@@ -202,6 +222,9 @@ static void end(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
         log_event(LOG_WARN, "certs.feed_gone", log_str("vault", l->vault_url), log_int("status", answer.status));
         l->cursor[0] = '\0';                             /* polls, and with the next one a new cursor if the feed is back */
         l->is_listening = false;
+        l->wants_cursor = answer.status == 400;          /* it is the cursor that is no good */
+        if (l->wants_cursor)
+            wait_longer(l, now_ms);
         return;
     }
     bool first_401 = came && answer.status == 401 && !l->was_refused;
@@ -223,14 +246,16 @@ int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx)
     for (size_t i = 0; i < listeners->count; i++) {
         Listener *l = &listeners->items[i];
         while (l->is_preparing && http_is_done(l->client))
-            end_preparing(l);
+            end_preparing(l, now_ms, changed, ctx);
         if (!l->is_preparing && http_is_done(l->client))
             end(l, now_ms, changed, ctx);
-        if (!l->cursor[0] || http_is_begun(l->client))
+        if ((!l->cursor[0] && !l->wants_cursor) || http_is_begun(l->client))
             continue;
-        if (l->begin_at_ms <= now_ms)
+        if (l->begin_at_ms <= now_ms && l->cursor[0])
             begin(l, now_ms);
-        if (!http_is_begun(l->client) && l->begin_at_ms < next_ms)
+        else if (l->begin_at_ms <= now_ms)
+            ask_for_cursor(l, now_ms, changed, ctx);
+        if (!http_is_begun(l->client) && (l->cursor[0] || l->wants_cursor) && l->begin_at_ms < next_ms)
             next_ms = l->begin_at_ms;
     }
     return next_ms;

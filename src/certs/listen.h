@@ -19,4 +19,4 @@ bool listeners_is_ready(const Listeners *listeners, Str vault_url);
  * vault; name empty: the vault answers again after it did not, so what failed may be tried. Answers when it has to be called again at the latest (mono ms; INT64_MAX: not before a request is done). */
 typedef void ListenChanged(void *ctx, Str vault_url, Str name);
 int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx);
-size_t listeners_active(const Listeners *listeners);           /* with a request on its way or parked */
+size_t listeners_active(const Listeners *listeners);           /* with a request that nothing speaks against */

@@ -2,7 +2,7 @@
 
 unit, fuzz    meson tests of the release build
 sanitizers    the same and tests/system with AddressSanitizer and UndefinedBehaviorSanitizer
-system, scenarios, conformance
+rotation, system, scenarios, conformance
               tests/<suite>/test_*.py (unittest), each file in a process of its own
 """
 import json

@@ -359,6 +359,22 @@ static void test_a_vault_without_the_feed_is_left_alone_and_asked_again(void **s
     }
 }
 
+static void test_a_cursor_that_could_not_be_had_is_asked_for_again_and_everything_looked_at(void **state)
+{
+    (void)state;
+    Listeners listeners;
+    Told count = { 0 };
+    fake.changes_status = 503;
+    fake.changes = "{}";
+    begin(&listeners, &count);                                               /* looks may go on without it */
+    int calls = fake.changes_calls;
+    fake.changes_status = 200;
+    until(listeners, count, listeners_active(&listeners) == 1);
+    assert_in_range(fake.changes_calls, calls + 1, calls + 3);
+    assert_int_equal(count.all, 1);
+    listeners_done(&listeners);
+}
+
 static void test_trouble_waits_longer_and_keeps_the_cursor(void **state)
 {
     (void)state;
@@ -449,6 +465,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_change_is_told_when_the_vault_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_reset_means_look_at_everything, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_vault_without_the_feed_is_left_alone_and_asked_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_cursor_that_could_not_be_had_is_asked_for_again_and_everything_looked_at, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trouble_waits_longer_and_keeps_the_cursor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_vault_that_answers_at_once_makes_no_hot_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_token_that_ended_while_parked_is_replaced, set_up, tear_down),
