@@ -1,5 +1,4 @@
 """The certificate agent as a program of its own on this machine, with a metadata address of the test's: push, its fall-back, files, hook."""
-import http.server
 import json
 import os
 import pathlib
@@ -12,30 +11,12 @@ import threading
 import time
 import unittest
 
+from metadata import Metadata
 from vaultyard import BUILD, Site, wait_for
 
 ROUNDS = int(os.environ.get("VAULTYARD_PUSH_ROUNDS", "10"))
 POLICY = {"issuerParameters": {"name": "Self"}, "x509CertificateProperties": {"subject": "CN=agent.example", "validityInMonths": 12},
           "keyProperties": {"keyType": "EC", "curve": "P-256", "exportable": True}, "secretProperties": {"contentType": "application/x-pem-file"}}
-
-
-class Metadata(http.server.ThreadingHTTPServer):
-    """169.254.169.254 for one principal of the site."""
-
-    def __init__(self, site, principal):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                token = site.token(site.vault_resource, principal["appId"], principal["password"])
-                body = json.dumps({"access_token": token, "expires_in": "3599"}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments):
-                pass
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
 class Agent:
@@ -44,7 +25,7 @@ class Agent:
         self.dir.mkdir()
         self.store = self.dir / "store"
         settings = {"secretsManagementSettings": {"pollingIntervalInS": poll, "certificateStoreLocation": str(self.store), "observedCertificates": observed},
-                    "authenticationSettings": {"msiEndpoint": f"http://127.0.0.1:{metadata.server_address[1]}/metadata/identity"},
+                    "authenticationSettings": {"msiEndpoint": metadata.endpoint},
                     "vaultyard": dict({"caFile": str(site.dir / "ca.pem")}, **(own or {}))}
         (self.dir / "settings.json").write_text(json.dumps(settings))
         self.command = [BUILD / "vaultyard-certs", "--settings", self.dir / "settings.json", "--status", self.dir / "1.status", *more]
@@ -91,8 +72,7 @@ class CertificateAgent(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls):
-        cls.metadata.shutdown()
-        cls.metadata.server_close()
+        cls.metadata.close()
         cls.site.close()
 
     @classmethod
