@@ -7,6 +7,7 @@
 #include "base/id.h"
 #include "keyvault/bundle_out.h"
 #include "keyvault/cert_issue.h"
+#include "keyvault/feed.h"
 #include "keyvault/secret.h"
 
 /* ---- create ---- */
@@ -293,11 +294,14 @@ static bool doc_with_tags(Arena *arena, const JsonVal *doc, Str tags_json, Str *
 static bool update_kind(View *view, Txn *txn, KvKind kind, VersionRow *row, const Attributes *attributes, Str tags_json, Err *err)
 {
     Req *req = view->req;
+    bool was_enabled = row->attributes.enabled;
     row->attributes.enabled = attributes->enabled;
     row->attributes.updated_ms = req->now_ms;
     return doc_with_tags(req->arena, row->doc, tags_json, &row->doc_json, err) &&
            json_parse(req->arena, row->doc_json, JSON_STRICT, &row->doc, err) &&
-           version_update(req->ctx, txn, req->arena, req_vault(req), kind, view->object.name, row, err);
+           version_update(req->ctx, txn, req->arena, req_vault(req), kind, view->object.name, row, err) &&
+           (kind != KV_SECRET || row->attributes.enabled == was_enabled ||
+            feed_add(txn, req_vault(req), kind, view->object.name, row->version, was_enabled ? FEED_DISABLED : FEED_ENABLED, req->now_ms, err));
 }
 
 static bool update_txn(Txn *txn, void *ctx, Err *err)

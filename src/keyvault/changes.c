@@ -24,6 +24,8 @@ static const char *change_word(FeedChange change)
     case FEED_DELETED:     return "deleted";
     case FEED_RECOVERED:   return "recovered";
     case FEED_PURGED:      return "purged";
+    case FEED_ENABLED:     return "enabled";
+    case FEED_DISABLED:    return "disabled";
     }
     return "other";
 }
@@ -49,6 +51,19 @@ static bool row_time(Txn *txn, const Vault *vault, int64_t number, int64_t *time
     *err = (Err){ 0 };
     if (rows_next(rows, err))
         *time_ms = row_int(rows, 0);
+    return err->code == ERR_NONE;
+}
+
+/* Rows that would follow the cursor have been trimmed. Number 0 has no row that could be missed, so this asks for the oldest. */
+static bool is_trimmed(Txn *txn, const Vault *vault, int64_t number, bool *out, Err *err)
+{
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    *out = false;
+    if (!txn_query(txn, &rows, err, "SELECT number FROM kv_feed WHERE vault = ?1 ORDER BY number LIMIT 1", db_text(vault->id)))
+        return false;
+    *err = (Err){ 0 };
+    if (rows_next(rows, err))
+        *out = row_int(rows, 0) > number + 1;
     return err->code == ERR_NONE;
 }
 
@@ -93,13 +108,14 @@ static bool changes_txn(Txn *txn, void *ctx, Err *err)
     Changes *changes = ctx;
     const Vault *vault = req_vault(changes->req);
     int64_t time_ms;
+    bool trimmed;
     if (!newest(txn, vault, &changes->end, err))
         return false;
     if (!changes->has_after || changes->is_reset)
         return true;
-    if (!row_time(txn, vault, changes->after.number, &time_ms, err))
+    if (!row_time(txn, vault, changes->after.number, &time_ms, err) || !is_trimmed(txn, vault, changes->after.number, &trimmed, err))
         return false;
-    changes->is_reset = changes->after.number > changes->end.number || time_ms != changes->after.time_ms;
+    changes->is_reset = trimmed || changes->after.number > changes->end.number || time_ms != changes->after.time_ms;
     return changes->is_reset || read_after(txn, changes, err);
 }
 

@@ -137,13 +137,16 @@ static bool secret_update_txn(Txn *txn, void *ctx, Err *err)
                          "way of the certificate.", STR_ARG(update->object.name));
     const JsonVal *tags_now = json_get(row->doc, "tags");
     Str tags = tags_now ? json_text(req->arena, tags_now) : STR_NONE;
+    bool was_enabled = row->attributes.enabled;
     if (!attributes_read(update->body, &row->attributes, err) || !tags_read(req->arena, update->body, TAG_CHARS_OBJECT, &tags, err))
         return false;
     Str content_type = update->in.content_type.ptr ? update->in.content_type : json_str(json_get(row->doc, "contentType"));
     row->attributes.updated_ms = req->now_ms;
     row->doc_json = secret_doc(req->arena, content_type, tags);
     return json_parse(req->arena, row->doc_json, JSON_STRICT, &row->doc, err) &&
-           version_update(req->ctx, txn, req->arena, vault, KV_SECRET, update->object.name, row, err);
+           version_update(req->ctx, txn, req->arena, vault, KV_SECRET, update->object.name, row, err) &&
+           (row->attributes.enabled == was_enabled ||
+            feed_add(txn, vault, KV_SECRET, update->object.name, row->version, was_enabled ? FEED_DISABLED : FEED_ENABLED, req->now_ms, err));
 }
 
 bool secret_update(Req *req, Reply *reply, Err *err)

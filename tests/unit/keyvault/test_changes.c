@@ -176,6 +176,37 @@ static void test_a_cursor_of_another_history_starts_over(void **state)
     }
 }
 
+static bool grow_number(Txn *txn, void *ctx, Err *err)
+{
+    (void)ctx;
+    return txn_exec(txn, NULL, err, "UPDATE kv_vault SET feed_number = feed_number + 9990 WHERE name_key = 'vlt'");
+}
+
+static void test_old_entries_go_and_a_cursor_from_before_them_starts_over(void **state)
+{
+    (void)state;
+    Err err = { 0 };
+    set_secret("trim-a");
+    const char *old = cursor_now();
+    assert_true(store_write(fix.site.store, grow_number, NULL, &err));
+    set_secret("trim-b");
+    const char *kept = cursor_now();
+    Answer answer = changes(text("after=%s&wait=0", old));
+    assert_false(json_bool(json_get(answer.json, "reset"), true));           /* its row is still there */
+    for (int i = 0; i < 20; i++)
+        set_secret("trim-c");
+    assert_int_equal(count_of("SELECT count(*) FROM kv_feed f JOIN kv_vault v ON v.id = f.vault WHERE v.name_key = 'vlt' AND f.number <= v.feed_number - 10000"), 0);
+    answer = changes(text("after=%s&wait=0", old));
+    expect_status(&answer, 200);
+    assert_true(json_bool(json_get(answer.json, "reset"), false));
+    assert_int_equal(json_count(json_get(answer.json, "value")), 0);
+    answer = changes(text("after=" STR_FMT "-0-0&wait=0", STR_ARG(str_slice(vault_id_of("vlt"), 0, 8))));
+    assert_true(json_bool(json_get(answer.json, "reset"), false));           /* of the vault's first moment */
+    answer = changes(text("after=%s&wait=0", kept));
+    assert_false(json_bool(json_get(answer.json, "reset"), true));
+    assert_int_equal(json_count(json_get(answer.json, "value")), 20);
+}
+
 static void test_bad_queries_are_refused_by_name(void **state)
 {
     (void)state;
@@ -205,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_a_permission_taken_away_while_parked_ends_in_a_refusal),
         cmocka_unit_test(test_the_cursor_outlives_the_server),
         cmocka_unit_test(test_a_cursor_of_another_history_starts_over),
+        cmocka_unit_test(test_old_entries_go_and_a_cursor_from_before_them_starts_over),
         cmocka_unit_test(test_bad_queries_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

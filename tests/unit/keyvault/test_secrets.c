@@ -359,13 +359,15 @@ static void test_each_change_feeds_in_order(void **state)
     expect_status(&vault, 201);
     static const struct { const char *method, *path, *body; } calls[] = {
         { "PUT", "/secrets/a" API, "{\"value\":\"1\"}" }, { "PUT", "/secrets/a" API, "{\"value\":\"2\"}" }, { "PATCH", "/secrets/a" API, "{\"contentType\":\"x\"}" },
+        { "PATCH", "/secrets/a" API, "{\"attributes\":{\"enabled\":false}}" }, { "PATCH", "/secrets/a" API, "{\"attributes\":{\"enabled\":false}}" },
+        { "PATCH", "/secrets/a" API, "{\"attributes\":{\"enabled\":true}}" },
         { "PUT", "/secrets/a" API, "{}" },                { "DELETE", "/secrets/a" API, NULL },             { "POST", "/deletedsecrets/a/recover" API, NULL },
     };
     for (size_t i = 0; i < COUNT_OF(calls); i++)
         (void)call(calls[i].method, "feeding.vault", calls[i].path, fix.owner.vault_token, calls[i].body);
-    /* two versions, a deletion, a recovery; updates and refusals are no change of the feed */
-    assert_int_equal(count_of("SELECT group_concat(change, '') FROM kv_feed f JOIN kv_vault v ON v.id = f.vault WHERE v.name_key = 'feeding'"), 1123);
-    assert_int_equal(count_of("SELECT max(number) FROM kv_feed f JOIN kv_vault v ON v.id = f.vault WHERE v.name_key = 'feeding'"), 4);
+    /* two versions, disabled once, enabled, a deletion, a recovery; other updates and refusals are no change of the feed */
+    assert_int_equal(count_of("SELECT group_concat(change, '') FROM kv_feed f JOIN kv_vault v ON v.id = f.vault WHERE v.name_key = 'feeding'"), 116523);
+    assert_int_equal(count_of("SELECT max(number) FROM kv_feed f JOIN kv_vault v ON v.id = f.vault WHERE v.name_key = 'feeding'"), 6);
 }
 
 static void test_writes_are_audited_in_their_transaction(void **state)
