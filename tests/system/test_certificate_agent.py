@@ -188,6 +188,18 @@ class CertificateAgent(unittest.TestCase):
         while select.select([notes], [], [], 0)[0]:
             yield notes.recv(1000).decode()
 
+    def test_a_version_that_is_disabled_is_told_at_once_and_what_is_here_stays(self):
+        url, version = self.certificate("switched")
+        agent = self.agent("a", [url]).start()
+        wait_for("the first version", lambda: self.has(agent, "switched", version))
+        wait_for("it listens", lambda: "certs.listening" in agent.log())
+        self.vy("keyvault", "certificate", "set-attributes", "--vault-name", "kv-agent", "-n", "switched", "--enabled", "false")
+        wait_for("the reason", lambda: agent.status()["status"] == "warning", timeout=20)
+        self.assertIn("is disabled; enable it", agent.status()["formattedMessage"]["message"])
+        self.assertTrue(self.has(agent, "switched", version))
+        self.vy("keyvault", "certificate", "set-attributes", "--vault-name", "kv-agent", "-n", "switched", "--enabled", "true")
+        wait_for("all is well", lambda: agent.status()["status"] == "success", timeout=20)
+
     def test_dry_run_writes_nothing(self):
         url, version = self.certificate("dry")
         agent = self.agent("a", [url])
