@@ -5,6 +5,7 @@ import sys
 import time
 
 from figures import cpu_s, memory_kib, say
+from fleet import fleet
 from keyvault import keyvault
 from pools import STORE, PoolMaker
 from vaultyard import Site
@@ -89,7 +90,7 @@ def nodes():
 
 
 def rotation():
-    """From the clock's move, which makes the renewal due, to the new certificate being seen on the node."""
+    """From the clock's move, which makes the renewal due, to the new certificate being seen on the node; then fleets of agents at one vault."""
     site, pools, secret = with_pool_maker()
     took = []
     try:
@@ -105,6 +106,7 @@ def rotation():
     finally:
         site.close()
     say("clock moved to new certificate seen on the node", took, "ms")
+    fleet()
 
 
 PARTS = {"start": start, "serve": serve, "keyvault": keyvault, "nodes": nodes, "rotation": rotation}
