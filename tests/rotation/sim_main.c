@@ -217,7 +217,7 @@ void machine_go(Machine *m, int64_t to_ms)
 
 static void add_windows(Machine *m)
 {
-    for (int i = 0; i < 45; i++) {
+    for (int i = 0; i < 36; i++) {
         Window w = { .fault = (Fault)chance_between(&m->state, FAULT_NETWORK, FAULT_OFF), .vault = -1, .from_ms = chance_between(&m->state, SIM_BEGIN_MS, m->end_ms - 8 * DAY_MS) };
         w.to_ms = w.from_ms + (chance(&m->state) % 12 ? chance_between(&m->state, 1000, 3 * HOUR_MS) : chance_between(&m->state, 3 * HOUR_MS, 5 * DAY_MS));
         if (w.fault == FAULT_CLOCK)

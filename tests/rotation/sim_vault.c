@@ -56,7 +56,7 @@ void vaults_make(uint64_t seed, int64_t end_ms)
         uint64_t state = seed * 1000003 + (uint64_t)v;
         SimVault *vault = &vaults[v];
         *vault = (SimVault){ .has_feed = v % 2 == 0 };
-        for (int i = 0; i < 14; i++) {
+        for (int i = 0; i < 9; i++) {
             int64_t from = chance_between(&state, SIM_BEGIN_MS, end_ms - 3 * DAY_MS);
             /* Mostly hours, now and then days. */
             int64_t lasts = chance(&state) % 6 ? chance_between(&state, MINUTE_MS, 8 * HOUR_MS) : chance_between(&state, DAY_MS, 6 * DAY_MS);

@@ -6,6 +6,7 @@ import collections
 import os
 import pathlib
 import random
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -17,6 +18,11 @@ from vaultyard import BUILD
 HERE = pathlib.Path(__file__).parent
 MACHINES, YEARS, LIMIT_S = 200, 10, 180
 WORKERS = os.cpu_count() or 1
+
+
+def cpu_s():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def simulate(jobs):
@@ -52,18 +58,18 @@ class Simulation(unittest.TestCase):
     def test_ten_years(self):
         seed = int(os.environ.get("VAULTYARD_ROTATION_SEED") or random.randrange(1, 2**31))
         print(f"  seed {seed}", flush=True)
-        begun = time.monotonic()
+        begun, spent = time.monotonic(), cpu_s()
         total = collections.Counter()
         for line in simulate([(seed, first, 10) for first in range(0, MACHINES, 10)]):
             words = line.split()
             for name, value in zip(words[::2], map(int, words[1::2])):
                 total[name] = max(total[name], value) if name.startswith(("most", "worst", "years")) else total[name] + value
-        took = time.monotonic() - begun
-        print("  " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in total.items()) + f"; {took:.0f} s", flush=True)
+        took, spent = time.monotonic() - begun, cpu_s() - spent
+        print("  " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in total.items()) + f"; {took:.0f} s, {spent:.0f} s of CPU", flush=True)
         self.assertEqual(total["machines"], MACHINES)
         self.assertGreater(total["kills"], 50 * MACHINES // 2)
         if "asan" not in str(BUILD):
-            self.assertLess(took, 2 * LIMIT_S)           # LIMIT_S on an idle machine with two processors
+            self.assertLess(spent / 2, 1.5 * LIMIT_S)    # LIMIT_S on two processors that nobody else uses; neighbours cost caches
 
 
 if __name__ == "__main__":
