@@ -34,6 +34,10 @@ bool    key_spec_parse(Str kty, int64_t bits, Str crv, KeySpec *out, Err *err) M
 typedef struct KeyPublic { KeyKind kind; Bytes n, e; Bytes x, y; KeyCurve curve; } KeyPublic;
 bool    key_public(Arena *arena, const KeyRef *key, KeyPublic *out, Err *err) MUST_CHECK;
 bool    key_from_public(const KeyPublic *parts, KeyRef **out, Err *err) MUST_CHECK;
+/* Private members as well: d; of an RSA key also p, q, dp, dq and qi. All are needed. ERR_BAD_INPUT names the member, or says that they
+ * do not belong together. Checks primes: worker threads only. */
+typedef struct KeyPrivate { KeyPublic open; Bytes d, p, q, dp, dq, qi; } KeyPrivate;
+bool    key_from_private(const KeyPrivate *parts, KeyRef **out, Err *err) MUST_CHECK;
 bool    key_thumbprint(const KeyRef *key, uint8_t out[32], Err *err) MUST_CHECK;  /* SHA-256 of the JWK's required members (RFC 7638) */
 Str     key_curve_name(KeyCurve curve);                                           /* "P-256"; absent for CURVE_NONE */
 KeyCurve key_curve_parse(Str name);                                               /* CURVE_NONE if unknown; also "secp256k1" style "SECP256K1" */

@@ -6,6 +6,7 @@
 #include "keyvault/changes.h"
 #include "keyvault/deleted.h"
 #include "keyvault/key.h"
+#include "keyvault/key_rotation.h"
 #include "keyvault/list.h"
 #include "keyvault/secret.h"
 
@@ -39,13 +40,13 @@ const Route data_routes[] = {
 
     READ("/keys",                                     "keys/list",              key_list,                   "KeyList"),
     RESTORE("/keys/restore",                         "keys/restore",           key_restore,                 "KeyRestore"),
-    LATER(PUT, "/keys/{name}",                        "keys/import",                                        "KeyImport"),
+    PUT("/keys/{name}",                               "keys/import",            KEY_BODY, key_import,       "KeyImport"),
     DELETE("/keys/{name}",                            "keys/delete",            key_delete,                 "KeyDelete"),
     POST("/keys/{name}/create",                       "keys/create",            KEY_BODY, key_create,       "KeyCreate"),
     POST("/keys/{name}/backup",                     "keys/backup",            KEY_BODY, key_backup,        "KeyBackup"),
-    LATER(POST, "/keys/{name}/rotate",                "keys/rotate",                                        "KeyRotate"),
-    LATER(GET, "/keys/{name}/rotationpolicy",         "keys/getrotationpolicy",                             "KeyRotationPolicyGet"),
-    LATER(PUT, "/keys/{name}/rotationpolicy",         "keys/setrotationpolicy",                             "KeyRotationPolicySet"),
+    POST("/keys/{name}/rotate",                       "keys/rotate",            KEY_BODY, key_rotate,       "KeyRotate"),
+    READ("/keys/{name}/rotationpolicy",               "keys/getrotationpolicy", key_rotation_get,           "KeyRotationPolicyGet"),
+    PUT("/keys/{name}/rotationpolicy",                "keys/setrotationpolicy", KEY_BODY, key_rotation_set, "KeyRotationPolicySet"),
     READ("/keys/{name}/versions",                     "keys/list",              key_list_versions,          "KeyListVersions"),
     READ("/keys/{name}/{version?}",                   "keys/get",               key_get,                    "KeyGet"),
     PATCH("/keys/{name}/{version?}",                  "keys/update",            KEY_BODY, key_update,       "KeyUpdate"),

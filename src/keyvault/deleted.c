@@ -3,6 +3,7 @@
 #include "keyvault/bundle_out.h"
 #include "keyvault/cert_issue.h"
 #include "keyvault/feed.h"
+#include "keyvault/key_rotation.h"
 
 static const int64_t DAY_MS = 86400 * 1000LL;
 
@@ -152,7 +153,9 @@ static bool recover_txn(Txn *txn, void *ctx, Err *err)
             return false;
     if (!runner_cancel(kv->site->runner, txn, WORK_PURGE, work_key(req->arena, vault, deletion->kind, name), err))
         return false;
-    /* Renewals go on where they were; what became due meanwhile is done at once. */
+    /* Renewals and rotations go on where they were; what became due meanwhile is done at once. */
+    if (deletion->kind == KV_KEY && !key_rotation_schedule(kv, txn, req->arena, vault, name, err))
+        return false;
     return deletion->kind != KV_CERTIFICATE || certificate_resume(kv, txn, req->arena, vault, name, err);
 }
 
@@ -176,6 +179,8 @@ static bool erase(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKi
     if (kind == KV_CERTIFICATE &&
         (!pending_erase(txn, arena, vault, name, err) ||
          !txn_exec(txn, NULL, err, "DELETE FROM kv_policy WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(arena, name)))))
+        return false;
+    if (kind == KV_KEY && !key_rotation_erase(kv, txn, arena, vault, name, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         bool existed;

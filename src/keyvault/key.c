@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "keyvault/bundle_out.h"
 #include "keyvault/feed.h"
+#include "keyvault/key_rotation.h"
 
 static void put_bytes(JsonWriter *w, Arena *arena, const char *name, Bytes bytes)
 {
@@ -42,16 +43,15 @@ bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_js
 static const char *const key_op_names[] = { "encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey", "import", "export" };
 enum { EC_OPS_FROM = 2, EC_OPS_UNTIL = 4, KEY_OPS_USABLE = 6 };      /* what EC keys can do; what a key gets that asks for nothing */
 
-static Str key_ops_default(Arena *arena, KeyKind kind)
+Str key_ops_default(Arena *arena, KeyKind kind)
 {
     return kind == KEY_EC ? STR("[\"sign\",\"verify\"]")
                           : str_printf(arena, "[\"encrypt\",\"decrypt\",\"sign\",\"verify\",\"wrapKey\",\"unwrapKey\"]");
 }
 
-/* Member "key_ops" as JSON text with canonical names; *ops_json stays as it was when it is absent. */
-static bool key_ops_read(Arena *arena, const JsonVal *body, KeyKind kind, Str *ops_json, Err *err)
+bool key_ops_read(Arena *arena, const JsonVal *holder, KeyKind kind, Str *ops_json, Err *err)
 {
-    const JsonVal *list = json_get(body, "key_ops");
+    const JsonVal *list = json_get(holder, "key_ops");
     if (!list || json_kind(list) == JSON_NULL)
         return true;
     if (json_kind(list) != JSON_ARRAY)
@@ -84,11 +84,18 @@ static const JsonField key_create_fields[] = {
     JSON_FIELD(KeyIn, release_policy,  "release_policy",  JSON_OPTIONAL),
 };
 
+bool key_refuse_hsm(Str kty, Err *err)
+{
+    if (str_ends_nocase(kty, STR("-HSM")) || str_eq_nocase(kty, STR("oct")))
+        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "kty " STR_FMT " is not implemented by this version of Vaultyard; use RSA or EC.",
+                         STR_ARG(kty));
+    return true;
+}
+
 static bool key_in_check(const KeyIn *in, const JsonVal *body, Err *err)
 {
-    if (str_ends_nocase(in->kty, STR("-HSM")) || str_eq_nocase(in->kty, STR("oct")))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "kty " STR_FMT " is not implemented by this version of Vaultyard; use RSA or EC.",
-                         STR_ARG(in->kty));
+    if (!key_refuse_hsm(in->kty, err))
+        return false;
     if ((in->release_policy && json_kind(in->release_policy) != JSON_NULL) || json_bool(json_path(body, "attributes.exportable"), false))
         return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Exportable keys (release_policy) are not implemented by this version of Vaultyard.");
     if (in->public_exponent.set && in->public_exponent.value != 65537)
@@ -109,10 +116,11 @@ static bool key_create_txn(Txn *txn, void *ctx, Err *err)
         return false;
     create->version.name = found ? object.name : req->params[0];
     return version_put(req->ctx, txn, req->arena, vault, &create->version, err) &&
-           feed_add(txn, vault, KV_KEY, create->version.name, create->version.version, FEED_NEW_VERSION, req->now_ms, err);
+           feed_add(txn, vault, KV_KEY, create->version.name, create->version.version, FEED_NEW_VERSION, req->now_ms, err) &&
+           key_rotation_schedule(req->ctx, txn, req->arena, vault, create->version.name, err);
 }
 
-static bool reply_key(Req *req, Reply *reply, const ObjectRow *object, const VersionRow *row, Err *err)
+bool key_reply(Req *req, Reply *reply, const ObjectRow *object, const VersionRow *row, Err *err)
 {
     json_open(&reply->json, NULL);
     bundle_write(&reply->json, req->ctx, req->arena, req_vault(req), KV_KEY, object, row, BUNDLE_WHOLE);
@@ -120,26 +128,13 @@ static bool reply_key(Req *req, Reply *reply, const ObjectRow *object, const Ver
     return arena_ok(req->arena) || err_too_big(err);
 }
 
-bool key_create(Req *req, Reply *reply, Err *err)
+bool key_store_new(Req *req, Reply *reply, const KeyNew *in, Err *err)
 {
-    AUTO(key_free_auto) KeyRef *key = NULL;
     AUTO(secret_free_auto) Secret *pkcs8 = NULL;
-    const JsonVal *body;
-    KeyIn in = { 0 };
-    KeySpec spec;
-    Str tags = STR_NONE;
     KeyCreate create = { .req = req };
     VersionNew *version = &create.version;
-    *version = (VersionNew){ .kind = KV_KEY, .name = req->params[0], .version = hex_id_new(req->arena, VERSION_DIGITS) };
-    version->attributes = (Attributes){ .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms };
-    if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
-        !json_read(body, "", key_create_fields, COUNT_OF(key_create_fields), &in, err) || !key_in_check(&in, body, err) ||
-        !key_spec_parse(in.kty, str_starts_nocase(in.kty, STR("EC")) ? 0 : in.key_size, in.crv, &spec, err))
-        return false;
-    Str ops = key_ops_default(req->arena, spec.kind);
-    if (!key_ops_read(req->arena, body, spec.kind, &ops, err) || !attributes_read(body, &version->attributes, err) ||
-        !tags_read(req->arena, body, TAG_CHARS_KEY, &tags, err) || !key_generate(spec, &key, err) || !key_to_pkcs8(key, &pkcs8, err) ||
-        !key_doc_make(req->arena, key, ops, tags, &version->doc_json, err))
+    *version = (VersionNew){ .kind = KV_KEY, .name = req->params[0], .version = hex_id_new(req->arena, VERSION_DIGITS), .attributes = in->attributes };
+    if (!key_to_pkcs8(in->key, &pkcs8, err) || !key_doc_make(req->arena, in->key, in->ops_json, in->tags_json, &version->doc_json, err))
         return false;
     version->value = secret_bytes(pkcs8);
 
@@ -148,7 +143,26 @@ bool key_create(Req *req, Reply *reply, Err *err)
     if (!json_parse(req->arena, version->doc_json, JSON_STRICT, &row.doc, err) || !plane_write(req, url, 200, key_create_txn, &create, err))
         return false;
     ObjectRow object = { .name = version->name };
-    return reply_key(req, reply, &object, &row, err);
+    return key_reply(req, reply, &object, &row, err);
+}
+
+bool key_create(Req *req, Reply *reply, Err *err)
+{
+    AUTO(key_free_auto) KeyRef *key = NULL;
+    const JsonVal *body;
+    KeyIn in = { 0 };
+    KeySpec spec;
+    KeyNew new = { .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
+    if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
+        !json_read(body, "", key_create_fields, COUNT_OF(key_create_fields), &in, err) || !key_in_check(&in, body, err) ||
+        !key_spec_parse(in.kty, str_starts_nocase(in.kty, STR("EC")) ? 0 : in.key_size, in.crv, &spec, err))
+        return false;
+    new.ops_json = key_ops_default(req->arena, spec.kind);
+    if (!key_ops_read(req->arena, body, spec.kind, &new.ops_json, err) || !attributes_read(body, &new.attributes, err) ||
+        !tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) || !key_generate(spec, &key, err))
+        return false;
+    new.key = key;
+    return key_store_new(req, reply, &new, err);
 }
 
 typedef struct KeyView { Req *req; const JsonVal *body; ObjectRow object; VersionRow row; } KeyView;
@@ -164,7 +178,7 @@ bool key_get(Req *req, Reply *reply, Err *err)
 {
     KeyVault *kv = req->ctx;
     KeyView view = { .req = req };
-    return store_read(kv->site->store, key_get_txn, &view, err) && reply_key(req, reply, &view.object, &view.row, err);
+    return store_read(kv->site->store, key_get_txn, &view, err) && key_reply(req, reply, &view.object, &view.row, err);
 }
 
 static bool key_update_txn(Txn *txn, void *ctx, Err *err)
@@ -198,7 +212,8 @@ static bool key_update_txn(Txn *txn, void *ctx, Err *err)
         return false;
     row->doc_json = str_dup(req->arena, buf_str(&text));
     return json_parse(req->arena, row->doc_json, JSON_STRICT, &row->doc, err) &&
-           version_update(req->ctx, txn, req->arena, req_vault(req), KV_KEY, view->object.name, row, err);
+           version_update(req->ctx, txn, req->arena, req_vault(req), KV_KEY, view->object.name, row, err) &&
+           key_rotation_schedule(req->ctx, txn, req->arena, req_vault(req), view->object.name, err);       /* its expiry may be another */
 }
 
 bool key_update(Req *req, Reply *reply, Err *err)
@@ -207,5 +222,5 @@ bool key_update(Req *req, Reply *reply, Err *err)
     if (!object_name_check(req->params[0], err) || !req_object(req, &view.body, err))
         return false;
     Str url = object_url(req->ctx, req->arena, req_vault(req), KV_KEY, req->params[0], req_param(req, "version"));
-    return plane_write(req, url, 200, key_update_txn, &view, err) && reply_key(req, reply, &view.object, &view.row, err);
+    return plane_write(req, url, 200, key_update_txn, &view, err) && key_reply(req, reply, &view.object, &view.row, err);
 }

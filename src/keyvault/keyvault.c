@@ -4,6 +4,7 @@
 #include "keyvault/cert_issue.h"
 #include "keyvault/data_routes.h"
 #include "keyvault/deleted.h"
+#include "keyvault/key_rotation.h"
 #include "keyvault/vault_arm.h"
 
 bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, KeyVault **out, Err *err)
@@ -22,6 +23,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     plane_setup(kv);
     runner_register(site->runner, WORK_ISSUE, RUNNER_OBJECT_TIME, certificate_issue_run, kv);
     runner_register(site->runner, WORK_RENEW, RUNNER_OBJECT_TIME, certificate_renew_run, kv);
+    runner_register(site->runner, WORK_ROTATE, RUNNER_OBJECT_TIME, key_rotation_run, kv);
     runner_register(site->runner, WORK_PURGE, RUNNER_OBJECT_TIME, object_purge_run, kv);
     runner_register(site->runner, WORK_VAULT_PURGE, RUNNER_OBJECT_TIME, vault_purge_run, kv);
     arm_on_delete(arm, "Microsoft.KeyVault/vaults", vault_delete_resource, kv);

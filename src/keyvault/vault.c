@@ -179,6 +179,7 @@ bool vault_erase(KeyVault *kv, Txn *txn, const Vault *vault, Err *err)
         "DELETE FROM kv_feed WHERE vault = ?1",
         "DELETE FROM kv_pending WHERE vault = ?1",
         "DELETE FROM kv_policy WHERE vault = ?1",
+        "DELETE FROM kv_rotation WHERE vault = ?1",
         "DELETE FROM kv_version WHERE vault = ?1",
         "DELETE FROM kv_object WHERE vault = ?1",
         "DELETE FROM kv_vault WHERE id = ?1",

@@ -1,5 +1,6 @@
 /* vault_deleted.c - deleted vaults: list, get, recover, purge, and the purge at the end of the retention. */
 #include "keyvault/cert_issue.h"
+#include "keyvault/key_rotation.h"
 #include "keyvault/vault_arm.h"
 
 enum { LIST_MAX = 1000 };
@@ -156,16 +157,17 @@ bool vault_purge_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_
     return true;
 }
 
-/* Work on the certificates of a deleted vault was dropped when it came up. */
-static bool resume_certificates(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Err *err)
+/* Work on the certificates and keys of a deleted vault was dropped when it came up. */
+static bool resume_work(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT name FROM kv_object WHERE vault = ?1 AND kind = ?2 AND deleted_ms = 0", db_text(vault->id), db_int(KV_CERTIFICATE)))
+    if (!txn_query(txn, &rows, err, "SELECT name, kind FROM kv_object WHERE vault = ?1 AND kind IN (?2, ?3) AND deleted_ms = 0", db_text(vault->id),
+                   db_int(KV_CERTIFICATE), db_int(KV_KEY)))
         return false;
     *err = (Err){ 0 };
     while (rows_next(rows, err)) {
         Str name = str_dup(arena, row_text(rows, 0));
-        if (!certificate_resume(kv, txn, arena, vault, name, err))
+        if (row_int(rows, 1) == KV_KEY ? !key_rotation_schedule(kv, txn, arena, vault, name, err) : !certificate_resume(kv, txn, arena, vault, name, err))
             return false;
     }
     return err->code == ERR_NONE;
@@ -175,5 +177,5 @@ bool vault_restore(KeyVault *kv, Txn *txn, Arena *arena, Vault *vault, Err *err)
 {
     vault->deleted_ms = vault->purge_ms = 0;
     return vault_update(kv, txn, arena, vault, err) && runner_cancel(kv->site->runner, txn, WORK_VAULT_PURGE, vault->id, err) &&
-           resume_certificates(kv, txn, arena, vault, err);
+           resume_work(kv, txn, arena, vault, err);
 }

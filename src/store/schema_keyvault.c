@@ -61,6 +61,15 @@ const char *const schema_keyvault_1[] = {
     "  PRIMARY KEY (vault, name_key)"
     ") STRICT",
 
+    "CREATE TABLE kv_rotation ("                        /* rotation policies of keys */
+    "  vault       TEXT    NOT NULL REFERENCES kv_vault (id),"
+    "  name_key    TEXT    NOT NULL,"
+    "  created_ms  INTEGER NOT NULL,"
+    "  updated_ms  INTEGER NOT NULL,"
+    "  sealed      BLOB    NOT NULL,"
+    "  PRIMARY KEY (vault, name_key)"
+    ") STRICT",
+
     "CREATE TABLE kv_pending ("
     "  vault       TEXT    NOT NULL REFERENCES kv_vault (id),"
     "  name_key    TEXT    NOT NULL,"

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "keyvault/cert_issue.h"
 #include "keyvault/deleted.h"
+#include "keyvault/key_rotation.h"
 #include "keyvault/vault_arm.h"
 
 Fixture fix;
@@ -251,7 +252,7 @@ Str vault_id_of(const char *name)
 }
 
 static const struct { const char *kind; RunnerFn *fn; } kinds[] = {
-    { WORK_ISSUE, certificate_issue_run }, { WORK_RENEW, certificate_renew_run }, { WORK_PURGE, object_purge_run }, { WORK_VAULT_PURGE, vault_purge_run },
+    { WORK_ISSUE, certificate_issue_run }, { WORK_ROTATE, key_rotation_run }, { WORK_RENEW, certificate_renew_run }, { WORK_PURGE, object_purge_run }, { WORK_VAULT_PURGE, vault_purge_run },
 };
 
 typedef struct Take { const char *kind; int64_t now_ms; Str key; bool found; } Take;
