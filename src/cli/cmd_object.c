@@ -409,3 +409,42 @@ bool run_key_purge(Cli *cli, Err *err)
 
     return object_base(cli, "deletedkeys", false, &base, err) && call_service(cli, "DELETE", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err);
 }
+
+/* ---- rotation of keys ---- */
+
+bool run_key_rotate(Cli *cli, Err *err)
+{
+    Answer answer;
+    Str base;
+
+    if (!object_base(cli, "keys", false, &base, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/rotate"), STR(""), &answer, err))
+        return false;
+    shape_key(cli, &cli->w, answer.json);
+    return true;
+}
+
+static bool rotation_policy(Cli *cli, const char *method, Str text, Err *err)
+{
+    Answer answer;
+    Str base;
+
+    if (!object_base(cli, "keys", false, &base, err) || !call_service(cli, method, to_vault(cli), versioned(cli, base, "/rotationpolicy"), text, &answer, err))
+        return false;
+    json_put_value(&cli->w, NULL, answer.json);
+    return true;
+}
+
+bool run_key_policy_show(Cli *cli, Err *err) { return rotation_policy(cli, "GET", STR_NONE, err); }
+
+bool run_key_policy_update(Cli *cli, Err *err)
+{
+    const JsonVal *policy;
+    Err inner = { 0 };
+    Str text;
+
+    if (!text_arg(cli, "--value", &text, err))
+        return false;
+    if (!json_parse(cli->arena, text, JSON_STRICT, &policy, &inner) || json_kind(policy) != JSON_OBJECT)
+        return cli_usage(cli, err, "--value is no JSON object%s%s; give it as text or as @FILE", inner.text[0] ? ": " : "", inner.text);
+    return rotation_policy(cli, "PUT", text, err);
+}

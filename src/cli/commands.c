@@ -171,6 +171,7 @@ static const Option certificate_import_options[] = {
     { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of the .pfx; @FILE reads a file, - reads standard input. Asked for on the terminal when it is needed and not given." },
     { "--policy -p", "JSON", 0, "The policy of its later versions, @FILE or - for standard input." }, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
 };
+static const Option key_policy_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--value", "JSON", OPT_REQUIRED, "The policy, or @FILE." }, END };
 static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "Accepted as in az." }, END };
 
 /* ---- Batch ---- */
@@ -320,7 +321,7 @@ const Group cli_groups[] = {
     { "ad", "The directory." }, { "ad app", "Applications." }, { "ad app credential", "What applications sign in with." }, { "ad sp", "Service principals." },
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
-    { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." },
+    { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." }, { "keyvault key rotation-policy", "When keys get new versions." },
     { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." },
     { "batch account certificates", "From certificates of the account to a vault." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." },
     { "batch certificate", "Certificates of an account (see `vy batch certificate feature`)." }, { "batch certificate feature", "Whether account certificates are enabled, retiring or retired on this site." },
@@ -426,6 +427,9 @@ const Command cli_commands[] = {
     { "keyvault key list-deleted",   run_key_list_deleted,           "Deleted keys of a vault.",                             object_list_options, "Name=name Id=kid Purged=scheduledPurgeDate", NULL, false },
     { "keyvault key show-deleted",   run_key_show_deleted,           "One deleted key.",                                     object_show_options, KEY_COLUMNS, NULL, false },
     { "keyvault key recover",        run_key_recover,                "Bring a deleted key back.",                            object_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key rotate",         run_key_rotate,                 "Make the next version of a key now.",                  object_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key rotation-policy show", run_key_policy_show,      "When a key gets a new version by itself.",             object_options, NULL, NULL, false },
+    { "keyvault key rotation-policy update", run_key_policy_update,  "Say when a key gets a new version by itself.",         key_policy_options, NULL, NULL, false },
     { "keyvault key purge",          run_key_purge,                  "Remove a deleted key for good.",                       object_options, NULL, NULL, false },
     { "batch account create",        run_batch_account_create,       "Create an account.",                                   account_create_options, ACCOUNT_B_COLUMNS, NULL, false },
     { "batch account show",          run_batch_account_show,         "One account, with its key and when that was lost.",    account_options, ACCOUNT_B_COLUMNS " " ACCOUNT_KEY_COLUMNS, NULL, false },

@@ -22,7 +22,7 @@ CommandFn run_secret_set, run_secret_show, run_secret_list, run_secret_versions,
 CommandFn run_certificate_create, run_certificate_default_policy, run_certificate_show, run_certificate_list, run_certificate_versions, run_certificate_attributes,
           run_certificate_delete, run_certificate_pending;
 CommandFn run_key_create, run_key_list, run_key_show, run_key_versions, run_key_attributes, run_key_delete, run_key_list_deleted, run_key_show_deleted, run_key_recover,
-          run_key_purge;
+          run_key_purge, run_key_rotate, run_key_policy_show, run_key_policy_update;
 /* cmd_batch_account.c */
 #define BATCH_ARM_VERSION "2023-11-01"
 CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_set, run_batch_account_delete;

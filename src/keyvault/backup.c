@@ -4,6 +4,8 @@
 #include "keyvault/bundle_out.h"
 #include "keyvault/cert_issue.h"
 #include "keyvault/feed.h"
+#include "keyvault/key_policy.h"
+#include "keyvault/key_rotation.h"
 
 enum { FORMAT_NUMBER = 1, BACKUP_ARENA_BYTES = 64 << 20 };
 
@@ -113,10 +115,12 @@ static bool backup_txn(Txn *txn, void *ctx, Err *err)
     CertPolicy policy;
     Bytes sealed;
     JsonWriter w;
-    bool has_policy = false;
+    RotationPolicy rotation;
+    bool has_policy = false, has_rotation = false;
     if (!object_require(kv, txn, backup->arena, vault, backup->kind, req->params[0], STR(""), &object, &current, err) ||
         !refuse_managed(&object, backup->kind, err) ||
-        (backup->kind == KV_CERTIFICATE && !policy_find(kv, txn, backup->arena, vault, object.name, &policy, &has_policy, err)))
+        (backup->kind == KV_CERTIFICATE && !policy_find(kv, txn, backup->arena, vault, object.name, &policy, &has_policy, err)) ||
+        (backup->kind == KV_KEY && !rotation_policy_find(kv, txn, backup->arena, vault, object.name, &rotation, &has_rotation, err)))
         return false;
     buf_reset(backup->plain);
     json_begin(&w, backup->plain);
@@ -130,6 +134,8 @@ static bool backup_txn(Txn *txn, void *ctx, Err *err)
         json_put_int(&w, "policyCreated", policy.created_ms);
         json_put_int(&w, "policyUpdated", policy.updated_ms);
     }
+    if (has_rotation)
+        rotation_policy_write(&w, "rotation", STR_NONE, &rotation);
     if (!write_objects(backup, txn, &w, object.name, err))
         return false;
     json_close(&w);
@@ -279,12 +285,28 @@ static bool put_objects(Restore *restore, Txn *txn, Err *err)
     return true;
 }
 
+static bool put_rotation(Restore *restore, Txn *txn, Err *err)
+{
+    KeyVault *kv = restore->req->ctx;
+    const Vault *vault = req_vault(restore->req);
+    const JsonVal *doc = json_get(restore->root, "rotation");
+    RotationPolicy policy;
+    if (!doc)
+        return true;
+    if (!rotation_policy_read(doc, 0, &policy, err))
+        return false;
+    policy.created_ms = json_int(json_path(doc, "attributes.created"), 0) * 1000;
+    policy.updated_ms = json_int(json_path(doc, "attributes.updated"), 0) * 1000;
+    return rotation_policy_put(kv, txn, restore->arena, vault, restore->name, &policy, err) &&
+           key_rotation_schedule(kv, txn, restore->arena, vault, restore->name, err);
+}
+
 static bool put_policy(Restore *restore, Txn *txn, Err *err)
 {
     KeyVault *kv = restore->req->ctx;
     const Vault *vault = req_vault(restore->req);
     if (restore->kind != KV_CERTIFICATE)
-        return true;
+        return put_rotation(restore, txn, err);
     restore->policy = cert_policy_defaults();
     if (!cert_policy_read(restore->arena, json_get(restore->root, "policy"), "policy", &restore->policy, err))
         return false;

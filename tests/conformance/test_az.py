@@ -1,5 +1,6 @@
 """The unmodified az (from the Python package index): sign in, groups, vaults, secrets, certificates, identities, Batch accounts, the directory."""
 import json
+import subprocess
 import unittest
 
 from az import Az as Command
@@ -74,6 +75,21 @@ class Az(unittest.TestCase):
         target = self.site.base / "c1.pem"
         self.az("keyvault", "certificate", "download", "--vault-name", "az-vault-1", "-n", "c1", "-f", str(target))
         self.assertIn("CERTIFICATE", target.read_text())
+
+    def test_06b_keys(self):
+        made = self.az("keyvault", "key", "create", "--vault-name", "az-vault-1", "-n", "k1", "--kty", "EC", "--curve", "P-384")
+        pem = self.site.base / "key.pem"
+        subprocess.run(["openssl", "genrsa", "-out", pem, "2048"], check=True, capture_output=True)
+        imported = self.az("keyvault", "key", "import", "--vault-name", "az-vault-1", "-n", "k2", "--pem-file", str(pem), "--ops", "wrapKey", "unwrapKey")
+        self.assertEqual((imported["key"]["kty"], sorted(imported["key"]["keyOps"])), ("RSA", ["unwrapKey", "wrapKey"]))
+        rotated = self.az("keyvault", "key", "rotate", "--vault-name", "az-vault-1", "-n", "k1")
+        self.assertNotEqual(rotated["key"]["kid"], made["key"]["kid"])
+        policy = {"lifetimeActions": [{"trigger": {"timeAfterCreate": "P90D"}, "action": {"type": "Rotate"}}], "attributes": {"expiryTime": "P1Y"}}
+        self.az("keyvault", "key", "rotation-policy", "update", "--vault-name", "az-vault-1", "-n", "k1", "--value", json.dumps(policy))
+        shown = self.az("keyvault", "key", "rotation-policy", "show", "--vault-name", "az-vault-1", "-n", "k1")
+        self.assertEqual((shown["expiresIn"], shown["lifetimeActions"][0]["timeAfterCreate"]), ("P1Y", "P90D"))
+        secret = self.az("keyvault", "key", "encrypt", "--vault-name", "az-vault-1", "-n", "k2", "--algorithm", "RSA-OAEP-256", "--value", "abc", "--data-type", "plaintext", code=1)
+        self.assertIn("Forbidden", secret)                   # its operations do not name encrypt
 
     def test_07_identities_and_who_may_read(self):
         identity = self.az("identity", "create", "-g", "azg", "-n", "id1")

@@ -60,6 +60,21 @@ class Npm(unittest.TestCase):
         self.assertEqual(seen["fromEnvironment"], "x")
         self.assertTrue(seen["wrongSecret"])
 
+    def test_keys(self):
+        self.site.vy("keyvault", "create", "-n", "kv-npm-keys", "-g", "npm", "-l", "local")
+        seen = self.node("keys.mjs", VAULT_URL=self.site.vault_url("kv-npm-keys"))
+        self.assertEqual(seen["made"], {"name": "npm-rsa", "type": "RSA", "operations": 6, "tags": {"made": "by npm"}})
+        self.assertEqual(seen["ec"], {"curve": "P-521", "operations": ["sign", "verify"]})
+        self.assertEqual((seen["signed"], seen["unwrapped"]), (True, "0123456789abcdef"))
+        self.assertEqual(seen["imported"], {"type": "RSA", "same": True, "hasPrivate": False})
+        self.assertEqual(seen["broken"], {"statusCode": 400, "code": "BadParameter"})
+        self.assertEqual(seen["rotated"], {"curve": "P-521", "isNew": True})
+        self.assertEqual(seen["policy"], {"actions": [{"action": "Rotate", "timeAfterCreate": "P30D"}, {"action": "Notify", "timeBeforeExpiry": "P30D"}],
+                                          "expiresIn": "P90D", "dated": True})
+        self.assertEqual((seen["policyRead"], seen["policyUsual"]), ("P90D", [{"action": "Notify", "timeBeforeExpiry": "P30D"}]))
+        self.assertEqual(seen["policyRefused"], {"statusCode": 400, "code": "BadParameter"})
+        self.assertEqual((seen["deleted"], seen["recovered"]), ("npm-rsa", "npm-rsa"))
+
     def test_batch_accounts_and_pools(self):
         identity = self.site.vy("identity", "create", "-g", "npm", "-n", "npm-id")
         seen = self.node("batch.mjs", IDENTITY_ID=identity["id"])

@@ -349,6 +349,23 @@ class AccessLost(unittest.TestCase):
         self.assertEqual([key for key in metrics(self.site) if key[1]], [])
 
 
+class Followed(unittest.TestCase):
+    def test_versions_that_a_rotation_policy_makes_are_followed(self):
+        with Site(serve_args=["--key-check", str(CHECK_S)]) as site:
+            customer = Customer(site, "followed")
+            kid = customer.key("k")
+            customer.set(kid[:-33])
+            policy = {"lifetimeActions": [{"trigger": {"timeAfterCreate": "P30D"}, "action": {"type": "Rotate"}}], "attributes": {"expiryTime": "P90D"}}
+            site.vy("keyvault", "key", "rotation-policy", "update", "--vault-name", "cmkvault", "-n", "k", "--value", json.dumps(policy))
+            self.assertEqual(customer.access()["currentKeyIdentifier"], kid)
+            site.vy("dev", "clock", "advance", "31d")
+            wait_for("the key is rotated", lambda: len(site.vy("keyvault", "key", "list-versions", "--vault-name", "cmkvault", "-n", "k")) == 2)
+            newest = site.vy("keyvault", "key", "show", "--vault-name", "cmkvault", "-n", "k")["key"]["kid"]
+            self.assertNotEqual(newest, kid)
+            wait_for("its new version wraps", lambda: customer.access()["currentKeyIdentifier"] == newest)
+            self.assertEqual(customer.access()["state"], "Available")
+
+
 class Kills(unittest.TestCase):
     def test_a_kill_during_set_leaves_the_old_key_or_the_new_one(self):
         with Site(serve_args=["--key-check", str(CHECK_S)]) as site:

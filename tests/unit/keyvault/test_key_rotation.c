@@ -153,6 +153,27 @@ static void test_a_disabled_or_deleted_key_is_left_alone(void **state)
     assert_int_equal(count_of("SELECT COUNT(*) FROM kv_rotation WHERE name_key = 'gone'"), 0);
 }
 
+static void test_a_backup_brings_the_policy_along(void **state)
+{
+    (void)state;
+    int64_t start = object_now();
+    (void)make("copied", "{\"kty\":\"EC\"}");
+    Answer policy = set_policy("copied", "{\"lifetimeActions\":[" ROTATE("\"timeAfterCreate\":\"P30D\"") "],\"attributes\":{\"expiryTime\":\"P1Y\"}}");
+    expect_status(&policy, 200);
+    Answer backup = vault_call("POST", "/keys/copied/backup", "");
+    expect_status(&backup, 200);
+    Answer gone = vault_call("DELETE", "/keys/copied", NULL), purged = vault_call("DELETE", "/deletedkeys/copied", NULL);
+    expect_status(&gone, 200);
+    expect_status(&purged, 204);
+    Answer restored = vault_call("POST", "/keys/restore", text("{\"value\":\"" STR_FMT "\"}", STR_ARG(text_at(&backup, "value"))));
+    expect_status(&restored, 200);
+    Answer again = vault_call("GET", "/keys/copied/rotationpolicy", NULL);
+    assert_true(str_eq(again.body, policy.body));
+    set_object_time(start + 31 * DAY);
+    assert_int_equal(run_due(WORK_ROTATE), 1);
+    assert_int_equal(versions("copied"), 2);
+}
+
 static void test_bad_policies_are_refused_by_field(void **state)
 {
     (void)state;
@@ -194,6 +215,7 @@ int main(void)
         CASE(test_a_key_is_rotated_so_long_after_its_creation),
         CASE(test_a_key_is_rotated_before_its_expiry),
         CASE(test_a_disabled_or_deleted_key_is_left_alone),
+        CASE(test_a_backup_brings_the_policy_along),
         CASE(test_bad_policies_are_refused_by_field),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
