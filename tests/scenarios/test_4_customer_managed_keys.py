@@ -1,6 +1,8 @@
 """Document 4, "Configure customer-managed keys for your Azure Batch account", in its order; each step names the sentence it shows."""
 import contextlib
 import json
+import pathlib
+import random
 import sqlite3
 import subprocess
 import unittest
@@ -9,7 +11,8 @@ from az import Az
 from vaultyard import BUILD, Site, wait_for
 
 CHECK_S = 1                             # --key-check: how soon a lost key is noticed, and one that is back
-NODE_UNUSABLE = 7                       # in the table batch_node
+NODE_UNUSABLE, TASK_ACTIVE = 7, 1        # in the tables batch_node and batch_task
+MARK = f"document4-{random.getrandbits(64):016x}"
 GUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 
 # The document's blocks, as they are. What stands in braces the reader replaces.
@@ -121,6 +124,18 @@ class Document4(unittest.TestCase):
 
     def nodes(self):
         return self.vy("batch", "node", "list", "--account-name", "mybatchaccount", "--pool-id", "p")
+
+    def task(self, task):
+        return self.vy("batch", "task", "show", "--account-name", "mybatchaccount", "--job-id", "j", "--task-id", task)
+
+    def processes(self):
+        """Shells that run the first task's command line, on this machine and so in its node."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and MARK.encode() in (entry / "cmdline").read_bytes():
+                    found.append(entry.name)
+        return found
 
     def arm_path(self, more=""):
         return f"{self.site.subscription}/resourceGroups/myResourceGroup/providers/Microsoft.Batch/batchAccounts/mybatchaccount{more}"
@@ -303,6 +318,10 @@ class Document4(unittest.TestCase):
 
     def test_14_what_is_allowed_after_a_key_was_revoked(self):
         """"What operations are available after a customer-managed key is revoked? The only operation allowed is account deletion"."""
+        self.vy("batch", "job", "create", "--account-name", "mybatchaccount", "--id", "j", "--pool-id", "p")
+        for task, line in (("long", f"/bin/sh -c 'echo {MARK}; sleep 600 || true'"), ("next", "/bin/sh -c 'true'")):
+            self.vy("batch", "task", "create", "--account-name", "mybatchaccount", "--job-id", "j", "--task-id", task, "--command-line", line)
+        wait_for("the task runs", lambda: self.task("long")["state"] == "running" and self.processes())
         self.vy("keyvault", "key", "delete", "--vault-name", "cmkvault", "-n", "otherkey")
         access = self.wait_access("Lost")
         self.assertIn("lostAt", access)
@@ -323,6 +342,8 @@ class Document4(unittest.TestCase):
     def test_15_what_happens_to_my_resources(self):
         """"Any pools that are running ... will continue to run. However, the nodes will transition into an unavailable state"."""
         self.assertEqual(len(list((self.site.dir / "host" / "nodes").iterdir())), 1)       # the machine is there all the while
+        wait_for("tasks stop running", lambda: not self.processes())
+        wait_for("and are requeued", lambda: self.stored("SELECT state FROM batch_task") == [(TASK_ACTIVE,), (TASK_ACTIVE,)])
         # Everybody is refused, so only the database, where states are in clear, can be asked. Step 16 sees the node come back.
         state = lambda: self.stored("SELECT state, lease_until_ms FROM batch_node")[0]
         wait_for("the node is unusable", lambda: state()[0] == NODE_UNUSABLE)
@@ -340,7 +361,14 @@ class Document4(unittest.TestCase):
         self.vy("keyvault", "key", "recover", "--vault-name", "cmkvault", "-n", "otherkey")
         access = self.wait_access("Available")
         self.assertGreater(access["restoredAt"], access["lostAt"])
-        wait_for("the node is idle", lambda: [node for node in self.nodes() if node["state"] == "idle"])      # "nodes will become available again"
+        # "Once access is restored, nodes will become available again and tasks will be restarted."
+        wait_for("the task runs again", lambda: self.task("long")["state"] == "running" and self.processes())
+        self.site.run([BUILD / "vy", "batch", "node", "exec", "--account-name", "mybatchaccount", "--pool-id", "p", "--node-id", self.nodes()[0]["id"], "--", "pkill", "sleep"], env=self.site.vy_env())
+        for task in ("long", "next"):
+            wait_for("both tasks are completed", lambda: self.task(task)["state"] == "completed")
+            self.assertEqual(self.task(task)["executionInfo"]["result"].lower(), "success")
+        self.vy("batch", "job", "delete", "--account-name", "mybatchaccount", "--job-id", "j", "--yes")
+        wait_for("the node is idle", lambda: [node for node in self.nodes() if node["state"] == "idle"])
 
     def test_17_the_vault_recovered(self):
         """"Please see Recover an Azure Key Vault." """

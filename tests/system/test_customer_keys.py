@@ -3,6 +3,7 @@ import base64
 import contextlib
 import datetime
 import json
+import pathlib
 import random
 import re
 import sqlite3
@@ -17,6 +18,7 @@ from vaultyard import BUILD, Site, wait_for
 
 CHECK_S = 1                             # --key-check
 NODE_UNUSABLE = 7                       # in the table batch_node
+TASK_ACTIVE = 1                         # in the table batch_task
 API_DATA, API_ARM = "2022-10-01.16.0", "2023-11-01"
 PERMISSIONS = ("get", "wrapKey", "unwrapKey")
 
@@ -116,6 +118,14 @@ class AtRest(unittest.TestCase):
         answer = customer.data("POST", "/certificates", {"thumbprint": thumbprint, "thumbprintAlgorithm": "sha1", "data": data, "certificateFormat": "pfx", "password": made["password"]}, account)
         self.assertEqual(answer.status, 201, answer)
         made["data"] = data[40:80]
+        made.update({kind: marker(kind) for kind in ("jobname", "jobmeta", "jobenv", "taskname", "taskline", "taskenv", "taskfile", "reason")})
+        job = {"id": "j", "poolInfo": {"poolId": "p"}, "displayName": made["jobname"], "metadata": [{"name": "m", "value": made["jobmeta"]}],
+               "commonEnvironmentSettings": [{"name": "A", "value": made["jobenv"]}]}
+        task = {"id": "t", "displayName": made["taskname"], "commandLine": f"echo {made['taskline']}", "environmentSettings": [{"name": "B", "value": made["taskenv"]}],
+                "resourceFiles": [{"httpUrl": "https://example.org/a", "filePath": made["taskfile"]}]}
+        for path, body, status in (("/jobs", job, 201), ("/jobs/j/tasks", task, 201), ("/jobs", dict(job, id="ended"), 201), ("/jobs/ended/terminate", {"terminateReason": made["reason"]}, 202)):
+            answer = customer.data("POST", path, body, account)
+            self.assertEqual(answer.status, status, answer)
         return made
 
     def run_commands(self, customer, made, word):
@@ -158,7 +168,7 @@ class AtRest(unittest.TestCase):
             self.assertTrue([name for name, content in copy.files.items() if wrapped[0] in content])
 
         # The same reading finds the same things of the account beside it, so it would have found them.
-        for kind in ("displayname", "metadata", "metavalue", "password"):
+        for kind in ("displayname", "metadata", "metavalue", "password", "jobname", "jobmeta", "jobenv", "taskname", "taskline", "taskenv", "taskfile", "reason"):
             with self.subTest(f"the other account's {kind}"):
                 self.assertEqual(copy.clear(plain[kind].encode()), [])
                 self.assertTrue(copy.opened(plain[kind].encode(), stolen))
@@ -330,6 +340,48 @@ class AccessLost(unittest.TestCase):
             wait_for("the account answers", lambda: self.customer.data("GET", "/pools/p").status == 200)
             self.assertEqual(self.boot_after(), boot)
             self.assertEqual(self.customer.access()["state"], "Available")
+
+    def processes(self, word):
+        """pids of the machine, in containers or not, whose command line has the word."""
+        found = []
+        for entry in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and word.encode() in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+        return found
+
+    def test_5_tasks_stop_are_requeued_and_run_again(self):
+        """The first runs when the key is lost; two wait behind it. None is lost, none runs twice at once, those that had not begun run once."""
+        customer, word = self.customer, f"task{random.getrandbits(48):012x}"
+        line = lambda name, then: f"/bin/sh -c 'echo {name} >> $AZ_BATCH_NODE_SHARED_DIR/{word}; {then}'"
+        self.assertEqual(customer.data("POST", "/jobs", {"id": "j", "poolInfo": {"poolId": "p"}}).status, 201)
+        waits = f"while ! test -e $AZ_BATCH_NODE_SHARED_DIR/{word}-go; do sleep 0.1; done"
+        for name, then in (("first", waits), ("second", "true"), ("third", "true")):
+            answer = customer.data("POST", "/jobs/j/tasks", {"id": name, "commandLine": line(name, then)})
+            self.assertEqual(answer.status, 201, answer)
+        task = lambda name: customer.data("GET", f"/jobs/j/tasks/{name}").json
+        wait_for("the first task runs", lambda: task("first")["state"] == "running" and self.processes(word))
+        boot = self.boot()
+        self.vy("keyvault", "key", "set-attributes", "--id", self.kid, "--enabled", "false")
+        self.addCleanup(self.vy, "keyvault", "key", "set-attributes", "--id", self.kid, "--enabled", "true")
+        self.wait_lost()
+        wait_for("its process has ended", lambda: not self.processes(word))
+        wait_for("it is queued again", lambda: customer.stored("SELECT state FROM batch_task WHERE task_key = 'first'") == [(TASK_ACTIVE,)])
+        self.assertEqual(customer.stored("SELECT COUNT(*) FROM batch_task WHERE state = ?", TASK_ACTIVE), [(3,)])
+        self.vy("keyvault", "key", "set-attributes", "--id", self.kid, "--enabled", "true")
+        begun = time.monotonic()
+        customer.wait("Available")
+        wait_for("a task runs again", lambda: self.processes(word) or task("second")["state"] == "completed")
+        self.assertLess(time.monotonic() - begun, 60)
+        self.assertEqual(wait_for("the node answers", self.boot), boot)
+        shared = "/mnt/batch/tasks/shared"
+        customer.pools.run("p", self.node, "touch", f"{shared}/{word}-go")
+        for name in ("first", "second", "third"):
+            wait_for(f"{name} is completed", lambda: task(name)["state"] == "completed")
+            self.assertEqual((task(name)["executionInfo"]["result"], task(name)["executionInfo"]["exitCode"]), ("success", 0))
+        marks = customer.pools.run("p", self.node, "cat", f"{shared}/{word}").stdout.split()
+        self.assertEqual((marks.count("first"), marks.count("second"), marks.count("third")), (2, 1, 1))
+        self.assertEqual(task("first")["executionInfo"]["requeueCount"], 0)      # counts what users ask for: a removed node, a disabled job
 
     def test_6_new_version_different_key_back_to_the_service(self):
         boot = self.boot()
