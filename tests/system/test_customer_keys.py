@@ -287,6 +287,8 @@ class AccessLost(unittest.TestCase):
                 answers = [self.customer.data(method, fill(path), body, api=api) for api in (API_DATA, "2024-07-01.20.0")]
                 answer = answers[1] if answers[0].status in (400, 404) else answers[0]       # a row holds for some api-versions
                 self.assertEqual(answer.status, 403, answer)
+                if method == "HEAD":                         # has no body to say it in
+                    continue
                 self.assertIn("AccountIsDisabled", answer.body)
                 self.assertIn(f"/keys/k/{self.kid[-32:]}", answer.body)
                 self.assertIn("Recover or enable the key", answer.body)
