@@ -166,9 +166,11 @@ static bool end_preparation_run(Batch *batch, Txn *txn, Arena *arena, Run *run, 
     if (!found || run->state == RUN_REVOKED)
         return run_remove(txn, run, err) && run_drop(batch, txn, arena, run->node_id, run->id, err) &&
                (!found || (prepared(batch, txn, arena, &job, node, false, now_ms, err) && job_schedule(batch, txn, arena, &job, err)));
+    if (outcome->is_lost && node_is_reachable(node->state) && (job.state == JOB_ACTIVE || job.state == JOB_DISABLING))
+        return try_again(batch, txn, arena, run, node, false, now_ms, err);
     if (outcome->is_lost)
-        return job.state == JOB_ACTIVE || job.state == JOB_DISABLING ? try_again(batch, txn, arena, run, node, false, now_ms, err)
-             : run_remove(txn, run, err) && run_drop(batch, txn, arena, run->node_id, run->id, err) && job_schedule(batch, txn, arena, &job, err);
+        return run_remove(txn, run, err) && run_drop(batch, txn, arena, run->node_id, run->id, err) && prepared(batch, txn, arena, &job, node, false, now_ms, err) &&
+               job_schedule(batch, txn, arena, &job, err);
     if (!job_body_open(batch->site, txn, arena, &job, &body, err) || !job_spec_of(arena, job.id, body, &spec, err))
         return false;
     bool stopping = job.state == JOB_TERMINATING || job.state == JOB_DELETING;

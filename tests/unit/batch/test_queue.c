@@ -150,6 +150,26 @@ static void test_a_failed_preparation_shuts_the_node_to_its_job_only(void **stat
     assert_true(is("other", "t0", "running"));
 }
 
+static void test_a_lost_node_gives_back_what_it_prepares_for(void **state)
+{
+    (void)state;
+    pool_of_agents(&world, agents, 1, 2, "");
+    add_job(&world, "j", ",\"jobPreparationTask\":{\"commandLine\":\"make\"}");
+    add_tasks("j", 2, "");
+    world_work(&world);
+    world.batch->opened_real_ms = 0;
+    write_sql(world.site.store, "UPDATE batch_node SET lease_until_ms = 1");
+    world_work(&world);
+    assert_true(is("j", "t0", "active") && is("j", "t1", "active"));
+    assert_int_equal(runs_on(0), 0);
+    int64_t commands = read_int(world.site.store, "SELECT next_command FROM batch_node");
+    world_work(&world);
+    assert_int_equal(read_int(world.site.store, "SELECT next_command FROM batch_node"), commands);     /* nothing is begun for a node that is not there */
+    expect_status(agent_lease(&world, &agents[0], "idle", "[]"), 200);
+    world_work(&world);
+    assert_true(is("j", "t0", "preparing"));
+}
+
 static void test_everything_goes_on_after_a_restart_of_the_server(void **state)
 {
     (void)state;
@@ -180,6 +200,7 @@ int main(void)
         TEST(test_only_nodes_in_use_get_tasks),
         TEST(test_preparation_comes_first_once_a_node),
         TEST(test_a_failed_preparation_shuts_the_node_to_its_job_only),
+        TEST(test_a_lost_node_gives_back_what_it_prepares_for),
         TEST(test_everything_goes_on_after_a_restart_of_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
