@@ -4,7 +4,9 @@
 #include "keyvault/backup.h"
 #include "keyvault/certificate.h"
 #include "keyvault/changes.h"
+#include "keyvault/contacts.h"
 #include "keyvault/deleted.h"
+#include "keyvault/issuer.h"
 #include "keyvault/key.h"
 #include "keyvault/key_rotation.h"
 #include "keyvault/list.h"
@@ -64,14 +66,14 @@ const Route data_routes[] = {
     POST("/deletedkeys/{name}/recover",               "keys/recover",           KEY_BODY, key_recover,      "KeyRecover"),
 
     READ("/certificates",                             "certificates/list",      certificate_list,           "CertificateList"),
-    LATER(GET, "/certificates/contacts",              "certificates/managecontacts",                        "CertificateContactsGet"),
-    LATER(PUT, "/certificates/contacts",              "certificates/managecontacts",                        "CertificateContactsSet"),
-    LATER(DELETE, "/certificates/contacts",           "certificates/managecontacts",                        "CertificateContactsDelete"),
-    LATER(GET, "/certificates/issuers",               "certificates/listissuers",                           "CertificateIssuersList"),
-    LATER(GET, "/certificates/issuers/{issuer}",      "certificates/getissuers",                            "CertificateIssuerGet"),
-    LATER(PUT, "/certificates/issuers/{issuer}",      "certificates/setissuers",                            "CertificateIssuerSet"),
-    LATER(PATCH, "/certificates/issuers/{issuer}",    "certificates/setissuers",                            "CertificateIssuerUpdate"),
-    LATER(DELETE, "/certificates/issuers/{issuer}",   "certificates/deleteissuers",                         "CertificateIssuerDelete"),
+    READ("/certificates/contacts",                    "certificates/managecontacts", contacts_get,          "CertificateContactsGet"),
+    PUT("/certificates/contacts",                     "certificates/managecontacts", KEY_BODY, contacts_set, "CertificateContactsSet"),
+    DELETE("/certificates/contacts",                  "certificates/managecontacts", contacts_delete,       "CertificateContactsDelete"),
+    READ("/certificates/issuers",                     "certificates/listissuers", issuer_list,              "CertificateIssuersList"),
+    READ("/certificates/issuers/{issuer}",            "certificates/getissuers", issuer_get,                "CertificateIssuerGet"),
+    PUT("/certificates/issuers/{issuer}",             "certificates/setissuers", KEY_BODY, issuer_set,      "CertificateIssuerSet"),
+    PATCH("/certificates/issuers/{issuer}",           "certificates/setissuers", KEY_BODY, issuer_update,   "CertificateIssuerUpdate"),
+    DELETE("/certificates/issuers/{issuer}",          "certificates/deleteissuers", issuer_delete,          "CertificateIssuerDelete"),
     RESTORE("/certificates/restore",                 "certificates/restore",   certificate_restore,         "CertificateRestore"),
     DELETE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
     POST("/certificates/{name}/create",               "certificates/create",    CERT_BODY, certificate_create, "CertificateCreate"),

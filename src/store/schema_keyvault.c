@@ -82,6 +82,21 @@ const char *const schema_keyvault_1[] = {
     "  PRIMARY KEY (vault, name_key)"
     ") STRICT",
 
+    "CREATE TABLE kv_issuer ("
+    "  vault       TEXT    NOT NULL REFERENCES kv_vault (id),"
+    "  name_key    TEXT    NOT NULL,"
+    "  name        TEXT    NOT NULL,"
+    "  created_ms  INTEGER NOT NULL,"
+    "  updated_ms  INTEGER NOT NULL,"
+    "  doc         BLOB    NOT NULL,"                  /* sealed JSON: provider, account and its password, organisation */
+    "  PRIMARY KEY (vault, name_key)"
+    ") STRICT",
+
+    "CREATE TABLE kv_contacts ("
+    "  vault       TEXT    NOT NULL PRIMARY KEY REFERENCES kv_vault (id),"
+    "  doc         BLOB    NOT NULL"                   /* sealed JSON: the list */
+    ") STRICT",
+
     "CREATE TABLE kv_feed ("
     "  vault     TEXT    NOT NULL REFERENCES kv_vault (id),"
     "  number    INTEGER NOT NULL,"                    /* from 1, in the order of commits: taken from kv_vault.feed_number */

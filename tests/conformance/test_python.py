@@ -1,0 +1,124 @@
+"""The unmodified Python clients of Key Vault; every answer they get is held against the table of the published contract."""
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+from vaultyard import Site
+
+HERE = pathlib.Path(__file__).parent
+PROGRAMS = HERE / "python"
+HOME = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "python-keyvault"
+sys.path.insert(0, str(HERE / "contracts"))
+from contract import Contract  # noqa: E402
+
+
+def install():
+    """A virtual environment with the clients, made once for each list of versions; afterwards nothing is asked of the network."""
+    wanted = hashlib.sha256((PROGRAMS / "requirements.txt").read_bytes()).hexdigest()
+    stamp = HOME / "installed-for"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print("  installing azure-keyvault-*", flush=True)
+        subprocess.run(["python3", "-m", "venv", "--clear", HOME], check=True)
+        subprocess.run([HOME / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", PROGRAMS / "requirements.txt"], check=True)
+        stamp.write_text(wanted)
+
+
+# What recorded answers of the real service have beyond its published contract.
+RECORDED = ["X509CertificateProperties.basic_constraints", "CertificateItem.subject", "DeletedCertificateItem.subject", "CertificateBundle.pending"]
+
+
+class Python(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        install()
+        cls.site = Site().start()
+        cls.site.vy("group", "create", "-n", "py", "-l", "local")
+        cls.contract = Contract("keyvault", own_paths=[r"/changes$"], may_be_null=["nextLink"], also=RECORDED)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def program(self, name, vault):
+        admin = self.site.admin
+        environment = dict(os.environ, REQUESTS_CA_BUNDLE=str(self.site.dir / "ca.pem"), AUTHORITY_HOST=admin["authorityHost"], TENANT_ID=admin["tenantId"],
+                           CLIENT_ID=admin["clientId"], CLIENT_SECRET=admin["clientSecret"], VAULT_URL=self.site.vault_url(vault))
+        done = subprocess.run([HOME / "bin" / "python", PROGRAMS / name], env=environment, capture_output=True, text=True, timeout=170)
+        self.assertEqual(done.returncode, 0, done.stderr + self.site.log_tail())
+        result = json.loads(done.stdout)
+        wrong = [text for answer in result["answers"] for text in self.contract.check(answer["method"], answer["path"], answer["status"], answer["body"])]
+        self.assertEqual(sorted(set(wrong)), [])
+        return result["seen"]
+
+    def test_secrets(self):
+        self.site.vy("keyvault", "create", "-n", "py-secrets", "-g", "py", "-l", "local")
+        seen = self.program("secrets_program.py", "py-secrets")
+        self.assertEqual(seen, {
+            "made": ["py-secret", "one", "text/plain", {"a": "b"}, True, True], "versions": ["one", "two"], "updated": ["text/x", False],
+            "disabled": [403, "Forbidden", "SecretDisabled"], "listed": 30, "pages": [20, 11], "missing": [404, "SecretNotFound", None],
+            "bad name": [400, "BadParameter", None], "too large": [400, "BadParameter", "SecretTooLarge"], "too many tags": [400, "BadParameter", None],
+            "taken": [409, "Conflict", None], "deleted": ["py-secret", True, True], "deleted name": [409, "Conflict", "ObjectIsDeletedButRecoverable"],
+            "deleted list": ["py-secret"], "recovered": "py-secret", "got deleted": "py-secret", "purged": [404, "SecretNotFound", None],
+            "restored": "py-secret", "restored value": "two", "tampered": [400, "BadParameter", None]})
+
+    def test_certificates(self):
+        self.site.vy("keyvault", "create", "-n", "py-certs", "-g", "py", "-l", "local")
+        seen = self.program("certificates_program.py", "py-certs")
+        self.assertEqual(seen, {
+            "made": ["py-cert", "CN=py.example", "EC", ["py.example", "www.py.example"], {"a": "b"}, True], "subject": "subject=CN = py.example", "versions": 2,
+            "policy": [5, "CN=changed"], "disabled": False, "version": True,
+            "operation": ["inProgress", "Pending certificate created. Please Perform Merge to complete the request."], "second create": [409, "Forbidden", None],
+            "merge of another key": [400, "BadParameter", None], "merged": "py-csr", "after merge": "completed", "imported": "py-import",
+            "wrong password": [400, "BadParameter", None], "cancelled": True, "operation deleted": "py-cancel",
+            "no operation": [404, "PendingCertificateNotFound", None], "names": ["py-cert", "py-csr", "py-import"],
+            "with pending": ["py-cancel", "py-cert", "py-csr", "py-import"], "contacts": ["a@example.com", "b@example.com"], "contacts deleted": 2,
+            "no contacts": [404, "ContactsNotFound", None], "issuer": ["py-issuer", "DigiCert", "acc", "a@example.com", True], "issuer updated": False,
+            "issuer again": "acc", "issuers": ["py-issuer"], "issuer deleted": "py-issuer", "no issuer": [404, "CertificateIssuerNotFound", None],
+            "deleted": ["py-cert", True], "deleted list": ["py-cert"], "recovered": "py-cert", "purged": [404, "CertificateNotFound", None], "restored": "py-cert"})
+
+    def test_resource_manager_answers_by_its_contract(self):
+        contract = Contract("keyvault-arm", may_be_null=["nextLink"])
+        wrong = []
+        group = f"{self.site.subscription}/resourceGroups/py/providers/Microsoft.KeyVault"
+        provider = f"{self.site.subscription}/providers/Microsoft.KeyVault"
+        policy = {"tenantId": self.site.admin["tenantId"], "objectId": self.site.admin_object_id(), "permissions": {"secrets": ["get"]}}
+        vault = {"location": "local", "tags": {"a": "b"}, "properties": {
+            "tenantId": self.site.admin["tenantId"], "sku": {"family": "A", "name": "premium"}, "accessPolicies": [policy], "enabledForDeployment": True,
+            "softDeleteRetentionInDays": 7, "networkAcls": {"defaultAction": "Allow", "ipRules": [{"value": "10.0.0.0/8"}]}}}
+
+        def step(method, path, body=None, status=200):
+            answer = self.site.arm(method, path, body, api="2023-07-01")
+            self.assertEqual(answer.status, status, answer)
+            wrong.extend(contract.check(method, path, status, json.loads(answer.body) if answer.body else None))
+
+        step("POST", f"{provider}/checkNameAvailability", {"name": "py-arm", "type": "Microsoft.KeyVault/vaults"})
+        step("PUT", f"{group}/vaults/py-arm", vault, 201)
+        step("POST", f"{provider}/checkNameAvailability", {"name": "py-arm", "type": "Microsoft.KeyVault/vaults"})
+        step("PUT", f"{group}/vaults/py-arm", vault)
+        step("PATCH", f"{group}/vaults/py-arm", {"properties": {"enabledForDiskEncryption": True}})
+        step("GET", f"{group}/vaults/py-arm")
+        step("GET", f"{group}/vaults?$top=1")
+        step("GET", f"{provider}/vaults")
+        step("PUT", f"{group}/vaults/py-arm/accessPolicies/add", {"properties": {"accessPolicies": [policy]}})
+        step("PUT", f"{group}/vaults/py-arm/secrets/s", {"properties": {"value": "v", "contentType": "t", "attributes": {"enabled": True, "exp": 1900000000}}}, 201)
+        step("PATCH", f"{group}/vaults/py-arm/secrets/s", {"tags": {"a": "b"}})
+        step("GET", f"{group}/vaults/py-arm/secrets/s")
+        step("GET", f"{group}/vaults/py-arm/secrets")
+        step("GET", f"{group}/vaults/py-arm/privateEndpointConnections")
+        step("GET", f"{group}/vaults/py-none", status=404)
+        step("DELETE", f"{group}/vaults/py-arm")
+        step("DELETE", f"{group}/vaults/py-arm", status=204)
+        step("GET", f"{provider}/deletedVaults")
+        step("GET", f"{provider}/locations/local/deletedVaults/py-arm")
+        step("POST", f"{provider}/locations/local/deletedVaults/py-arm/purge")
+        self.assertEqual(sorted(set(wrong)), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
