@@ -5,7 +5,7 @@
 enum { SERIAL_SIZE = 16 };
 
 /* Without a wish the key's own strength decides (RFC 5480 section 4). */
-static const EVP_MD *digest_for(const KeyRef *key, int wanted_bits)
+const EVP_MD *cert_digest(const KeyRef *key, int wanted_bits)
 {
     const Algorithms *fetched = algorithms();
     KeyCurve curve = key_spec(key).curve;
@@ -83,8 +83,7 @@ static bool add_extensions(X509 *cert, const CertSpec *spec, Err *err)
     return added || openssl_failed(err, "making a certificate");
 }
 
-/* Takes over what an i2d function allocated. */
-static bool keep_der(Arena *arena, unsigned char *encoded, int len, Bytes *der, Err *err)
+bool cert_keep_der(Arena *arena, unsigned char *encoded, int len, Bytes *der, Err *err)
 {
     if (len <= 0)
         return openssl_failed(err, "encoding a certificate");
@@ -113,11 +112,11 @@ static bool make(Arena *arena, const KeyRef *signer, const X509 *issuer, const K
         return openssl_failed(err, "making a certificate");
     if (!add_extensions(cert, spec, err))
         return false;
-    if (!add_key_identifiers(cert, issuer ? issuer : cert) || X509_sign(cert, signer->pkey, digest_for(signer, spec->digest_bits)) <= 0)
+    if (!add_key_identifiers(cert, issuer ? issuer : cert) || X509_sign(cert, signer->pkey, cert_digest(signer, spec->digest_bits)) <= 0)
         return openssl_failed(err, "signing a certificate");
     unsigned char *encoded = NULL;
     int len = i2d_X509(cert, &encoded);
-    return keep_der(arena, encoded, len, der, err);
+    return cert_keep_der(arena, encoded, len, der, err);
 }
 
 bool cert_self_sign(Arena *arena, const KeyRef *key, const CertSpec *spec, Bytes *der, Err *err)
@@ -154,11 +153,11 @@ bool cert_request(Arena *arena, const KeyRef *key, const CertSpec *spec, Bytes *
         return false;
     bool made = request && X509_REQ_set_version(request, X509_REQ_VERSION_1) && X509_REQ_set_subject_name(request, name)
         && X509_REQ_set_pubkey(request, key->pkey) && X509_REQ_add_extensions(request, extensions) == 1
-        && X509_REQ_sign(request, key->pkey, digest_for(key, spec->digest_bits)) > 0;
+        && X509_REQ_sign(request, key->pkey, cert_digest(key, spec->digest_bits)) > 0;
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
     if (!made)
         return openssl_failed(err, "making a certificate request");
     unsigned char *encoded = NULL;
     int len = i2d_X509_REQ(request, &encoded);
-    return keep_der(arena, encoded, len, csr_der, err);
+    return cert_keep_der(arena, encoded, len, csr_der, err);
 }

@@ -282,6 +282,32 @@ static bool add_basic_constraints(const CertSpec *spec, STACK_OF(X509_EXTENSION)
     return added;
 }
 
+/* RFC 5280 section 4.2.1.13: one point with one address. */
+static bool add_crl_point(Str url, STACK_OF(X509_EXTENSION) **out)
+{
+    STACK_OF(DIST_POINT) *points = sk_DIST_POINT_new_null();
+    DIST_POINT *point = DIST_POINT_new();
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ASN1_IA5STRING *address = ASN1_IA5STRING_new();
+    bool made = points && point && name && address && ASN1_STRING_set(address, url.ptr, (int)url.len) == 1 && (point->distpoint = DIST_POINT_NAME_new()) &&
+                (point->distpoint->name.fullname = GENERAL_NAMES_new());
+    if (made) {
+        GENERAL_NAME_set0_value(name, GEN_URI, address);
+        address = NULL;
+        point->distpoint->type = 0;                         /* fullName */
+        made = sk_GENERAL_NAME_push(point->distpoint->name.fullname, name) > 0;
+        name = made ? NULL : name;
+        made = made && sk_DIST_POINT_push(points, point) > 0;
+        point = made ? NULL : point;
+    }
+    made = made && X509V3_add1_i2d(out, NID_crl_distribution_points, points, 0, X509V3_ADD_DEFAULT) == 1;
+    ASN1_IA5STRING_free(address);
+    GENERAL_NAME_free(name);
+    DIST_POINT_free(point);
+    sk_DIST_POINT_pop_free(points, DIST_POINT_free);
+    return made;
+}
+
 bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *err)
 {
     STACK_OF(X509_EXTENSION) *made = NULL;
@@ -290,7 +316,8 @@ bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *
     bool complete = add_basic_constraints(spec, &made)
         && (!spec->key_usage.count || add_key_usage(&spec->key_usage, &made))
         && (!spec->ekus.count || add_extended_usage(&spec->ekus, &made))
-        && (!has_alternative_name(spec) || add_alternative_names(spec, nameless, &made));
+        && (!has_alternative_name(spec) || add_alternative_names(spec, nameless, &made))
+        && (str_empty(spec->crl_url) || add_crl_point(spec->crl_url, &made));
     if (complete) {
         *out = made;
         return true;

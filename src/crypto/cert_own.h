@@ -25,6 +25,10 @@ ASN1_OBJECT *cert_oid(Str oid);
 /* The extensions that a spec asks for, for a certificate or a request: all but key identifiers. The spec has been checked. */
 bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *err) MUST_CHECK;
 
+const EVP_MD *cert_digest(const KeyRef *key, int wanted_bits);        /* of a signature; 0: as fits the key */
+/* Takes over what an i2d function allocated. */
+bool cert_keep_der(Arena *arena, unsigned char *encoded, int len, Bytes *der, Err *err) MUST_CHECK;
+
 /* Key Vault's names of the key usage bits (RFC 5280 section 4.2.1.3), in the order of the bits. */
 enum { KEY_USAGES = 9 };
 extern const Str key_usage_names[KEY_USAGES];

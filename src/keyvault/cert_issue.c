@@ -1,4 +1,5 @@
-/* cert_issue.c - material of a version, its publication, and the background job that completes an operation of issuer Self.
+/* cert_issue.c - material of a version, its publication, and the background job that completes an operation of an
+ * issuer that signs here: Self, or an authority of the vault.
  *
  * The job is idempotent: it publishes only while the very operation it read is still in progress, and publication ends it in
  * the same transaction. */
@@ -104,7 +105,7 @@ bool certificate_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vau
     Str key = certificate_work_key(arena, vault, name);
     int64_t due_ms;
     /* Who disabled the current version does not want a new, enabled one in its place. */
-    if (!current->enabled || !current->nbf_s.set || !current->exp_s.set || !str_eq(policy->issuer, ISSUER_SELF) ||
+    if (!current->enabled || !current->nbf_s.set || !current->exp_s.set || str_eq(policy->issuer, ISSUER_UNKNOWN) ||
         !cert_policy_due(policy, current->nbf_s.value * 1000, current->exp_s.value * 1000, &due_ms))
         return runner_cancel(kv->site->runner, txn, WORK_RENEW, key, err);
     return runner_schedule(kv->site->runner, txn, WORK_RENEW, key, due_ms, err);
@@ -123,7 +124,7 @@ bool certificate_resume(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault
         return false;
     if (has_policy && !current.is_pending && !certificate_schedule(kv, txn, arena, vault, name, &policy, &current.attributes, err))
         return false;
-    return !has_pending || !pending_is_in_progress(&pending) || !str_eq(pending.issuer, ISSUER_SELF) ||
+    return !has_pending || !pending_is_in_progress(&pending) || str_eq(pending.issuer, ISSUER_UNKNOWN) ||
            runner_schedule(kv->site->runner, txn, WORK_ISSUE, certificate_work_key(arena, vault, name), pending.started_ms, err);
 }
 
@@ -180,8 +181,10 @@ typedef struct Issue {
     PendingRow   pending;
     CertPolicy   policy;
     KeyRef      *key;
+    IssuerCa     ca;                                      /* without a key: issuer Self */
+    Bytes        leaf;
     CertMaterial material;
-    bool         is_wanted;
+    bool         is_wanted, has_issuer;
     Str          error_code, error_text;                  /* failed for good */
 } Issue;
 
@@ -196,7 +199,7 @@ static bool issue_is_wanted(Issue *issue, Txn *txn, PendingRow *pending, Err *er
         return true;
     if (!pending_find(issue->kv, txn, issue->arena, &issue->vault, name_key, pending, &found, err))
         return false;
-    issue->is_wanted = found && pending_is_in_progress(pending) && str_eq(pending->issuer, ISSUER_SELF);
+    issue->is_wanted = found && pending_is_in_progress(pending) && !str_eq(pending->issuer, ISSUER_UNKNOWN);
     return true;
 }
 
@@ -217,6 +220,10 @@ static bool issue_read_txn(Txn *txn, void *ctx, Err *err)
     if (!found)
         return err_set(err, ERR_INTERNAL, "certificate " STR_FMT " has no policy", STR_ARG(rest));
     issue->name = object.name;
+    issuer_ca_done(&issue->ca);
+    issue->has_issuer = str_eq(issue->pending.issuer, ISSUER_SELF);
+    if (!issue->has_issuer && !issuer_ca_find(issue->kv, txn, issue->arena, &issue->vault, issue->pending.issuer, &issue->ca, &issue->has_issuer, err))
+        return false;
     key_free(TAKE(issue->key));
     return pending_key(issue->kv, txn, issue->arena, &issue->vault, rest, &issue->key, err);
 }
@@ -234,17 +241,23 @@ static bool issue_write_txn(Txn *txn, void *ctx, Err *err)
     pending.error_text = issue->error_text;
     if (!pending_put(issue->kv, txn, issue->arena, &issue->vault, issue->name, &pending, (Bytes){ 0 }, err))
         return false;
-    return issue->error_code.ptr ||
-           certificate_publish(issue->kv, txn, issue->arena, &issue->vault, issue->name, &issue->material, &issue->policy,
-                               pending.is_enabled, issue->now_ms, err);
+    if (issue->error_code.ptr)
+        return true;
+    return certificate_publish(issue->kv, txn, issue->arena, &issue->vault, issue->name, &issue->material, &issue->policy,
+                               pending.is_enabled, issue->now_ms, err) &&
+           issuer_note(txn, issue->arena, &issue->vault, &issue->ca, issue->name, issue->pending.version, issue->leaf, issue->now_ms, err);
 }
 
 static bool issue_sign(Issue *issue, Err *err)
 {
-    CertSpec spec = cert_policy_spec(&issue->policy, issue->now_ms);
-    Bytes der;
-    return cert_self_sign(issue->arena, issue->key, &spec, &der, err) &&
-           cert_material_make(issue->arena, issue->key, &der, 1, &issue->policy, issue->pending.version, issue->pending.tags_json,
+    Bytes chain[2];
+    size_t count;
+    if (!issue->has_issuer)
+        return err_set(err, ERR_BAD_INPUT, "the issuer '" STR_FMT "' was deleted or disabled meanwhile", STR_ARG(issue->pending.issuer));
+    if (!issuer_sign(issue->arena, &issue->ca, issue->key, &issue->policy, issue->now_ms, chain, &count, err))
+        return false;
+    issue->leaf = chain[0];
+    return cert_material_make(issue->arena, issue->key, chain, count, &issue->policy, issue->pending.version, issue->pending.tags_json,
                               &issue->material, err);
 }
 
@@ -265,6 +278,7 @@ bool certificate_issue_run(void *ctx, Arena *arena, const RunnerJob *job, int64_
             feed_wake(kv, &issue.vault);
     }
     key_free(issue.key);
+    issuer_ca_done(&issue.ca);
     cert_material_done(&issue.material);
     return good;
 }

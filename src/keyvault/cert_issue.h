@@ -4,6 +4,7 @@
 #pragma once
 #include "crypto/bundle.h"
 #include "keyvault/cert_rows.h"
+#include "keyvault/issuer_ca.h"
 
 #define WORK_ISSUE "certificate.issue"
 #define WORK_RENEW "certificate.renew"
@@ -28,7 +29,7 @@ bool certificate_publish(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vaul
 /* Puts the renewal of the current version where the policy says, or cancels it: called with every change of either. */
 bool certificate_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const CertPolicy *policy,
                           const Attributes *current, Err *err) MUST_CHECK;
-/* After a deletion was undone: renewal and a pending operation of issuer Self go on. */
+/* After a deletion was undone: renewal and a pending operation go on. */
 bool certificate_resume(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;
 Str  certificate_work_key(Arena *arena, const Vault *vault, Str name);        /* "<vault id>/<name in lower case>" */
 bool certificate_of_work(KeyVault *kv, Txn *txn, Arena *arena, Str work_key, Vault *vault, Str *name_key, bool *found, Err *err) MUST_CHECK;   /* found: vault and certificate are there and live */
@@ -37,5 +38,5 @@ bool certificate_of_work(KeyVault *kv, Txn *txn, Arena *arena, Str work_key, Vau
 bool certificate_key_to_reuse(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Str version, const CertPolicy *policy,
                               KeyRef **out, Err *err) MUST_CHECK;
 
-RunnerFn certificate_issue_run;         /* completes a pending operation of issuer Self; ctx is the KeyVault */
+RunnerFn certificate_issue_run;         /* completes a pending operation of an issuer that signs here; ctx is the KeyVault */
 RunnerFn certificate_renew_run;         /* renew.c */

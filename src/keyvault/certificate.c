@@ -8,6 +8,7 @@
 #include "keyvault/bundle_out.h"
 #include "keyvault/cert_issue.h"
 #include "keyvault/feed.h"
+#include "keyvault/issuer_ca.h"
 #include "keyvault/secret.h"
 
 /* ---- create ---- */
@@ -38,6 +39,8 @@ static bool create_read_txn(Txn *txn, void *ctx, Err *err)
         if (!found)
             return err_field(err, "policy", "policy is needed: certificate " STR_FMT " has none stored", STR_ARG(req->params[0]));
     }
+    if (!issuer_check(kv, txn, req->arena, vault, create->policy.issuer, err))
+        return false;
     if (!create->usable.exists || !create->policy.reuses_key)
         return true;
     key_free(TAKE(create->key));
@@ -84,7 +87,7 @@ static bool create_write_txn(Txn *txn, void *ctx, Err *err)
             return false;
     }
     return pending_put(kv, txn, arena, vault, name, &create->pending, secret_bytes(create->pkcs8), err) &&
-           (!str_eq(create->policy.issuer, ISSUER_SELF) ||
+           (str_eq(create->policy.issuer, ISSUER_UNKNOWN) ||
             runner_schedule(kv->site->runner, txn, WORK_ISSUE, certificate_work_key(arena, vault, name), req->now_ms, err));
 }
 
@@ -101,13 +104,6 @@ static bool create_read_body(Create *create, Err *err)
     create->has_policy = policy && json_kind(policy) != JSON_NULL;
     create->policy = cert_policy_defaults();
     return !create->has_policy || cert_policy_read(req->arena, policy, "policy", &create->policy, err);
-}
-
-static bool issuer_check(const CertPolicy *policy, Err *err)
-{
-    if (str_eq(policy->issuer, ISSUER_SELF) || str_eq(policy->issuer, ISSUER_UNKNOWN))
-        return true;
-    return err_field(err, "policy.issuer.name", "This vault has no issuer '" STR_FMT "'; use Self or Unknown.", STR_ARG(policy->issuer));
 }
 
 static bool create_key(Create *create, Err *err)
@@ -129,7 +125,7 @@ static bool create_run(Create *create, Reply *reply, Err *err)
     KeyVault *kv = req->ctx;
     const Vault *vault = req_vault(req);
     if (!create_read_body(create, err) || !store_read(kv->site->store, create_read_txn, create, err) ||
-        !issuer_check(&create->policy, err) || !create_key(create, err))
+        !create_key(create, err))
         return false;
     PendingRow *pending = &create->pending;
     pending->request_id = hex_id_new(req->arena, VERSION_DIGITS);
@@ -227,13 +223,13 @@ bool certificate_policy_get(Req *req, Reply *reply, Err *err)
     return true;
 }
 
-static bool policy_merge(View *view, const JsonVal *json, const char *where, Err *err)
+static bool policy_merge(View *view, Txn *txn, const JsonVal *json, const char *where, Err *err)
 {
     if (!view->has_policy) {
         view->policy = cert_policy_defaults();
         view->policy.created_ms = view->req->now_ms;
     }
-    if (!cert_policy_read(view->req->arena, json, where, &view->policy, err) || !issuer_check(&view->policy, err))
+    if (!cert_policy_read(view->req->arena, json, where, &view->policy, err) || !issuer_check(view->req->ctx, txn, view->req->arena, req_vault(view->req), view->policy.issuer, err))
         return false;
     view->policy.updated_ms = view->req->now_ms;
     view->has_policy = true;
@@ -251,7 +247,7 @@ static bool policy_update_txn(Txn *txn, void *ctx, Err *err)
 {
     View *view = ctx;
     Req *req = view->req;
-    return view_read(view, txn, STR(""), err) && policy_merge(view, view->body, "", err) &&
+    return view_read(view, txn, STR(""), err) && policy_merge(view, txn, view->body, "", err) &&
            policy_put(req->ctx, txn, req->arena, req_vault(req), view->object.name, &view->policy, err) && reschedule(view, txn, err);
 }
 
@@ -328,7 +324,7 @@ static bool update_txn(Txn *txn, void *ctx, Err *err)
             return false;
     }
     if (policy && json_kind(policy) != JSON_NULL &&
-        (!policy_merge(view, policy, "policy", err) ||
+        (!policy_merge(view, txn, policy, "policy", err) ||
          !policy_put(req->ctx, txn, req->arena, req_vault(req), view->object.name, &view->policy, err)))
         return false;
     return reschedule(view, txn, err);

@@ -7,6 +7,7 @@
 #include "keyvault/contacts.h"
 #include "keyvault/deleted.h"
 #include "keyvault/issuer.h"
+#include "keyvault/issuer_ca.h"
 #include "keyvault/key.h"
 #include "keyvault/key_rotation.h"
 #include "keyvault/list.h"
@@ -74,6 +75,8 @@ const Route data_routes[] = {
     PUT("/certificates/issuers/{issuer}",             "certificates/setissuers", KEY_BODY, issuer_set,      "CertificateIssuerSet"),
     PATCH("/certificates/issuers/{issuer}",           "certificates/setissuers", KEY_BODY, issuer_update,   "CertificateIssuerUpdate"),
     DELETE("/certificates/issuers/{issuer}",          "certificates/deleteissuers", issuer_delete,          "CertificateIssuerDelete"),
+    { METHOD_GET, "/ca/{issuer}", NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_certificate, "IssuerAuthorityGet" },    /* our own, as the next */
+    { METHOD_GET, "/crl/{issuer}", NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_crl, "IssuerRevocationListGet" },
     RESTORE("/certificates/restore",                 "certificates/restore",   certificate_restore,         "CertificateRestore"),
     DELETE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
     POST("/certificates/{name}/create",               "certificates/create",    CERT_BODY, certificate_create, "CertificateCreate"),

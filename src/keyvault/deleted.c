@@ -177,7 +177,7 @@ static bool erase(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKi
     size_t count = kinds_of(kind, kinds);
     txn_after_commit(txn, forget_keys, kv->keys, 0);
     if (kind == KV_CERTIFICATE &&
-        (!pending_erase(txn, arena, vault, name, err) ||
+        (!issuer_note_gone(txn, arena, vault, name, now_ms, err) || !pending_erase(txn, arena, vault, name, err) ||
          !txn_exec(txn, NULL, err, "DELETE FROM kv_policy WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(arena, name)))))
         return false;
     if (kind == KV_KEY && !key_rotation_erase(kv, txn, arena, vault, name, err))

@@ -1,6 +1,7 @@
 /* issuer.c - issuers of a vault: set, get, update, list, delete. */
 #include "keyvault/issuer.h"
 #include "keyvault/cert_policy.h"
+#include "keyvault/issuer_ca.h"
 #include "keyvault/page.h"
 
 enum { DOC_MAX_BYTES = 64 << 10, ADMINS_MAX = 20, TEXT_MAX = 512, ISSUERS_MAX = 100 };
@@ -93,7 +94,14 @@ static bool issuer_reply(Req *req, Reply *reply, const Issuer *issuer, Err *err)
         json_put_str(w, "account_id", issuer->account_id);
         json_close(w);
     }
-    json_put_value(w, "org_details", issuer->org_details);
+    const JsonVal *admins = json_get(issuer->org_details, "admin_details");
+    json_open(w, "org_details");
+    json_put_str(w, "id", json_str(json_get(issuer->org_details, "id")));
+    if (json_kind(admins) == JSON_ARRAY)
+        json_put_value(w, "admin_details", admins);
+    else
+        json_put_raw(w, "admin_details", STR("[]"));                  /* az adds to the list it finds */
+    json_close(w);
     json_open(w, "attributes");
     json_put_bool(w, "enabled", issuer->is_enabled);
     json_put_int(w, "created", issuer->created_ms / 1000);
@@ -213,13 +221,19 @@ static bool change_txn(Txn *txn, void *ctx, Err *err)
         return issuer_not_found(err, req->params[0]);
     if (change->deletes) {
         change->issuer = now;
-        return txn_exec(txn, NULL, err, "DELETE FROM kv_issuer WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name)));
+        return txn_exec(txn, NULL, err, "DELETE FROM kv_issued WHERE vault = ?1 AND issuer_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name))) &&
+               txn_exec(txn, NULL, err, "DELETE FROM kv_issuer WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name)));
     }
     if (!found && !count_check(txn, vault, err))
         return false;
     change->issuer = change->must_exist ? now : (Issuer){ .name = found ? now.name : req->params[0], .is_enabled = true, .created_ms = found ? now.created_ms : req->now_ms };
     change->issuer.updated_ms = req->now_ms;
-    return issuer_read(change->body, &change->issuer, err) && issuer_put(req->ctx, txn, req->arena, vault, &change->issuer, err);
+    if (!issuer_read(change->body, &change->issuer, err))
+        return false;
+    if (found && issuer_is_ca(&now) && !issuer_is_ca(&change->issuer))
+        return err_field(err, "provider", "The issuer " STR_FMT " is an authority of this vault, which a change of provider would lose; delete it first.", STR_ARG(now.name));
+    return issuer_put(req->ctx, txn, req->arena, vault, &change->issuer, err) &&
+           (!issuer_is_ca(&change->issuer) || issuer_ca_make(req->ctx, txn, req->arena, vault, &change->issuer, req->now_ms, err));
 }
 
 static bool change_issuer(Req *req, Reply *reply, Change *change, Err *err)

@@ -19,6 +19,8 @@ typedef struct Renewal {
     VersionRow   current;
     CertPolicy   policy;
     KeyRef      *key;
+    IssuerCa     ca;                    /* without a key: issuer Self */
+    Bytes        leaf;
     PendingRow   operation;
     CertMaterial material;
     bool         is_due;
@@ -43,7 +45,7 @@ static bool renewal_read(Renewal *renewal, Txn *txn, Err *err)
         !policy_find(kv, txn, arena, vault, name, &renewal->policy, &found, err))
         return false;
     const Attributes *attributes = &renewal->current.attributes;
-    if (!found || renewal->current.is_pending || !attributes->enabled || !str_eq(renewal->policy.issuer, ISSUER_SELF) ||
+    if (!found || renewal->current.is_pending || !attributes->enabled || str_eq(renewal->policy.issuer, ISSUER_UNKNOWN) ||
         !cert_policy_due(&renewal->policy, attributes->nbf_s.value * 1000, attributes->exp_s.value * 1000, &renewal->due_ms))
         return true;
     /* A creation under way brings a new version by itself; look again should it be cancelled. */
@@ -62,6 +64,13 @@ static bool renewal_read_txn(Txn *txn, void *ctx, Err *err)
         return false;
     if (!renewal->is_due)
         return true;
+    bool has_issuer = str_eq(renewal->policy.issuer, ISSUER_SELF);
+    issuer_ca_done(&renewal->ca);
+    if (!has_issuer && !issuer_ca_find(renewal->kv, txn, renewal->arena, &renewal->vault, renewal->policy.issuer, &renewal->ca, &has_issuer, err))
+        return false;
+    if (!has_issuer)                    /* tried again later: the issuer may come back */
+        return err_set(err, ERR_NOT_FOUND, "certificate " STR_FMT " is due and its issuer '" STR_FMT "' does not exist, is disabled or cannot issue",
+                       STR_ARG(renewal->object.name), STR_ARG(renewal->policy.issuer));
     key_free(TAKE(renewal->key));
     return certificate_key_to_reuse(renewal->kv, txn, renewal->arena, &renewal->vault, renewal->object.name, renewal->current.version,
                                     &renewal->policy, &renewal->key, err);
@@ -72,17 +81,20 @@ static bool renewal_make(Renewal *renewal, Err *err)
     Arena *arena = renewal->arena;
     CertSpec spec = cert_policy_spec(&renewal->policy, renewal->now_ms);
     KeySpec key_spec;
-    Bytes der, csr;
+    Bytes chain[2], csr;
+    size_t count;
     if (!cert_policy_key(&renewal->policy, &key_spec, err) ||
         (!renewal->key && !key_generate(key_spec, &renewal->key, err)) ||
-        !cert_request(arena, renewal->key, &spec, &csr, err) || !cert_self_sign(arena, renewal->key, &spec, &der, err))
+        !cert_request(arena, renewal->key, &spec, &csr, err) || 
+        !issuer_sign(arena, &renewal->ca, renewal->key, &renewal->policy, renewal->now_ms, chain, &count, err))
         return false;
     const JsonVal *tags = json_get(renewal->current.doc, "tags");
     Str tags_json = tags ? json_text(arena, tags) : STR_NONE;
     renewal->operation = (PendingRow){ .request_id = hex_id_new(arena, VERSION_DIGITS), .version = hex_id_new(arena, VERSION_DIGITS),
-                                       .status = PENDING_COMPLETED, .started_ms = renewal->now_ms, .issuer = ISSUER_SELF,
+                                       .status = PENDING_COMPLETED, .started_ms = renewal->now_ms, .issuer = renewal->policy.issuer,
                                        .csr = base64_encode(arena, csr), .is_enabled = true, .tags_json = tags_json };
-    return cert_material_make(arena, renewal->key, &der, 1, &renewal->policy, renewal->operation.version, tags_json, &renewal->material, err);
+    renewal->leaf = chain[0];
+    return cert_material_make(arena, renewal->key, chain, count, &renewal->policy, renewal->operation.version, tags_json, &renewal->material, err);
 }
 
 static bool renewal_write_txn(Txn *txn, void *ctx, Err *err)
@@ -104,6 +116,7 @@ static bool renewal_write_txn(Txn *txn, void *ctx, Err *err)
     return certificate_publish(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->material, &renewal->policy, true,
                                renewal->now_ms, err) &&
            pending_put(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->operation, (Bytes){ 0 }, err) &&
+           issuer_note(txn, arena, &renewal->vault, &renewal->ca, renewal->object.name, renewal->operation.version, renewal->leaf, renewal->now_ms, err) &&
            audit_write(kv->site->audit, txn, &record, err);
 }
 
@@ -119,6 +132,7 @@ bool certificate_renew_run(void *ctx, Arena *arena, const RunnerJob *job, int64_
             feed_wake(kv, &renewal.vault);
     }
     key_free(renewal.key);
+    issuer_ca_done(&renewal.ca);
     cert_material_done(&renewal.material);
     return good;
 }

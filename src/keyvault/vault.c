@@ -178,6 +178,7 @@ bool vault_erase(KeyVault *kv, Txn *txn, const Vault *vault, Err *err)
     static const char *const statements[] = {
         "DELETE FROM kv_feed WHERE vault = ?1",
         "DELETE FROM kv_contacts WHERE vault = ?1",
+        "DELETE FROM kv_issued WHERE vault = ?1",
         "DELETE FROM kv_issuer WHERE vault = ?1",
         "DELETE FROM kv_pending WHERE vault = ?1",
         "DELETE FROM kv_policy WHERE vault = ?1",

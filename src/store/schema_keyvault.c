@@ -89,7 +89,20 @@ const char *const schema_keyvault_1[] = {
     "  created_ms  INTEGER NOT NULL,"
     "  updated_ms  INTEGER NOT NULL,"
     "  doc         BLOB    NOT NULL,"                  /* sealed JSON: provider, account and its password, organisation */
+    "  ca          BLOB,"                              /* certificate of a VaultyardCA; its sealed key is ca_key */
+    "  ca_key      BLOB,"
     "  PRIMARY KEY (vault, name_key)"
+    ") STRICT",
+
+    "CREATE TABLE kv_issued ("                         /* what a VaultyardCA signed, for its revocation list */
+    "  vault         TEXT    NOT NULL REFERENCES kv_vault (id),"
+    "  issuer_key    TEXT    NOT NULL,"
+    "  serial        TEXT    NOT NULL,"                /* hexadecimal */
+    "  name_key      TEXT    NOT NULL,"                /* of the certificate */
+    "  version       TEXT    NOT NULL,"
+    "  not_after_ms  INTEGER NOT NULL,"
+    "  gone_ms       INTEGER NOT NULL,"                /* when the certificate was purged; 0: it was not */
+    "  PRIMARY KEY (vault, issuer_key, serial)"
     ") STRICT",
 
     "CREATE TABLE kv_contacts ("

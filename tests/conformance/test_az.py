@@ -147,6 +147,49 @@ class Az(unittest.TestCase):
         self.az("keyvault", "update", *vault, "--public-network-access", "Disabled")
         self.assertIn("ForbiddenByConnection", self.az("keyvault", "secret", "list", "--vault-name", "az-vault-1", code=1))
 
+    def test_12_backup_issuers_contacts_and_recovery(self):
+        self.az("keyvault", "create", "-n", "az-vault-3", "-g", "azg", "-l", "local", "--enable-rbac-authorization", "false", "--retention-days", "7")
+        vault = ("--vault-name", "az-vault-3")
+        saved = self.site.base / "secret.backup"
+        self.az("keyvault", "secret", "set", *vault, "-n", "s", "--value", "kept", "--tags", "a=b", "--expires", "2030-01-02T03:04:05Z")
+        self.az("keyvault", "secret", "backup", *vault, "-n", "s", "-f", str(saved))
+        self.assertIn("Conflict", self.az("keyvault", "secret", "restore", *vault, "-f", str(saved), code=1))
+        self.az("keyvault", "secret", "delete", *vault, "-n", "s")
+        self.az("keyvault", "secret", "recover", *vault, "-n", "s")
+        self.az("keyvault", "secret", "delete", *vault, "-n", "s")
+        self.assertEqual([item["name"] for item in self.az("keyvault", "secret", "list-deleted", *vault)], ["s"])
+        self.az("keyvault", "secret", "purge", *vault, "-n", "s")
+        self.assertEqual(self.az("keyvault", "secret", "restore", *vault, "-f", str(saved))["attributes"]["expires"], "2030-01-02T03:04:05+00:00")
+        self.assertFalse(self.az("keyvault", "secret", "set-attributes", *vault, "-n", "s", "--enabled", "false")["attributes"]["enabled"])
+
+        self.az("keyvault", "certificate", "contact", "add", *vault, "--email", "a@example.com", "--name", "A", "--phone", "1")
+        self.assertEqual([item["emailAddress"] for item in self.az("keyvault", "certificate", "contact", "list", *vault)["contactList"]], ["a@example.com"])
+        self.az("keyvault", "certificate", "contact", "delete", *vault, "--email", "a@example.com")
+        self.az("keyvault", "certificate", "issuer", "create", *vault, "--issuer-name", "team", "--provider-name", "VaultyardCA", "--account-id", "CN=Team CA")
+        self.assertEqual(self.az("keyvault", "certificate", "issuer", "show", *vault, "--issuer-name", "team")["provider"], "VaultyardCA")
+        self.az("keyvault", "certificate", "issuer", "admin", "add", *vault, "--issuer-name", "team", "--email", "b@example.com")
+        self.assertEqual(len(self.az("keyvault", "certificate", "issuer", "admin", "list", *vault, "--issuer-name", "team")), 1)
+        policy = self.az("keyvault", "certificate", "get-default-policy")
+        policy["issuerParameters"]["name"] = "team"
+        (self.site.base / "team.json").write_text(json.dumps(policy))
+        self.assertEqual(self.az("keyvault", "certificate", "create", *vault, "-n", "c", "-p", f"@{self.site.base / 'team.json'}")["status"], "completed")
+        saved = self.site.base / "certificate.backup"
+        self.az("keyvault", "certificate", "backup", *vault, "-n", "c", "-f", str(saved))
+        self.az("keyvault", "certificate", "delete", *vault, "-n", "c")
+        self.az("keyvault", "certificate", "purge", *vault, "-n", "c")
+        self.assertEqual(self.az("keyvault", "certificate", "restore", *vault, "-f", str(saved))["policy"]["issuerParameters"]["name"], "team")
+        self.assertEqual(len(self.az("keyvault", "certificate", "issuer", "list", *vault)), 1)
+        self.az("keyvault", "certificate", "issuer", "delete", *vault, "--issuer-name", "team")
+
+        self.az("keyvault", "delete", "-n", "az-vault-3")
+        self.assertEqual([item["name"] for item in self.az("keyvault", "list-deleted", "--resource-type", "vault")], ["az-vault-3"])
+        self.assertEqual(self.az("keyvault", "show-deleted", "-n", "az-vault-3")["name"], "az-vault-3")
+        self.az("keyvault", "recover", "-n", "az-vault-3")
+        self.assertEqual([item["name"] for item in self.az("keyvault", "secret", "list", *vault)], ["s"])
+        self.az("keyvault", "delete", "-n", "az-vault-3")
+        self.az("keyvault", "purge", "-n", "az-vault-3")
+        self.assertEqual(self.az("keyvault", "list-deleted", "--resource-type", "vault"), [])
+
     def test_90_deleting(self):
         self.az("keyvault", "delete", "-n", "az-vault-1")
         self.az("keyvault", "delete", "-n", "az-vault-2")

@@ -1,0 +1,80 @@
+"""An issuer of provider VaultyardCA as relying parties see it: openssl builds the chain, finds the revocation list by the certificate, and follows it."""
+import base64
+import json
+import re
+import subprocess
+import unittest
+
+from vaultyard import Site, wait_for
+
+API = "?api-version=7.4"
+
+
+def openssl(*arguments, input=None, code=0):
+    done = subprocess.run(["openssl", *arguments], input=input, capture_output=True)
+    assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+class PrivateAuthority(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = Site().start()
+        cls.site.vy("group", "create", "-n", "ca", "-l", "local")
+        cls.site.vy("keyvault", "create", "-n", "ca-vault", "-g", "ca", "-l", "local")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.site.close()
+
+    def vault(self, method, path, body=None, status=200):
+        answer = self.site.call(method, self.site.vault_url("ca-vault", path + API), body, self.site.token(self.site.vault_resource))
+        self.assertEqual(answer.status, status, answer)
+        return answer.json if answer.body else None
+
+    def download(self, url, name):
+        """What everybody may read, without a token, by a client of its own."""
+        path = self.site.base / name
+        subprocess.run(["curl", "--silent", "--fail", "--cacert", str(self.site.dir / "ca.pem"), "-o", str(path), url], check=True)
+        return path
+
+    def test_chain_and_revocation_list_hold(self):
+        self.vault("PUT", "/certificates/issuers/team", {"provider": "VaultyardCA", "credentials": {"account_id": "CN=Team CA, O=Example"}})
+        policy = {"issuer": {"name": "team"}, "secret_props": {"contentType": "application/x-pem-file"}, "key_props": {"kty": "RSA", "key_size": 2048},
+                  "x509_props": {"subject": "CN=service.example", "sans": {"dns_names": ["service.example"]}, "validity_months": 3}}
+        self.vault("POST", "/certificates/service/create", {"policy": policy}, status=202)
+        wait_for("the certificate", lambda: self.vault("GET", "/certificates/service/pending")["status"] == "completed")
+        leaf = self.site.base / "leaf.pem"
+        leaf.write_text(openssl("x509", "-inform", "DER", input=base64.b64decode(self.vault("GET", "/certificates/service")["cer"])))
+        root = self.site.base / "root.pem"
+        root.write_text(openssl("x509", "-inform", "DER", "-in", str(self.download(self.site.vault_url("ca-vault", "/ca/team" + API), "root.der"))))
+        self.assertIn(": OK", openssl("verify", "-x509_strict", "-purpose", "sslserver", "-verify_hostname", "service.example", "-CAfile", str(root), str(leaf)))
+
+        point = re.search(r"URI:(https://\S+)", openssl("x509", "-noout", "-ext", "crlDistributionPoints", "-in", str(leaf))).group(1)
+
+        def checked(code):
+            crl = self.site.base / "team.crl"
+            crl.write_text(openssl("crl", "-inform", "DER", "-in", str(self.download(point, "team.der"))))
+            self.assertIn("verify OK", openssl("crl", "-noout", "-in", str(crl), "-CAfile", str(root)))
+            return openssl("verify", "-crl_check", "-CAfile", str(root), "-CRLfile", str(crl), str(leaf), code=code)
+
+        self.assertIn(": OK", checked(0))
+        self.vault("PATCH", "/certificates/service/", {"attributes": {"enabled": False}})
+        self.assertIn("certificate revoked", checked(2))
+        self.vault("PATCH", "/certificates/service/", {"attributes": {"enabled": True}})
+        self.assertIn(": OK", checked(0))
+
+        # A server that uses what the vault gives: the secret holds key, leaf and authority in the order of the chain.
+        bundle = self.vault("GET", "/secrets/service")["value"]
+        subjects = [openssl("x509", "-noout", "-subject", input=part.encode()) for part in re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", bundle, re.S)]
+        self.assertEqual([subject.strip() for subject in subjects], ["subject=CN = service.example", "subject=CN = Team CA, O = Example"])
+
+    def test_nothing_of_the_authority_leaks(self):
+        self.vault("PUT", "/certificates/issuers/quiet", {"provider": "VaultyardCA", "credentials": {"account_id": "quiet ca", "pwd": "never shown"}})
+        self.assertNotIn("never shown", json.dumps(self.vault("GET", "/certificates/issuers/quiet")))
+        for path in (self.site.dir / "store").glob("vaultyard.db*"):
+            self.assertNotIn(b"never shown", path.read_bytes())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,175 @@
+/* test_issuer_ca.c - provider VaultyardCA: an authority of the vault that signs, renews and revokes. */
+#include "base/encode.h"
+#include "crypto/cert.h"
+#include "fixture.h"
+#include "keyvault/cert_issue.h"
+
+#define POLICY(issuer) "{\"policy\":{\"issuer\":{\"name\":\"" issuer "\"},\"secret_props\":{\"contentType\":\"application/x-pem-file\"},\"x509_props\":{\"subject\":\"CN=leaf\"," \
+    "\"validity_months\":2},\"lifetime_actions\":[{\"trigger\":{\"days_before_expiry\":5},\"action\":{\"action_type\":\"AutoRenew\"}}]}}"
+
+static Answer issuer(const char *method, const char *name, const char *body) { return vault_call(method, text("/certificates/issuers/%s", name), body); }
+
+/* As anybody, without a token. */
+static Bytes open_to_all(const char *path, const char *type)
+{
+    HttpCall request = { .method = "GET", .url = str_printf(fix.arena, "http://vlt.vault.vaultyard.localhost:%d%s" API, fix.site.names.port, path) };
+    HttpAnswer answer;
+    must(http_call(fix.client, fix.arena, &request, &answer, &fix_err));
+    assert_int_equal(answer.status, 200);
+    assert_str(http_answer_header(&answer, "Content-Type"), type);
+    return bytes_of(answer.body);
+}
+
+static Bytes cer_of(const char *name)
+{
+    Bytes der;
+    Answer answer = vault_call("GET", text("/certificates/%s", name), NULL);
+    expect_status(&answer, 200);
+    must(base64_decode(fix.arena, text_at(&answer, "cer"), &der, &fix_err));
+    return der;
+}
+
+static size_t revocations(const char *list)
+{
+    /* Each entry holds its date as UTCTime: 0x17 0x0D; the list itself has two. */
+    Bytes der = open_to_all(list, "application/pkix-crl");
+    size_t dates = 0;
+    for (size_t i = 0; i + 1 < der.len; i++)
+        dates += der.ptr[i] == 0x17 && der.ptr[i + 1] == 0x0D;
+    return dates - 2;
+}
+
+static void make_issued(const char *name)
+{
+    Answer answer = vault_call("POST", text("/certificates/%s/create", name), POLICY("team-ca"));
+    expect_status(&answer, 202);
+    assert_int_equal(run_due(WORK_ISSUE), 1);
+    answer = vault_call("GET", text("/certificates/%s/pending", name), NULL);
+    assert_str(text_at(&answer, "status"), "completed");
+}
+
+static void test_authority_is_made_once_and_signs_in_chain_order(void **state)
+{
+    (void)state;
+    CertInfo info;
+    Answer answer = issuer("PUT", "team-ca", "{\"provider\":\"VaultyardCA\",\"credentials\":{\"account_id\":\"CN=Team CA, O=Example\"}}");
+    expect_status(&answer, 200);
+    Bytes ca = open_to_all("/ca/team-ca", "application/pkix-cert");
+    must(cert_read(fix.arena, ca, &info, &fix_err));
+    assert_true(info.is_ca);
+    assert_str(info.subject, "CN=Team CA, O=Example");
+    answer = issuer("PUT", "team-ca", "{\"provider\":\"vaultyardca\"}");
+    expect_status(&answer, 200);
+    Bytes again = open_to_all("/ca/team-ca", "application/pkix-cert");
+    assert_int_equal(ca.len, again.len);
+    assert_memory_equal(ca.ptr, again.ptr, ca.len);
+
+    make_issued("leaf");
+    Bytes leaf = cer_of("leaf");
+    assert_true(cert_is_issued_by(leaf, ca));
+    Answer secret = vault_call("GET", "/secrets/leaf", NULL);
+    Str value = text_at(&secret, "value"), of_leaf = base64_encode(fix.arena, leaf), of_ca = base64_encode(fix.arena, ca);
+    size_t first = 0, second = 0;
+    Str flat = STR("");
+    for (Str rest = value, line; rest.ptr;) {
+        line = str_cut(&rest, '\n');
+        flat = str_printf(fix.arena, STR_FMT STR_FMT, STR_ARG(flat), STR_ARG(line));
+    }
+    assert_true(str_find(flat, of_leaf, &first) && str_find(flat, of_ca, &second));
+    assert_true(first < second);
+    Bytes list = open_to_all("/crl/team-ca", "application/pkix-crl");
+    assert_true(list.len > 100);
+    assert_int_equal(revocations("/crl/team-ca"), 0);
+}
+
+static void test_renewal_comes_from_the_authority_and_waits_for_it(void **state)
+{
+    (void)state;
+    make_issued("renewed");
+    int64_t now = object_now();
+    Bytes before = cer_of("renewed");
+    Answer answer = issuer("PATCH", "team-ca", "{\"attributes\":{\"enabled\":false}}");
+    expect_status(&answer, 200);
+    set_object_time(now + 58 * 86400 * 1000LL);
+    AUTO(arena_free_auto) Arena *arena = arena_new(16 << 20);
+    int64_t again = 0;
+    Err err = { 0 };
+    RunnerJob job = { .kind = STR(WORK_RENEW), .key = str_printf(fix.arena, STR_FMT "/renewed", STR_ARG(vault_id_of("vlt"))), .due_ms = object_now(), .attempt = 1 };
+    assert_false(certificate_renew_run(fix.kv, arena, &job, object_now(), &again, &err));
+    assert_non_null(strstr(err.text, "team-ca"));
+    answer = issuer("PATCH", "team-ca", "{\"attributes\":{\"enabled\":true}}");
+    must(certificate_renew_run(fix.kv, arena, &job, object_now(), &again, &fix_err));
+    Bytes after = cer_of("renewed");
+    assert_false(before.len == after.len && memcmp(before.ptr, after.ptr, after.len) == 0);
+    assert_true(cert_is_issued_by(after, open_to_all("/ca/team-ca", "application/pkix-cert")));
+    set_object_time(now);
+}
+
+static void test_what_is_disabled_deleted_or_purged_is_revoked(void **state)
+{
+    (void)state;
+    make_issued("revoked");
+    size_t before = revocations("/crl/team-ca");
+    Answer answer = vault_call("PATCH", "/certificates/revoked/", "{\"attributes\":{\"enabled\":false}}");
+    expect_status(&answer, 200);
+    assert_int_equal(revocations("/crl/team-ca"), before + 1);
+    answer = vault_call("PATCH", "/certificates/revoked/", "{\"attributes\":{\"enabled\":true}}");
+    assert_int_equal(revocations("/crl/team-ca"), before);
+    answer = vault_call("DELETE", "/certificates/revoked", NULL);
+    assert_int_equal(revocations("/crl/team-ca"), before + 1);
+    answer = vault_call("DELETE", "/deletedcertificates/revoked", NULL);
+    expect_status(&answer, 204);
+    assert_int_equal(revocations("/crl/team-ca"), before + 1);
+}
+
+static void test_what_cannot_issue_is_refused(void **state)
+{
+    (void)state;
+    Answer answer = vault_call("POST", "/certificates/refused/create", POLICY("nowhere"));
+    expect_error(&answer, 400, "BadParameter", NULL, "nowhere");
+    answer = issuer("PUT", "foreign", "{\"provider\":\"DigiCert\"}");
+    answer = vault_call("POST", "/certificates/refused/create", POLICY("foreign"));
+    expect_error(&answer, 501, "NotImplemented", NULL, "DigiCert");
+    answer = issuer("PUT", "asleep", "{\"provider\":\"VaultyardCA\",\"attributes\":{\"enabled\":false}}");
+    answer = vault_call("POST", "/certificates/refused/create", POLICY("asleep"));
+    expect_error(&answer, 403, "Forbidden", NULL, "disabled");
+    answer = issuer("PUT", "bad-subject", "{\"provider\":\"VaultyardCA\",\"credentials\":{\"account_id\":\"NOSUCH=x\"}}");
+    expect_error(&answer, 400, "BadParameter", NULL, "account_id");
+    answer = issuer("GET", "bad-subject", NULL);
+    expect_error(&answer, 404, "CertificateIssuerNotFound", NULL, "");
+    answer = issuer("PATCH", "team-ca", "{\"provider\":\"DigiCert\"}");
+    expect_error(&answer, 400, "BadParameter", NULL, "authority");
+    answer = vault_call("GET", "/certificates/refused", NULL);
+    expect_error(&answer, 404, "CertificateNotFound", NULL, "");
+    answer = vault_call("GET", "/crl/foreign", NULL);
+    expect_error(&answer, 404, "CertificateIssuerNotFound", NULL, "");
+    answer = vault_call("GET", "/ca/none", NULL);
+    expect_error(&answer, 404, "CertificateIssuerNotFound", NULL, "");
+}
+
+static void test_an_issuer_that_goes_meanwhile_fails_the_operation(void **state)
+{
+    (void)state;
+    Answer answer = issuer("PUT", "short-lived", "{\"provider\":\"VaultyardCA\"}");
+    expect_status(&answer, 200);
+    answer = vault_call("POST", "/certificates/orphan/create", POLICY("short-lived"));
+    expect_status(&answer, 202);
+    answer = issuer("DELETE", "short-lived", NULL);
+    expect_status(&answer, 200);
+    assert_int_equal(run_due(WORK_ISSUE), 1);
+    answer = vault_call("GET", "/certificates/orphan/pending", NULL);
+    assert_str(text_at(&answer, "status"), "failed");
+    assert_non_null(text_at(&answer, "error.message").ptr);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_authority_is_made_once_and_signs_in_chain_order),
+        cmocka_unit_test(test_renewal_comes_from_the_authority_and_waits_for_it),
+        cmocka_unit_test(test_what_is_disabled_deleted_or_purged_is_revoked),
+        cmocka_unit_test(test_what_cannot_issue_is_refused),
+        cmocka_unit_test(test_an_issuer_that_goes_meanwhile_fails_the_operation),
+    };
+    return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
+}
