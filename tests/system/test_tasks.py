@@ -87,7 +87,7 @@ class Tasks(unittest.TestCase):
 
     def test_terminated_and_deleted(self):
         self.account.task("j", "ended", sh("echo begun; sleep 600"))
-        wait_for("it began", lambda: self.account.get("j", "ended")["state"] == "running" and "begun" in self.out("ended"))
+        wait_for("it began", lambda: "begun" in self.account.call("GET", "/jobs/j/tasks/ended/files/stdout.txt").body)
         self.account.ok("POST", "/jobs/j/tasks/ended/terminate")
         info = self.account.wait_task("j", "ended")["executionInfo"]
         self.assertEqual((info["result"], info["failureInfo"]["code"], info["failureInfo"]["category"]), ("failure", "TaskEnded", "usererror"))
