@@ -1,7 +1,8 @@
 """Ten years of 1,000 certificates on 200 machines, with everything that can go wrong, in the simulation beside this file (sim.h says how).
 
-VAULTYARD_ROTATION_SEED chooses the seed; without it a new one is drawn, printed, and to be added to seeds.txt when it fails. The seeds there run
-again with each test, the machine that failed alone."""
+VAULTYARD_ROTATION_SEED chooses the seed. Without it, scripts/test --long draws a new one, which is printed, and to be added to seeds.txt when it
+fails; else it is always the same one, so that a run says something of the change it runs for. The seeds there run again with each test, the
+machine that failed alone."""
 import collections
 import os
 import pathlib
@@ -16,7 +17,7 @@ import unittest
 from vaultyard import BUILD
 
 HERE = pathlib.Path(__file__).parent
-MACHINES, YEARS, LIMIT_S = 200, 10, 180
+MACHINES, YEARS, USUAL_SEED = 200, 10, 20261122
 WORKERS = os.cpu_count() or 1
 
 
@@ -56,7 +57,8 @@ class Simulation(unittest.TestCase):
         simulate([(int(seed), int(machine), 1) for seed, machine in filter(None, kept)])
 
     def test_ten_years(self):
-        seed = int(os.environ.get("VAULTYARD_ROTATION_SEED") or random.randrange(1, 2**31))
+        drawn = random.randrange(1, 2**31) if os.environ.get("VAULTYARD_LONG") else USUAL_SEED
+        seed = int(os.environ.get("VAULTYARD_ROTATION_SEED") or drawn)
         print(f"  seed {seed}", flush=True)
         begun, spent = time.monotonic(), cpu_s()
         total = collections.Counter()
@@ -68,8 +70,6 @@ class Simulation(unittest.TestCase):
         print("  " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in total.items()) + f"; {took:.0f} s, {spent:.0f} s of CPU", flush=True)
         self.assertEqual(total["machines"], MACHINES)
         self.assertGreater(total["kills"], 50 * MACHINES // 2)
-        if "asan" not in str(BUILD):
-            self.assertLess(spent / 2, 1.5 * LIMIT_S)    # LIMIT_S on two processors that nobody else uses; neighbours cost caches
 
 
 if __name__ == "__main__":
