@@ -415,6 +415,8 @@ int cert_agent_run(const CertAgentConfig *config)
     find_state_path(&agent);
     if (agent.settings.hook.word_count && agent.state_path[0] && state_hook_is_pending(agent.state_path))
         hook_ask(&agent.hook, STR_NONE);
+    if (agent.settings.observed_count == 0)
+        agent.report_by_ms = 0;                              /* no look will end: what is nothing is in sync */
     read_clock(&agent);
     if (!agent.settings.require_initial_sync)
         say_status(&agent, SERVICE_RUNNING, "");             /* polling has begun, whether or not certificates are there yet */

@@ -55,6 +55,11 @@ class ExtensionFailures(unittest.TestCase):
         self.site.vy("keyvault", "set-policy", "-n", "kv-closed", "--object-id", self.pools.identity["principalId"], "--secret-permissions", "get")
         wait_for("it is a secret, but no certificate", lambda: "no certificate" in self.pools.extension("p-closed", node)["message"], timeout=90)
 
+    def test_an_extension_that_observes_nothing_is_in_sync(self):
+        self.assertEqual(self.pools.put("p-nothing", [], change=quick).status, 200)
+        node = self.pools.wait_state("p-nothing", "idle")[0]["id"]
+        self.assertEqual(self.pools.extension("p-nothing", node)["code"], "ProvisioningState/succeeded")
+
     def test_settings_that_cannot_be_read_are_said(self):
         def broken(body):
             without_initial_sync(body)
