@@ -32,7 +32,10 @@ class TaskFiles(unittest.TestCase):
         self.account.ok("POST", "/jobs/Files/tasks", {"id": task, "commandLine": sh(script), **more})
 
     def task(self, task):
-        return CONTRACT.answer(self.call("GET", task), "Task_Get", "CloudTask").json
+        return CONTRACT.answer(self.call("GET", task), "Task_Get").json
+
+    def node_now(self):
+        return CONTRACT.answer(self.account.call("GET", f"/pools/p/nodes/{self.node}"), "ComputeNode_Get").json
 
     def completed(self, task):
         return wait_for(f"{task} is completed", lambda: (lambda now: now if now["state"] == "completed" else None)(self.task(task)))
@@ -48,7 +51,7 @@ class TaskFiles(unittest.TestCase):
         self.assertEqual(seen["nodeInfo"]["taskRootDirectory"], "workitems/Files/job-1/Runs")
         self.assertNotIn("exitCode", seen["executionInfo"])
         self.refused(self.call("GET", "Runs/files/stdout.txt", ocp_range="bytes=6-"), 416, "InvalidRange")
-        node = CONTRACT.shape(self.account.ok("GET", f"/pools/p/nodes/{self.node}"), "ComputeNode")
+        node = self.node_now()
         self.assertEqual((node["runningTasksCount"], node["recentTasks"][0]["taskId"], node["recentTasks"][0]["taskState"]), (1, "Runs", "running"))
         self.assertEqual(node["recentTasks"][0]["taskUrl"], seen["url"])
         self.account.exec("p", self.node, "touch /mnt/batch/tasks/workitems/Files/job-1/Runs/wd/go")
@@ -59,7 +62,7 @@ class TaskFiles(unittest.TestCase):
     def test_listed_described_and_deleted(self):
         self.add("Makes", "mkdir -p out/deep && echo one > out/one.txt && echo two > out/deep/two.json && echo oops >&2")
         self.completed("Makes")
-        files = CONTRACT.answer(self.call("GET", "Makes/files?recursive=true"), "File_ListFromTask", "NodeFileListResult").json["value"]
+        files = CONTRACT.answer(self.call("GET", "Makes/files?recursive=true"), "File_ListFromTask").json["value"]
         self.assertEqual([item["name"] for item in files], ["stderr.txt", "stdout.txt", "wd", "wd/out", "wd/out/deep", "wd/out/deep/two.json", "wd/out/one.txt"])
         self.assertTrue(files[6]["url"].endswith("/jobs/Files/tasks/Makes/files/wd/out/one.txt"))
         self.assertEqual([item["name"] for item in self.call("GET", "Makes/files").json["value"]], ["stderr.txt", "stdout.txt", "wd"])
@@ -116,7 +119,7 @@ class TaskFiles(unittest.TestCase):
         self.refused(self.site.call("GET", f"https://{self.account.show()['accountEndpoint']}/jobs/Files/tasks/waits/files?api-version={API}", token=token), 403, "InsufficientAccountPermissions")
 
     def test_the_start_tasks_own(self):
-        node = CONTRACT.shape(self.account.ok("GET", f"/pools/p/nodes/{self.node}"), "ComputeNode")
+        node = self.node_now()
         self.assertEqual((node["startTaskInfo"]["state"], node["startTaskInfo"]["exitCode"], node["startTaskInfo"]["result"]), ("completed", 0, "success"))
         self.assertTrue(node["startTask"]["waitForSuccess"])
         self.assertEqual(self.account.call("GET", f"/pools/p/nodes/{self.node}/files/shared/ready").body, "ready\n")

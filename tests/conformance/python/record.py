@@ -14,9 +14,7 @@ answers = []
 class Recorder(RequestsTransport):
     def send(self, request, **kwargs):
         response = super().send(request, **kwargs)
-        url = urllib.parse.urlsplit(request.url)
-        text = response.text() if response.status_code != 204 else ""
-        answers.append({"method": request.method, "path": url.path, "status": response.status_code, "body": json.loads(text) if text else None})
+        answers.append([request.method, urllib.parse.urlsplit(request.url).path, response.status_code, dict(response.headers), response.text()])
         return response
 
 
