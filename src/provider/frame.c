@@ -54,7 +54,7 @@ static bool receive_exactly(int fd, int wake_fd, void *bytes, size_t len, int64_
 {
     *got = 0;
     while (*got < len) {
-        bool woken;
+        bool woken = false;
         if (!wait_for(fd, POLLIN, *got ? -1 : wake_fd, deadline_ms, &woken, err))
             return false;
         if (woken)
