@@ -182,7 +182,7 @@ class Az(unittest.TestCase):
         self.az("keyvault", "certificate", "issuer", "delete", *vault, "--issuer-name", "team")
 
         self.az("keyvault", "delete", "-n", "az-vault-3")
-        self.assertEqual([item["name"] for item in self.az("keyvault", "list-deleted", "--resource-type", "vault")], ["az-vault-3"])
+        self.assertIn("az-vault-3", [item["name"] for item in self.az("keyvault", "list-deleted", "--resource-type", "vault")])
         self.assertEqual(self.az("keyvault", "show-deleted", "-n", "az-vault-3")["name"], "az-vault-3")
         self.az("keyvault", "recover", "-n", "az-vault-3")
         self.assertEqual([item["name"] for item in self.az("keyvault", "secret", "list", *vault)], ["s"])

@@ -1,30 +1,18 @@
 """The unmodified npm clients against a real server: @azure/identity, keyvault-secrets, keyvault-certificates, arm-batch, batch."""
-import hashlib
 import json
 import os
-import pathlib
 import subprocess
 import unittest
 
+import npm
 from accountcerts import Certificate
 from vaultyard import Site
-
-HERE = pathlib.Path(__file__).parent / "npm"
-
-
-def install():
-    """npm ci, once for each lock file; afterwards nothing is asked of the network."""
-    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    stamp = HERE / "node_modules" / ".installed-for"
-    if not stamp.exists() or stamp.read_text() != lock:
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
-        stamp.write_text(lock)
 
 
 class Npm(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        install()
+        npm.install(npm.CLIENTS)
         cls.site = Site().start()
         cls.site.vy("group", "create", "-n", "npm", "-l", "local")
 
@@ -37,7 +25,7 @@ class Npm(unittest.TestCase):
         environment = dict(os.environ, NODE_EXTRA_CA_CERTS=str(self.site.dir / "ca.pem"), AUTHORITY_HOST=admin["authorityHost"], TENANT_ID=admin["tenantId"],
                            CLIENT_ID=admin["clientId"], CLIENT_SECRET=admin["clientSecret"], RESOURCE_MANAGER=admin["resourceManager"],
                            SUBSCRIPTION_ID=admin["subscriptionId"], **more)
-        done = subprocess.run(["node", program], cwd=HERE, env=environment, capture_output=True, text=True, timeout=170)
+        done = subprocess.run(["node", program], cwd=npm.CLIENTS, env=environment, capture_output=True, text=True, timeout=170)
         self.assertEqual(done.returncode, 0, done.stderr + self.site.log_tail())
         return json.loads(done.stdout.splitlines()[-1])
 

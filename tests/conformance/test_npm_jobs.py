@@ -1,22 +1,18 @@
 """The unmodified npm client of the Batch data plane: jobs, tasks that run on a real node, and their files."""
 import json
 import os
-import pathlib
 import subprocess
-import sys
 import unittest
 
+import npm
 from pools import PoolMaker
 from vaultyard import Site
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from test_npm import HERE, install          # noqa: E402 (the tests beside this one are no package)
 
 
 class NpmJobs(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        install()
+        npm.install(npm.CLIENTS)
         cls.site = Site(nodes=True).start()
         cls.pools = PoolMaker(cls.site, "kv-npm-jobs", "npmjobs")
         assert cls.pools.put("p", [cls.pools.certificate("web")]).status == 200
@@ -31,7 +27,7 @@ class NpmJobs(unittest.TestCase):
         endpoint = self.site.vy("batch", "account", "show", "-n", "npmjobs", "-g", "g")["accountEndpoint"]
         environment = dict(os.environ, NODE_EXTRA_CA_CERTS=str(self.site.dir / "ca.pem"), AUTHORITY_HOST=admin["authorityHost"], TENANT_ID=admin["tenantId"], POOL="p",
                            CLIENT_ID=admin["clientId"], CLIENT_SECRET=admin["clientSecret"], RESOURCE_MANAGER=admin["resourceManager"], BATCH_URL=f"https://{endpoint}")
-        done = subprocess.run(["node", "jobs.mjs"], cwd=HERE, env=environment, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(["node", "jobs.mjs"], cwd=npm.CLIENTS, env=environment, capture_output=True, text=True, timeout=240)
         self.assertEqual(done.returncode, 0, done.stderr + self.site.log_tail())
         seen = json.loads(done.stdout.splitlines()[-1])
         self.assertEqual(seen["job"], {"id": "npm-job", "state": "active", "priority": 3, "metadata": [{"name": "a", "value": "b"}], "created": True, "executionPool": "p"})

@@ -9,8 +9,8 @@ import tempfile
 import unittest
 
 import az
+import npm
 from pools import PoolMaker
-from test_npm import HERE, install
 from vaultyard import Site
 
 CLONE_NEWNS, CLONE_NEWNET, MS_REC, MS_PRIVATE, MS_BIND = 0x20000, 0x40000000, 0x4000, 0x40000, 0x1000
@@ -40,7 +40,7 @@ def network_of_our_own():
 class PublicNames(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        install()
+        npm.install(npm.CLIENTS)
         az.install()                                     # whatever is fetched is fetched before
         network_of_our_own()
         cls.site = Site(nodes=True, init_args=["--domain", "corp.example", "--public-names"]).start(listen=("127.0.0.1:443",))
@@ -59,7 +59,7 @@ class PublicNames(unittest.TestCase):
         admin = self.site.admin
         environment = dict(os.environ, NODE_EXTRA_CA_CERTS=str(self.site.dir / "ca.pem"), TENANT_ID=admin["tenantId"], CLIENT_ID=admin["clientId"],
                            CLIENT_SECRET=admin["clientSecret"], SUBSCRIPTION_ID=admin["subscriptionId"], VAULT="kv-public")
-        done = subprocess.run(["node", "public.mjs"], cwd=HERE, env=environment, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(["node", "public.mjs"], cwd=npm.CLIENTS, env=environment, capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stderr + self.site.log_tail())
         seen = json.loads(done.stdout.splitlines()[-1])
         self.assertRegex(seen["id"], r"^https://kv-public\.vault\.azure\.net/secrets/public/[0-9a-f]{32}$")

@@ -15,20 +15,13 @@ import tempfile
 import time
 import urllib.parse
 
+import npm
+
 HERE = pathlib.Path(__file__).parent / "azurite"
 ACCOUNT = "devstoreaccount1"
 # The key of the emulator's account, the same everywhere (Azurite's README, "Default Storage Account").
 KEY = base64.b64decode("Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==")
 VERSION = "2020-10-02"
-
-
-def install():
-    """npm ci, once for each lock file; afterwards nothing is asked of the network."""
-    lock = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    stamp = HERE / "node_modules" / ".installed-for"
-    if not stamp.exists() or stamp.read_text() != lock:
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=HERE, check=True, stdout=subprocess.DEVNULL)
-        stamp.write_text(lock)
 
 
 def sign(text):
@@ -43,7 +36,7 @@ class Azurite:
     """with Azurite() as store: ...   issuer: of tokens that it takes; then it speaks HTTPS, with a certificate of its own (store.ca)."""
 
     def __init__(self, issuer=None):
-        install()
+        npm.install(HERE)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="vaultyard-azurite-"))
         self.ca, more = None, []
         if issuer:
