@@ -241,6 +241,7 @@ class CertificateAgent(unittest.TestCase):
         agent.start()                                                      # nothing changes any more, but the hook is still owed
         wait_for("the hook succeeded", lambda: json.loads((agent.dir / "state.json").read_text())["hook"]["succeeded"])
         wait_for("it listens", lambda: json.loads((agent.dir / "state.json").read_text())["vaultsListenedTo"] == 1)
+        wait_for("both were looked at", lambda: all(c["isCurrent"] for c in json.loads((agent.dir / "state.json").read_text())["certificates"]))
         self.assertEqual(ran.read_text(), "run\nrun\n")
         shown = self.site.run([BUILD / "vaultyard-certs", "status", agent.dir / "state.json"])
         self.assertIn("hook exit 0", shown.stdout)
