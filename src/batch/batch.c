@@ -2,8 +2,8 @@
 #include "batch/parts.h"
 #include <stdlib.h>
 #include "base/log.h"
-#include "batch/command.h"
-#include "batch/node_runs.h"
+#include "batch/nodes/command.h"
+#include "batch/nodes/node_runs.h"
 
 enum { OPEN_ARENA = 4 * 1024 * 1024, POOLS_AT_ONCE = 2, NODES_AT_ONCE = 4, KEYS_AT_ONCE = 4, QUEUES_AT_ONCE = 4, JOBS_AT_ONCE = 4 };
 

@@ -1,6 +1,6 @@
 /* data_other.c - the account's images and node counts, and what the data plane does not have yet. */
 #include "batch/data_plane.h"
-#include "batch/pool_check.h"
+#include "batch/pools/pool_check.h"
 
 #define READ   "Microsoft.Batch/batchAccounts/pools/read"
 #define BATCH  "Microsoft.Batch/batchAccounts/"

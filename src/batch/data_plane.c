@@ -1,8 +1,8 @@
 /* data_plane.c - the plane of an account's own host: token or shared key, permission, errors in the service's words, headers, audit. */
 #include "batch/data_plane.h"
 #include "base/clock.h"
-#include "batch/encryption.h"
-#include "batch/sharedkey.h"
+#include "batch/encryption/encryption.h"
+#include "batch/accounts/sharedkey.h"
 
 #define DATA_CONTENT_TYPE "application/json;odata=minimalmetadata"
 

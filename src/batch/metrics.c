@@ -1,5 +1,5 @@
 /* metrics.c - accounts under a customer's key, in Prometheus' text format (exposition formats, version 0.0.4). */
-#include "batch/encryption.h"
+#include "batch/encryption/encryption.h"
 #include "batch/parts.h"
 
 enum { ACCOUNTS_MAX = 5000 };

@@ -1,11 +1,11 @@
 /* parts.h - what the files of batch/ share: the Batch itself, the background kinds, paging and lists. Private to batch/. */
 #pragma once
-#include "batch/account.h"
+#include "batch/accounts/account.h"
 #include "batch/batch.h"
-#include "batch/encryption_prove.h"
-#include "batch/file_calls.h"
-#include "batch/node.h"
-#include "batch/pool.h"
+#include "batch/encryption/encryption_prove.h"
+#include "batch/files/file_calls.h"
+#include "batch/nodes/node.h"
+#include "batch/pools/pool.h"
 
 typedef struct MachineWatch MachineWatch;     /* machine_watch.c */
 struct Batch {

@@ -1,5 +1,5 @@
 /* arm_routes.c - the operations of Microsoft.KeyVault on Resource Manager, in the order of their paths. */
-#include "keyvault/vault_arm.h"
+#include "keyvault/vaults/vault_arm.h"
 
 #define SUB "/subscriptions/{subscriptionId}/providers/Microsoft.KeyVault"
 #define RG  "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}/providers/Microsoft.KeyVault"

@@ -1,17 +1,17 @@
 /* data_routes.c - the operations of the data plane, in the order of their paths. Permissions are those of access policies
  * (Key Vault REST documentation, each operation's last sentence). */
 #include "keyvault/data_routes.h"
-#include "keyvault/backup.h"
-#include "keyvault/certificate.h"
-#include "keyvault/changes.h"
-#include "keyvault/contacts.h"
-#include "keyvault/deleted.h"
-#include "keyvault/issuer.h"
-#include "keyvault/issuer_ca.h"
-#include "keyvault/key.h"
-#include "keyvault/key_rotation.h"
-#include "keyvault/list.h"
-#include "keyvault/secret.h"
+#include "keyvault/objects/backup.h"
+#include "keyvault/certificates/certificate.h"
+#include "keyvault/objects/changes.h"
+#include "keyvault/certificates/contacts.h"
+#include "keyvault/objects/deleted.h"
+#include "keyvault/issuers/issuer.h"
+#include "keyvault/issuers/issuer_ca.h"
+#include "keyvault/keys/key.h"
+#include "keyvault/keys/key_rotation.h"
+#include "keyvault/objects/list.h"
+#include "keyvault/secrets/secret.h"
 
 /* A secret of 25,600 bytes may take six times that in JSON escapes; beyond, 413 says as much. */
 enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KEY_BODY = 64 << 10 };

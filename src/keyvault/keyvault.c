@@ -1,11 +1,11 @@
 /* keyvault.c - opening, wiring and closing of the subject. */
 #include "keyvault/keyvault.h"
 #include <stdlib.h>
-#include "keyvault/cert_issue.h"
+#include "keyvault/certificates/cert_issue.h"
 #include "keyvault/data_routes.h"
-#include "keyvault/deleted.h"
-#include "keyvault/key_rotation.h"
-#include "keyvault/vault_arm.h"
+#include "keyvault/keys/key_rotation.h"
+#include "keyvault/objects/deleted.h"
+#include "keyvault/vaults/vault_arm.h"
 
 bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, KeyVault **out, Err *err)
 {

@@ -1,8 +1,8 @@
 /* plane.c - the data plane as the HTTP server sees it. Words and headers are those of the real service: Key Vault REST
  * documentation ("Authentication, requests, and responses") and the recorded sessions of the public SDKs. */
 #include "keyvault/plane.h"
-#include "keyvault/feed.h"
-#include "keyvault/permission.h"
+#include "keyvault/objects/feed.h"
+#include "keyvault/vaults/permission.h"
 
 const Vault *req_vault(const Req *req) { return req->caller ? req->caller->plane_data : NULL; }
 

@@ -2,7 +2,7 @@
  *
  * Handlers find their vault by req_vault; it stays valid for the request. */
 #pragma once
-#include "keyvault/vault.h"
+#include "keyvault/vaults/vault.h"
 
 void plane_setup(KeyVault *kv);                                               /* fills kv->plane */
 const Vault *req_vault(const Req *req);

@@ -48,7 +48,7 @@ const char *const schema_batch_1[] = {
     "  resize_errors   TEXT    NOT NULL,"               /* JSON array of {code, message} */
     "  slots           INTEGER NOT NULL,"
     "  identities      TEXT    NOT NULL,"               /* JSON array of {resourceId, clientId, principalId} */
-    "  body            BLOB    NOT NULL,"               /* sealed JSON in Resource Manager's spelling (batch/pool_shape.c) */
+    "  body            BLOB    NOT NULL,"               /* sealed JSON in Resource Manager's spelling (batch/pools/pool_shape.c) */
     "  etag            INTEGER NOT NULL,"
     "  operation       TEXT,"                           /* of the deletion under way */
     "  created_ms      INTEGER NOT NULL,"

@@ -1,4 +1,4 @@
-/* schema_encryption.c - which customer's key wraps the scope key of a Batch account (batch/encryption.c). How to add a table: schema.h.
+/* schema_encryption.c - which customer's key wraps the scope key of a Batch account (batch/encryption/encryption.c). How to add a table: schema.h.
  *
  * All of it is clear: it is what opens the account, and what Resource Manager shows of one that cannot be opened. Times are real time. */
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* schema_keyvault.c - vaults, their objects and versions, certificate policies and pending operations, the change feed.
  *
- * kind is 1 secret, 2 key, 3 certificate (KvKind in keyvault/ids.h). name_key is the name in lower case; a certificate owns
+ * kind is 1 secret, 2 key, 3 certificate (KvKind in keyvault/objects/ids.h). name_key is the name in lower case; a certificate owns
  * the rows of the same name in all three kinds. deleted_ms and purge_ms are 0 while the row's subject lives. */
 #include <stddef.h>
 #include "store/schema.h"
@@ -116,7 +116,7 @@ const char *const schema_keyvault_1[] = {
     "  kind      INTEGER NOT NULL,"
     "  name      TEXT    NOT NULL,"
     "  version   TEXT,"                                /* of a new version */
-    "  change    INTEGER NOT NULL,"                    /* FeedChange in keyvault/feed.h */
+    "  change    INTEGER NOT NULL,"                    /* FeedChange in keyvault/objects/feed.h */
     "  time_ms   INTEGER NOT NULL,"
     "  PRIMARY KEY (vault, number)"
     ") STRICT, WITHOUT ROWID",

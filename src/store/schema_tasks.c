@@ -26,7 +26,7 @@ const char *const schema_tasks_1[] = {
     "  end_ms          INTEGER NOT NULL,"
     "  reason          BLOB,"                           /* sealed: terminateReason */
     "  next_seq        INTEGER NOT NULL,"
-    "  body            BLOB    NOT NULL,"               /* sealed JSON (batch/task_shape.c) */
+    "  body            BLOB    NOT NULL,"               /* sealed JSON (batch/jobs/task_shape.c) */
     "  etag            INTEGER NOT NULL,"
     "  created_ms      INTEGER NOT NULL,"
     "  changed_ms      INTEGER NOT NULL,"

@@ -14,8 +14,8 @@ for side in ("certs", "node", "cli"):
     MAY[side] = set(TOOLS) | {side}
 
 wrong = []
-for path in sorted((ROOT / "src").glob("*/*.[ch]")):
-    folder, text = path.parent.name, path.read_text()
+for path in sorted((ROOT / "src").rglob("*.[ch]")):
+    folder, text = path.relative_to(ROOT / "src").parts[0], path.read_text()
     for included in re.findall(r'#include "([a-z0-9_]+)/', text):
         if included not in MAY[folder]:
             wrong.append(f"{path.relative_to(ROOT)} includes {included}/, which {folder}/ may not")

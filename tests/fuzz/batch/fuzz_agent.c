@@ -1,7 +1,7 @@
 /* What node agents and those who run commands send: leases, results, execs. */
 #include <stdlib.h>
-#include "batch/command.h"
-#include "batch/extension.h"
+#include "batch/nodes/command.h"
+#include "batch/pools/extension.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* Bodies of POST /certificates. What is accepted has the thumbprint that was asked for, and reads again from what is kept. */
 #include <stdlib.h>
 #include "base/encode.h"
-#include "batch/account_certificate_content.h"
+#include "batch/certificates/account_certificate_content.h"
 #include "json/read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,6 +1,6 @@
 /* fuzz_file.c - what a node's agent answers to a file command, and the range a client asks for. */
-#include "batch/file_range.h"
-#include "batch/file_result.h"
+#include "batch/files/file_range.h"
+#include "batch/files/file_result.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

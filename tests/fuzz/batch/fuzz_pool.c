@@ -1,8 +1,8 @@
 /* Bodies of pools, of accounts and of their changes. What is accepted is written on both planes, and its own document is accepted again unchanged. */
 #include <stdlib.h>
-#include "batch/account_certificate_refs.h"
-#include "batch/account_settings.h"
-#include "batch/pool_body.h"
+#include "batch/accounts/account_settings.h"
+#include "batch/certificates/account_certificate_refs.h"
+#include "batch/pools/pool_body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* First line: the Authorization header; second: the query; the rest: the path and header values. */
 #include <stdlib.h>
-#include "batch/sharedkey.h"
+#include "batch/accounts/sharedkey.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* Bodies of jobs and tasks and of their changes, and what a node's lease says of runs. What is accepted can be written and read again. */
 #include <stdlib.h>
-#include "batch/run_wire.h"
-#include "batch/task_shape.h"
+#include "batch/jobs/run_wire.h"
+#include "batch/jobs/task_shape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

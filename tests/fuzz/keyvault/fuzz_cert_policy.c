@@ -1,6 +1,6 @@
 /* fuzz_cert_policy.c - certificate policies from the network: read, written, read again to the same text. */
 #include <assert.h>
-#include "keyvault/cert_policy.h"
+#include "keyvault/certificates/cert_policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

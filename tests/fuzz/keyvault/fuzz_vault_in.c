@@ -1,5 +1,5 @@
 /* fuzz_vault_in.c - bodies of vault PUT and PATCH: read and applied. */
-#include "keyvault/vault_in.h"
+#include "keyvault/vaults/vault_in.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

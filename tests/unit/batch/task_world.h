@@ -1,7 +1,7 @@
 /* task_world.h - nodes of pool "p" with agents that do as the test says. */
 #pragma once
 #include "world.h"
-#include "batch/run.h"
+#include "batch/jobs/run.h"
 
 typedef struct Agent { const Machine *machine; Str credential; int64_t lease_number; } Agent;     /* lease_number 0: it says none */
 

@@ -1,7 +1,7 @@
 #include "../cm.h"
 #include "base/encode.h"
-#include "batch/account_certificate_content.h"
-#include "batch/account_certificate_states.h"
+#include "batch/certificates/account_certificate_content.h"
+#include "batch/certificates/account_certificate_states.h"
 #include "crypto/bundle.h"
 #include "uploads.h"
 

@@ -1,6 +1,6 @@
 #include "world.h"
 #include "base/encode.h"
-#include "batch/sharedkey.h"
+#include "batch/accounts/sharedkey.h"
 #include "crypto/hash.h"
 
 static World world;

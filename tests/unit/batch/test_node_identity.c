@@ -1,5 +1,5 @@
 #include "../cm.h"
-#include "batch/node_identity.h"
+#include "batch/nodes/node_identity.h"
 
 #define RG "/subscriptions/0/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 

@@ -1,5 +1,5 @@
 #include "../cm.h"
-#include "batch/node_states.h"
+#include "batch/nodes/node_states.h"
 
 /* Every pair is either in this list or refused; the list is written again here, so that a move cannot slip in. */
 static const struct { NodeState from; NodeEvent on; NodeState to; } allowed[] = {

@@ -1,7 +1,7 @@
 #include "world.h"
 #include <pthread.h>
 #include "base/encode.h"
-#include "batch/command.h"
+#include "batch/nodes/command.h"
 
 static World world;
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include "base/arena.h"
 #include "base/file.h"
-#include "batch/pool_body.h"
-#include "batch/pool_check.h"
+#include "batch/pools/pool_body.h"
+#include "batch/pools/pool_check.h"
 
 static Arena *arena;
 

@@ -1,7 +1,7 @@
 #include "../cm.h"
 #include "base/encode.h"
 #include "base/file.h"
-#include "batch/sharedkey.h"
+#include "batch/accounts/sharedkey.h"
 #include "json/read.h"
 
 static Arena *arena;

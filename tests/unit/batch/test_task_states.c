@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include "batch/task_states.h"
+#include "batch/jobs/task_states.h"
 
 static void expect_job(JobState from, JobEvent on, int wanted)
 {

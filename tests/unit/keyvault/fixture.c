@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/file.h"
-#include "keyvault/cert_issue.h"
-#include "keyvault/deleted.h"
-#include "keyvault/key_rotation.h"
-#include "keyvault/vault_arm.h"
+#include "keyvault/certificates/cert_issue.h"
+#include "keyvault/keys/key_rotation.h"
+#include "keyvault/objects/deleted.h"
+#include "keyvault/vaults/vault_arm.h"
 
 Fixture fix;
 Err fix_err;

@@ -1,6 +1,6 @@
 /* test_backup.c - backup and restore: what comes back, where it may go, and what is no backup. */
 #include "fixture.h"
-#include "keyvault/cert_issue.h"
+#include "keyvault/certificates/cert_issue.h"
 
 static const char *backup_of(const char *path)
 {

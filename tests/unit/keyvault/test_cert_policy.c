@@ -1,7 +1,7 @@
 /* test_cert_policy.c - certificate policies: defaults, what is refused and by what name, merging, lifetimes. */
 #include "../cm.h"
 #include "base/clock.h"
-#include "keyvault/cert_policy.h"
+#include "keyvault/certificates/cert_policy.h"
 
 static Arena *arena;
 static int set_up(void **state) { (void)state; return (arena = arena_new(1 << 20)) ? 0 : -1; }

@@ -2,7 +2,7 @@
 #include "base/encode.h"
 #include "crypto/bundle.h"
 #include "fixture.h"
-#include "keyvault/cert_issue.h"
+#include "keyvault/certificates/cert_issue.h"
 
 #define EC "\"key_props\":{\"kty\":\"EC\",\"crv\":\"P-256\"}"
 #define SELF "\"issuer\":{\"name\":\"Self\"}"

@@ -1,6 +1,6 @@
 /* test_firewall.c - network rules of vaults: which are taken, whom they let in, and what a refused caller hears. */
 #include "fixture.h"
-#include "keyvault/firewall.h"
+#include "keyvault/vaults/firewall.h"
 
 static const JsonVal *parsed(const char *json)
 {

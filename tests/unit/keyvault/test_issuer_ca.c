@@ -2,7 +2,7 @@
 #include "base/encode.h"
 #include "crypto/cert.h"
 #include "fixture.h"
-#include "keyvault/cert_issue.h"
+#include "keyvault/certificates/cert_issue.h"
 
 #define POLICY(issuer) "{\"policy\":{\"issuer\":{\"name\":\"" issuer "\"},\"secret_props\":{\"contentType\":\"application/x-pem-file\"},\"x509_props\":{\"subject\":\"CN=leaf\"," \
     "\"validity_months\":2},\"lifetime_actions\":[{\"trigger\":{\"days_before_expiry\":5},\"action\":{\"action_type\":\"AutoRenew\"}}]}}"

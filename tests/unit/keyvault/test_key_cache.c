@@ -1,6 +1,6 @@
 #include <stdio.h>
 #include "../cm.h"
-#include "keyvault/key_cache.h"
+#include "keyvault/keys/key_cache.h"
 
 static KeyRef *make_key(void)
 {

@@ -1,6 +1,6 @@
 /* test_key_rotation.c - rotation of keys: asked for, and by the clock, which is in the test's hand. */
 #include "fixture.h"
-#include "keyvault/key_rotation.h"
+#include "keyvault/keys/key_rotation.h"
 
 #define DAY INT64_C(86400000)
 

@@ -2,7 +2,7 @@
 #include "fixture.h"
 #include "base/id.h"
 #include "keyvault/data_routes.h"
-#include "keyvault/permission.h"
+#include "keyvault/vaults/permission.h"
 #include "access/roles.h"
 
 #define ADMINISTRATOR   "00482a5a-887f-4fb3-b363-3b7fe8e74483"

@@ -2,7 +2,7 @@
 #include "base/encode.h"
 #include "crypto/cert.h"
 #include "fixture.h"
-#include "keyvault/cert_issue.h"
+#include "keyvault/certificates/cert_issue.h"
 
 #define DAY INT64_C(86400000)
 #define ACTION(trigger) ",\"lifetime_actions\":[{\"trigger\":{" trigger "},\"action\":{\"action_type\":\"AutoRenew\"}}]"

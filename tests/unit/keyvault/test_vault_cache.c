@@ -1,7 +1,7 @@
 /* test_vault_cache.c - the cache of vaults under many hands: nobody sees a vault half made, and nobody an old one after a change. */
 #include <pthread.h>
 #include "fixture.h"
-#include "keyvault/vault.h"
+#include "keyvault/vaults/vault.h"
 
 enum { READERS = 4, CHANGES = 40 };
 

@@ -1,9 +1,9 @@
 /* test_vault_in.c - bodies of vault PUT and PATCH, attributes and tags: what is taken, what is refused and by what name. */
 #include <stdio.h>
 #include "../cm.h"
-#include "keyvault/attributes.h"
-#include "keyvault/ids.h"
-#include "keyvault/vault_in.h"
+#include "keyvault/objects/attributes.h"
+#include "keyvault/objects/ids.h"
+#include "keyvault/vaults/vault_in.h"
 
 #define TENANT "11111111-2222-4333-8444-555555555555"
 #define WHO    "aaaaaaaa-0000-4000-8000-000000000001"

@@ -1,6 +1,6 @@
 /* test_vaults.c - vaults as resources of Resource Manager: life, refusals, access policies, deletion and the way back. */
 #include "fixture.h"
-#include "keyvault/vault_arm.h"
+#include "keyvault/vaults/vault_arm.h"
 
 static void test_created_vault_is_shown_with_uri_and_port(void **state)
 {

@@ -1,0 +1,36 @@
+/* issuer_ca.h - provider VaultyardCA: an issuer that is a private authority of its vault.
+ *
+ * Setting such an issuer makes an EC P-256 key, which never leaves the sealed store, and a certificate of ten years under the name that
+ * credentials.account_id gives ("CN=..., O=..." or a bare common name; the issuer's own name if absent). Certificates of the vault whose
+ * policy names the issuer are signed by it at once, in chain order, and renew by their lifetime actions.
+ *
+ * GET /ca/{issuer} is the authority's certificate and GET /crl/{issuer} its revocation list, both in DER and for everybody, as relying
+ * parties need them (RFC 5280 sections 4.2.1.13 and 5). Revoked is what was disabled, deleted or purged in the vault and has not expired. */
+#pragma once
+#include "crypto/cert.h"
+#include "keyvault/certificates/cert_policy.h"
+#include "keyvault/issuers/issuer.h"
+
+#define PROVIDER_VAULTYARD_CA STR("VaultyardCA")
+
+typedef struct IssuerCa { KeyRef *key; Bytes der; Str name_key, crl_url; int64_t not_after_ms; } IssuerCa;
+void issuer_ca_done(IssuerCa *ca);
+
+bool issuer_is_ca(const Issuer *issuer);
+/* Gives the issuer, whose row exists, its key and certificate unless it has them. */
+bool issuer_ca_make(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const Issuer *issuer, int64_t now_ms, Err *err) MUST_CHECK;
+/* found: the vault has such an issuer, of this provider and enabled. *out is the caller's to issuer_ca_done. */
+bool issuer_ca_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err) MUST_CHECK;
+
+/* A leaf for `key`, signed by `ca`, or by itself when ca->key is NULL: chain[0], and the authority as chain[1]. */
+bool issuer_sign(Arena *arena, const IssuerCa *ca, const KeyRef *key, const CertPolicy *policy, int64_t now_ms, Bytes chain[2], size_t *count, Err *err) MUST_CHECK;
+/* In the transaction that publishes what issuer_sign signed; nothing to do without an authority. */
+bool issuer_note(Txn *txn, Arena *arena, const Vault *vault, const IssuerCa *ca, Str name, Str version, Bytes leaf, int64_t now_ms, Err *err) MUST_CHECK;
+/* The certificate was purged: its versions stay revoked. */
+bool issuer_note_gone(Txn *txn, Arena *arena, const Vault *vault, Str name, int64_t now_ms, Err *err) MUST_CHECK;
+
+/* Before a certificate is created: may it be asked from this issuer? ERR_BAD_INPUT: there is none; ERR_DENIED: disabled; ERR_NOT_BUILT: of a
+ * provider that is not there. */
+bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;
+
+Handler issuer_ca_certificate, issuer_ca_crl;

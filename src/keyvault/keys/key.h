@@ -1,0 +1,31 @@
+/* key.h - handlers of /keys: the entries of certificates, and keys of their own. */
+#pragma once
+#include "crypto/key.h"
+#include "keyvault/objects/object.h"
+#include "keyvault/plane.h"
+
+bool key_create(Req *req, Reply *reply, Err *err);
+bool key_import(Req *req, Reply *reply, Err *err);       /* key_import.c */
+bool key_get(Req *req, Reply *reply, Err *err);
+bool key_update(Req *req, Reply *reply, Err *err);
+
+/* key_crypto.c; encryption and wrapping are the same operation under two permissions. */
+bool key_encrypt_op(Req *req, Reply *reply, Err *err);
+bool key_decrypt_op(Req *req, Reply *reply, Err *err);
+bool key_wrap_op(Req *req, Reply *reply, Err *err);
+bool key_unwrap_op(Req *req, Reply *reply, Err *err);
+bool key_sign_op(Req *req, Reply *reply, Err *err);
+bool key_verify_op(Req *req, Reply *reply, Err *err);
+
+/* The document of a key version: public parts as a JWK, operations, tags. */
+bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_json, Str *doc, Err *err) MUST_CHECK;
+
+/* What create, import and rotate share (key.c). Member "key_ops" of `holder` as JSON text with canonical names; *ops_json stays as it was
+ * when it is absent. */
+bool key_ops_read(Arena *arena, const JsonVal *holder, KeyKind kind, Str *ops_json, Err *err) MUST_CHECK;
+Str  key_ops_default(Arena *arena, KeyKind kind);
+typedef struct KeyNew { const KeyRef *key; Str ops_json, tags_json; Attributes attributes; } KeyNew;
+/* A new version of req's {name} with the bundle as the answer. */
+bool key_store_new(Req *req, Reply *reply, const KeyNew *in, Err *err) MUST_CHECK;
+bool key_reply(Req *req, Reply *reply, const ObjectRow *object, const VersionRow *row, Err *err) MUST_CHECK;
+bool key_refuse_hsm(Str kty, Err *err) MUST_CHECK;        /* ERR_NOT_BUILT for kinds that are not served */

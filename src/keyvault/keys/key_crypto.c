@@ -1,0 +1,157 @@
+/* key_crypto.c - encrypt, decrypt, wrap, unwrap, sign and verify with a key of the vault.
+ *
+ * Outside nbf and exp a key still decrypts, unwraps and verifies, so that old data stays readable; a disabled key does
+ * nothing ("About keys", key attributes). */
+#include "base/encode.h"
+#include "keyvault/keys/key.h"
+
+typedef enum CryptoOp { OP_ENCRYPT, OP_DECRYPT, OP_WRAP, OP_UNWRAP, OP_SIGN, OP_VERIFY } CryptoOp;
+static const struct { const char *key_op; bool outside_validity; } ops[] = {
+    [OP_ENCRYPT] = { "encrypt", false }, [OP_DECRYPT] = { "decrypt", true },
+    [OP_WRAP] = { "wrapKey", false },    [OP_UNWRAP] = { "unwrapKey", true },
+    [OP_SIGN] = { "sign", false },       [OP_VERIFY] = { "verify", true },
+};
+
+typedef struct Crypto { Req *req; CryptoOp op; ObjectRow object; VersionRow row; KeyRef *key; } Crypto;
+
+static bool check_allowed(const Crypto *crypto, Err *err)
+{
+    const char *name = ops[crypto->op].key_op;
+    const Attributes *attributes = &crypto->row.attributes;
+    int64_t now_s = crypto->req->now_ms / 1000;
+    if (!attributes->enabled)
+        return err_named(err, ERR_DENIED, "Forbidden", "KeyDisabled", "Operation %s is not allowed on a disabled key.", name);
+    if (!ops[crypto->op].outside_validity && attributes->nbf_s.set && now_s < attributes->nbf_s.value)
+        return err_named(err, ERR_DENIED, "Forbidden", "KeyNotYetValid", "Operation %s is not allowed on a key that is not yet valid.", name);
+    if (!ops[crypto->op].outside_validity && attributes->exp_s.set && now_s >= attributes->exp_s.value)
+        return err_named(err, ERR_DENIED, "Forbidden", "KeyExpired", "Operation %s is not allowed on an expired key.", name);
+    const JsonVal *key_ops = json_get(crypto->row.doc, "key_ops");
+    for (size_t i = 0; i < json_count(key_ops); i++)
+        if (str_eq(json_str(json_at(key_ops, i)), str_from(name)))
+            return true;
+    return err_named(err, ERR_DENIED, "Forbidden", NULL, "Operation %s is not permitted on this key: its key_ops do not name it.", name);
+}
+
+static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
+{
+    Crypto *crypto = ctx;
+    Req *req = crypto->req;
+    const KeyVault *kv = req->ctx;
+    const Vault *vault = req_vault(req);
+    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
+    key_free(TAKE(crypto->key));                              /* run again: of the snapshot before */
+    if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_KEY, req->params[0], req_param(req, "version"), &crypto->object, &crypto->row, err) ||
+        !check_allowed(crypto, err))
+        return false;
+    crypto->key = key_cache_get(kv->keys, vault->id, crypto->object.name_key, crypto->row.version);
+    if (crypto->key)
+        return true;
+    if (!version_value(req->ctx, txn, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version, &pkcs8, err))
+        return false;
+    if (!pkcs8)
+        return err_set(err, ERR_INTERNAL, "key " STR_FMT " has no private part", STR_ARG(crypto->object.name));
+    if (!key_from_pkcs8(secret_bytes(pkcs8), &crypto->key, err))
+        return false;
+    key_cache_put(kv->keys, vault->id, crypto->object.name_key, crypto->row.version, crypto->key);
+    return true;
+}
+
+typedef struct CryptoIn { Str alg, value, digest; } CryptoIn;
+static const JsonField value_fields[] = {
+    JSON_FIELD(CryptoIn, alg,   "alg",   JSON_REQUIRED),
+    JSON_FIELD(CryptoIn, value, "value", JSON_REQUIRED),
+};
+static const JsonField verify_fields[] = {
+    JSON_FIELD(CryptoIn, alg,    "alg",    JSON_REQUIRED),
+    JSON_FIELD(CryptoIn, value,  "value",  JSON_REQUIRED),
+    JSON_FIELD(CryptoIn, digest, "digest", JSON_REQUIRED),
+};
+
+static bool decode(Arena *arena, Str text, const char *field, Bytes *out, Err *err)
+{
+    return base64url_decode(arena, text, out, err) || err_field(err, field, "%s must be base64url without padding", field);
+}
+
+static void reply_value(const Crypto *crypto, Reply *reply, Bytes value)
+{
+    Req *req = crypto->req;
+    Str text = base64url_encode(req->arena, value);
+    json_open(&reply->json, NULL);
+    json_put_str(&reply->json, "kid", object_url(req->ctx, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version));
+    json_put_str(&reply->json, "value", text);
+    json_close(&reply->json);
+    if (text.ptr)
+        secret_wipe((void *)(uintptr_t)text.ptr, text.len);          /* may be what was decrypted */
+}
+
+static bool wrap(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *err)
+{
+    Arena *arena = crypto->req->arena;
+    WrapAlg alg;
+    Bytes value, out;
+    if (key_spec(crypto->key).kind != KEY_RSA || !wrap_alg_parse(in->alg, &alg))
+        return err_field(err, "alg", "alg must be RSA-OAEP-256, RSA-OAEP or RSA1_5, with an RSA key");
+    if (!decode(arena, in->value, "value", &value, err))
+        return false;
+    if (crypto->op == OP_ENCRYPT || crypto->op == OP_WRAP) {
+        if (!key_wrap(crypto->key, alg, value, arena, &out, err))
+            return false;
+        reply_value(crypto, reply, out);
+        return true;
+    }
+    AUTO(secret_free_auto) Secret *plain = NULL;
+    if (!key_unwrap(crypto->key, alg, value, &plain, err))
+        return false;
+    reply_value(crypto, reply, secret_bytes(plain));
+    return true;
+}
+
+static bool sign(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *err)
+{
+    Arena *arena = crypto->req->arena;
+    SignAlg alg;
+    Bytes digest, signature;
+    bool verifies = crypto->op == OP_VERIFY, is_valid;
+    if (!sign_alg_parse(in->alg, &alg))
+        return err_field(err, "alg", "alg '" STR_FMT "' is not one this key type signs with: RS, PS or ES with 256, 384 or 512, or ES256K", STR_ARG(in->alg));
+    if (!decode(arena, verifies ? in->digest : in->value, verifies ? "digest" : "value", &digest, err))
+        return false;
+    if (digest.len != sign_alg_digest_size(alg))
+        return err_field(err, verifies ? "digest" : "value", "the digest for " STR_FMT " must have %zu bytes, not %zu", STR_ARG(in->alg),
+                         sign_alg_digest_size(alg), digest.len);
+    if (!verifies) {
+        if (!key_sign_digest(crypto->key, alg, digest, arena, &signature, err))
+            return false;
+        reply_value(crypto, reply, signature);
+        return true;
+    }
+    if (!decode(arena, in->value, "value", &signature, err) || !key_verify_digest(crypto->key, alg, digest, signature, &is_valid, err))
+        return false;
+    json_open(&reply->json, NULL);
+    json_put_bool(&reply->json, "value", is_valid);
+    json_close(&reply->json);
+    return true;
+}
+
+static bool crypto_run(Req *req, Reply *reply, CryptoOp op, Err *err)
+{
+    KeyVault *kv = req->ctx;
+    Crypto crypto = { .req = req, .op = op };
+    const JsonVal *body;
+    CryptoIn in = { 0 };
+    bool is_verify = op == OP_VERIFY;
+    if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
+        !json_read(body, "", is_verify ? verify_fields : value_fields, is_verify ? COUNT_OF(verify_fields) : COUNT_OF(value_fields), &in, err))
+        return false;
+    bool good = store_read(kv->site->store, crypto_read_txn, &crypto, err);
+    good = good && (op == OP_SIGN || op == OP_VERIFY ? sign(&crypto, &in, reply, err) : wrap(&crypto, &in, reply, err));
+    key_free(crypto.key);
+    return good && (arena_ok(req->arena) || err_too_big(err));
+}
+
+bool key_encrypt_op(Req *req, Reply *reply, Err *err) { return crypto_run(req, reply, OP_ENCRYPT, err); }
+bool key_decrypt_op(Req *req, Reply *reply, Err *err) { return crypto_run(req, reply, OP_DECRYPT, err); }
+bool key_wrap_op(Req *req, Reply *reply, Err *err) { return crypto_run(req, reply, OP_WRAP, err); }
+bool key_unwrap_op(Req *req, Reply *reply, Err *err) { return crypto_run(req, reply, OP_UNWRAP, err); }
+bool key_sign_op(Req *req, Reply *reply, Err *err) { return crypto_run(req, reply, OP_SIGN, err); }
+bool key_verify_op(Req *req, Reply *reply, Err *err) { return crypto_run(req, reply, OP_VERIFY, err); }

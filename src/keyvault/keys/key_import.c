@@ -1,0 +1,78 @@
+/* key_import.c - PUT /keys/{name}: a key that was made elsewhere, as a JWK with its private members. */
+#include "base/encode.h"
+#include "keyvault/keys/key.h"
+
+typedef struct JwkIn { Str kty, crv, n, e, x, y, d, p, q, dp, dq, qi; } JwkIn;
+static const JsonField jwk_fields[] = {
+    JSON_FIELD(JwkIn, kty, "kty", JSON_REQUIRED), JSON_FIELD(JwkIn, crv, "crv", JSON_OPTIONAL), JSON_FIELD(JwkIn, n, "n", JSON_OPTIONAL),
+    JSON_FIELD(JwkIn, e, "e", JSON_OPTIONAL),     JSON_FIELD(JwkIn, x, "x", JSON_OPTIONAL),     JSON_FIELD(JwkIn, y, "y", JSON_OPTIONAL),
+    JSON_FIELD(JwkIn, d, "d", JSON_OPTIONAL),     JSON_FIELD(JwkIn, p, "p", JSON_OPTIONAL),     JSON_FIELD(JwkIn, q, "q", JSON_OPTIONAL),
+    JSON_FIELD(JwkIn, dp, "dp", JSON_OPTIONAL),   JSON_FIELD(JwkIn, dq, "dq", JSON_OPTIONAL),   JSON_FIELD(JwkIn, qi, "qi", JSON_OPTIONAL),
+};
+
+/* Decoded members; the private ones are wiped by jwk_wipe. */
+static bool jwk_decode(Arena *arena, const JwkIn *in, KeyPrivate *out, Err *err)
+{
+    const struct { const char *name; Str text; Bytes *bytes; } members[] = {
+        { "key.n", in->n, &out->open.n }, { "key.e", in->e, &out->open.e }, { "key.x", in->x, &out->open.x }, { "key.y", in->y, &out->open.y },
+        { "key.d", in->d, &out->d }, { "key.p", in->p, &out->p }, { "key.q", in->q, &out->q }, { "key.dp", in->dp, &out->dp },
+        { "key.dq", in->dq, &out->dq }, { "key.qi", in->qi, &out->qi },
+    };
+    for (size_t i = 0; i < COUNT_OF(members); i++)
+        if (members[i].text.ptr && !base64url_decode(arena, members[i].text, members[i].bytes, err))
+            return arena_ok(arena) ? err_field(err, members[i].name, "%s must be base64url", members[i].name) : err_too_big(err);
+    return true;
+}
+
+static void jwk_wipe(const KeyPrivate *parts)
+{
+    const Bytes secrets[] = { parts->d, parts->p, parts->q, parts->dp, parts->dq, parts->qi };
+    for (size_t i = 0; i < COUNT_OF(secrets); i++)
+        if (secrets[i].ptr)
+            secret_wipe((void *)(uintptr_t)secrets[i].ptr, secrets[i].len);
+}
+
+static bool jwk_kind(const JwkIn *in, KeyPrivate *out, Err *err)
+{
+    bool is_rsa = str_eq_nocase(in->kty, STR("RSA"));
+    if (!key_refuse_hsm(in->kty, err))
+        return false;
+    if (!is_rsa && !str_eq_nocase(in->kty, STR("EC")))
+        return err_field(err, "key.kty", "key.kty '" STR_FMT "' is not a known key type; use RSA or EC", STR_ARG(str_slice(in->kty, 0, 40)));
+    out->open.kind = is_rsa ? KEY_RSA : KEY_EC;
+    out->open.curve = is_rsa ? CURVE_NONE : key_curve_parse(in->crv);
+    return true;
+}
+
+static bool jwk_read(Arena *arena, const JsonVal *jwk, KeyRef **key, Err *err)
+{
+    JwkIn in = { 0 };
+    KeyPrivate parts = { 0 };
+    if (json_kind(jwk) != JSON_OBJECT)
+        return err_field(err, "key", "key must be a JSON web key");
+    if (!json_read(jwk, "key", jwk_fields, COUNT_OF(jwk_fields), &in, err) || !jwk_kind(&in, &parts, err))
+        return false;
+    bool good = jwk_decode(arena, &in, &parts, err) && key_from_private(&parts, key, err);
+    jwk_wipe(&parts);
+    return good;
+}
+
+bool key_import(Req *req, Reply *reply, Err *err)
+{
+    AUTO(key_free_auto) KeyRef *key = NULL;
+    const JsonVal *body;
+    KeyNew new = { .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
+    if (!object_name_check(req->params[0], err) || !req_object(req, &body, err))
+        return false;
+    const JsonVal *jwk = json_get(body, "key"), *policy = json_get(body, "release_policy");
+    if (json_bool(json_get(body, "Hsm"), false) || json_bool(json_get(body, "hsm"), false))
+        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Keys in an HSM are not implemented by this version of Vaultyard; leave Hsm out.");
+    if ((policy && json_kind(policy) != JSON_NULL) || json_bool(json_path(body, "attributes.exportable"), false))
+        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Exportable keys (release_policy) are not implemented by this version of Vaultyard.");
+    if (!jwk_read(req->arena, jwk, &key, err))
+        return false;
+    new.key = key;
+    new.ops_json = key_ops_default(req->arena, key_spec(key).kind);
+    return key_ops_read(req->arena, jwk, key_spec(key).kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
+           tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) && key_store_new(req, reply, &new, err);
+}

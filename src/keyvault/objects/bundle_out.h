@@ -1,0 +1,13 @@
+/* bundle_out.h - objects as bodies: the bundles and list items of the REST documentation.
+ *
+ * `part` says how much is shown: an item of a list has no value and no version in its id unless versions are listed. */
+#pragma once
+#include "keyvault/objects/object.h"
+#include "keyvault/plane.h"
+
+typedef enum BundlePart { BUNDLE_WHOLE = 1, BUNDLE_ITEM, BUNDLE_VERSION_ITEM } BundlePart;
+
+/* Members only, so that callers can add to them: between json_open and json_close of the caller. */
+void bundle_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, const ObjectRow *object,
+                  const VersionRow *row, BundlePart part);
+void bundle_write_deleted(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, const ObjectRow *object);   /* recoveryId, deletedDate, scheduledPurgeDate */

@@ -1,0 +1,162 @@
+/* secret.c - set, get and update of secrets. A value never changes within a version. */
+#include "keyvault/secrets/secret.h"
+#include "base/id.h"
+#include "keyvault/objects/bundle_out.h"
+#include "keyvault/objects/feed.h"
+
+typedef struct SecretIn { Str value, content_type; } SecretIn;
+static const JsonField secret_set_fields[] = {
+    JSON_FIELD(SecretIn, value,        "value",       JSON_REQUIRED),
+    JSON_FIELD(SecretIn, content_type, "contentType", JSON_OPTIONAL),
+};
+static const JsonField secret_update_fields[] = {
+    JSON_FIELD(SecretIn, content_type, "contentType", JSON_OPTIONAL),
+};
+
+static bool content_type_check(Str content_type, Err *err)
+{
+    if (utf8_chars(content_type) <= CONTENT_TYPE_MAX_CHARS)
+        return true;
+    return err_field(err, "contentType", "contentType may have at most %d characters", CONTENT_TYPE_MAX_CHARS);
+}
+
+Str secret_doc(Arena *arena, Str content_type, Str tags_json)
+{
+    AUTO(buf_done_auto) Buf text = { 0 };
+    buf_init(&text, 64 << 10);
+    JsonWriter w;
+    json_begin(&w, &text);
+    json_open(&w, NULL);
+    json_put_str(&w, "contentType", content_type);
+    if (tags_json.ptr)
+        json_put_raw(&w, "tags", tags_json);
+    json_close(&w);
+    Err ignored;                        /* only a full buffer can fail, which absent text says as well */
+    return json_end(&w, &ignored) ? str_dup(arena, buf_str(&text)) : STR_NONE;
+}
+
+typedef struct SecretSet { Req *req; VersionNew version; Str value; ObjectRow object; } SecretSet;
+
+static bool secret_set_txn(Txn *txn, void *ctx, Err *err)
+{
+    SecretSet *set = ctx;
+    Req *req = set->req;
+    const Vault *vault = req_vault(req);
+    bool found;
+    if (!object_require_usable(txn, req->arena, vault, KV_SECRET, req->params[0], &set->object, &found, err))
+        return false;
+    set->version.name = found ? set->object.name : req->params[0];
+    return version_put(req->ctx, txn, req->arena, vault, &set->version, err) &&
+           feed_add(txn, vault, KV_SECRET, set->version.name, set->version.version, FEED_NEW_VERSION, req->now_ms, err);
+}
+
+static bool reply_secret(Req *req, Reply *reply, const ObjectRow *object, const VersionRow *row, const Str *value, Err *err)
+{
+    JsonWriter *w = &reply->json;
+    json_open(w, NULL);
+    if (value)
+        json_put_str(w, "value", *value);
+    bundle_write(w, req->ctx, req->arena, req_vault(req), KV_SECRET, object, row, BUNDLE_WHOLE);
+    json_close(w);
+    return arena_ok(req->arena) || err_too_big(err);
+}
+
+bool secret_set(Req *req, Reply *reply, Err *err)
+{
+    Str name = req->params[0];
+    const JsonVal *body;
+    SecretIn in = { 0 };
+    SecretSet set = { .req = req };
+    set.version = (VersionNew){ .kind = KV_SECRET, .name = name, .version = hex_id_new(req->arena, VERSION_DIGITS) };
+    set.version.attributes = (Attributes){ .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms };
+    Str tags = STR_NONE;
+    if (!object_name_check(name, err) || !req_object(req, &body, err) ||
+        !json_read(body, "", secret_set_fields, COUNT_OF(secret_set_fields), &in, err) ||
+        !content_type_check(in.content_type, err) || !attributes_read(body, &set.version.attributes, err) ||
+        !tags_read(req->arena, body, TAG_CHARS_OBJECT, &tags, err))
+        return false;
+    if (in.value.len > SECRET_VALUE_MAX_BYTES) {
+        (void)err_field(err, "value", "Secret is beyond the maximum permitted length of %d characters.", SECRET_VALUE_MAX_BYTES);
+        err->inner = "SecretTooLarge";
+        return false;
+    }
+    set.version.value = bytes_of(in.value);
+    set.version.doc_json = secret_doc(req->arena, in.content_type, tags);
+
+    Str url = object_url(req->ctx, req->arena, req_vault(req), KV_SECRET, name, set.version.version);
+    VersionRow row = { .version = set.version.version, .attributes = set.version.attributes };
+    if (!json_parse(req->arena, set.version.doc_json, JSON_STRICT, &row.doc, err) ||
+        !plane_write(req, url, 200, secret_set_txn, &set, err))
+        return false;
+    ObjectRow object = { .name = set.version.name };
+    bool replied = reply_secret(req, reply, &object, &row, &in.value, err);
+    secret_wipe((void *)(uintptr_t)in.value.ptr, in.value.len);       /* the arena's copy; the server wipes body and reply */
+    return replied;
+}
+
+typedef struct SecretGet { Req *req; ObjectRow object; VersionRow row; Secret *value; } SecretGet;
+
+static bool secret_get_txn(Txn *txn, void *ctx, Err *err)
+{
+    SecretGet *get = ctx;
+    Req *req = get->req;
+    if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_SECRET, req->params[0], req_param(req, "version"),
+                        &get->object, &get->row, err))
+        return false;
+    if (!get->row.attributes.enabled)
+        return err_named(err, ERR_DENIED, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret.");
+    secret_free(TAKE(get->value));
+    return version_value(req->ctx, txn, req->arena, req_vault(req), KV_SECRET, get->object.name, get->row.version, &get->value, err);
+}
+
+bool secret_get(Req *req, Reply *reply, Err *err)
+{
+    KeyVault *kv = req->ctx;
+    SecretGet get = { .req = req };
+    bool good = store_read(kv->site->store, secret_get_txn, &get, err);
+    if (good) {
+        Str value = str_of(secret_bytes(get.value));
+        good = reply_secret(req, reply, &get.object, &get.row, &value, err);
+    }
+    secret_free(get.value);
+    return good;
+}
+
+typedef struct SecretUpdate { Req *req; const JsonVal *body; SecretIn in; ObjectRow object; VersionRow row; } SecretUpdate;
+
+static bool secret_update_txn(Txn *txn, void *ctx, Err *err)
+{
+    SecretUpdate *update = ctx;
+    Req *req = update->req;
+    const Vault *vault = req_vault(req);
+    VersionRow *row = &update->row;
+    if (!object_require(req->ctx, txn, req->arena, vault, KV_SECRET, req->params[0], req_param(req, "version"), &update->object, row, err))
+        return false;
+    if (update->object.is_managed)
+        return err_named(err, ERR_DENIED, "Forbidden", NULL, "Secret " STR_FMT " belongs to the certificate of the same name; change it by "
+                         "way of the certificate.", STR_ARG(update->object.name));
+    const JsonVal *tags_now = json_get(row->doc, "tags");
+    Str tags = tags_now ? json_text(req->arena, tags_now) : STR_NONE;
+    bool was_enabled = row->attributes.enabled;
+    if (!attributes_read(update->body, &row->attributes, err) || !tags_read(req->arena, update->body, TAG_CHARS_OBJECT, &tags, err))
+        return false;
+    Str content_type = update->in.content_type.ptr ? update->in.content_type : json_str(json_get(row->doc, "contentType"));
+    row->attributes.updated_ms = req->now_ms;
+    row->doc_json = secret_doc(req->arena, content_type, tags);
+    return json_parse(req->arena, row->doc_json, JSON_STRICT, &row->doc, err) &&
+           version_update(req->ctx, txn, req->arena, vault, KV_SECRET, update->object.name, row, err) &&
+           (row->attributes.enabled == was_enabled ||
+            feed_add(txn, vault, KV_SECRET, update->object.name, row->version, was_enabled ? FEED_DISABLED : FEED_ENABLED, req->now_ms, err));
+}
+
+bool secret_update(Req *req, Reply *reply, Err *err)
+{
+    SecretUpdate update = { .req = req };
+    if (!object_name_check(req->params[0], err) || !req_object(req, &update.body, err) ||
+        !json_read(update.body, "", secret_update_fields, COUNT_OF(secret_update_fields), &update.in, err) ||
+        !content_type_check(update.in.content_type, err))
+        return false;
+    Str url = object_url(req->ctx, req->arena, req_vault(req), KV_SECRET, req->params[0], req_param(req, "version"));
+    return plane_write(req, url, 200, secret_update_txn, &update, err) &&
+           reply_secret(req, reply, &update.object, &update.row, NULL, err);
+}
