@@ -120,7 +120,7 @@ bool key_adopt(EVP_PKEY *pkey, bool is_private, const char *what, KeyRef **out, 
         openssl_forget();
         return false;
     }
-    KeyRef *key = malloc(sizeof *key);
+    KeyRef *key = calloc(1, sizeof *key);
     if (!key)
         return err_set(err, ERR_INTERNAL, "out of memory for a key");
     atomic_init(&key->users, 1);
@@ -150,12 +150,29 @@ void key_free(KeyRef *key)
 {
     if (!key || atomic_fetch_sub_explicit(&key->users, 1, memory_order_acq_rel) != 1)
         return;
+    if (key->doer)
+        key->doer->done(key->doer_self);
     EVP_PKEY_free(key->pkey);           /* libcrypto clears private numbers as it frees them */
     free(key);
 }
 
 KeySpec key_spec(const KeyRef *key) { return key->spec; }
 bool key_is_private(const KeyRef *key) { return key->is_private; }
+bool key_is_elsewhere(const KeyRef *key) { return key->doer; }
+
+bool key_from_doer(const KeyPublic *parts, const KeyDoer *doer, void *self, KeyRef **out, Err *err)
+{
+    KeyRef *key;
+    if (!key_from_public(parts, &key, err)) {
+        doer->done(self);
+        return false;
+    }
+    key->doer = doer;
+    key->doer_self = self;
+    key->is_private = true;
+    *out = key;
+    return true;
+}
 
 bool key_same_public(const KeyRef *a, const KeyRef *b)
 {
@@ -209,7 +226,7 @@ bool key_from_spki(Bytes der, KeyRef **out, Err *err)
 
 bool key_to_pkcs8(const KeyRef *key, Secret **der, Err *err)
 {
-    if (!key->is_private)
+    if (!key->is_private || key->doer)
         return err_set(err, ERR_BAD_INPUT, "only the public half of this key is here");
     unsigned char *data = NULL;
     size_t len = 0;

@@ -26,7 +26,8 @@ bool    key_from_spki(Bytes der, KeyRef **out, Err *err) MUST_CHECK;            
 bool    key_to_spki(Arena *arena, const KeyRef *key, Bytes *der, Err *err) MUST_CHECK;
 
 KeySpec key_spec(const KeyRef *key);
-bool    key_is_private(const KeyRef *key);
+bool    key_is_private(const KeyRef *key);                                        /* it can sign or unwrap */
+bool    key_is_elsewhere(const KeyRef *key);                                      /* by a doer */
 bool    key_same_public(const KeyRef *a, const KeyRef *b);
 bool    key_spec_parse(Str kty, int64_t bits, Str crv, KeySpec *out, Err *err) MUST_CHECK;   /* Key Vault names; bits 0 and crv absent take the defaults 2048 and P-256; names the field at fault */
 
@@ -38,6 +39,16 @@ bool    key_from_public(const KeyPublic *parts, KeyRef **out, Err *err) MUST_CHE
  * do not belong together. Checks primes: worker threads only. */
 typedef struct KeyPrivate { KeyPublic open; Bytes d, p, q, dp, dq, qi; } KeyPrivate;
 bool    key_from_private(const KeyPrivate *parts, KeyRef **out, Err *err) MUST_CHECK;
+/* A key whose private half is elsewhere, in a PKCS#11 token for instance: its public half is here, its private operations are done by `doer`.
+ * They are called from any thread, several at once. Signatures are raw r || s for EC; unwrap has one answer for every failure that the
+ * wrapped value can cause, ERR_BAD_INPUT on field "value", as key_unwrap has. */
+typedef struct KeyDoer {
+    bool (*sign)(void *self, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err);       /* alg fits the key, and the digest the alg */
+    bool (*unwrap)(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err);                    /* wrapped is as long as the modulus */
+    void (*done)(void *self);                                                                            /* with the last reference */
+} KeyDoer;
+/* Takes over self, also when it fails. key_is_private holds for it, key_to_pkcs8 does not. */
+bool    key_from_doer(const KeyPublic *parts, const KeyDoer *doer, void *self, KeyRef **out, Err *err) MUST_CHECK;
 bool    key_thumbprint(const KeyRef *key, uint8_t out[32], Err *err) MUST_CHECK;  /* SHA-256 of the JWK's required members (RFC 7638) */
 Str     key_curve_name(KeyCurve curve);                                           /* "P-256"; absent for CURVE_NONE */
 KeyCurve key_curve_parse(Str name);                                               /* CURVE_NONE if unknown; also "secp256k1" style "SECP256K1" */

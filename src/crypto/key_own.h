@@ -11,6 +11,8 @@ struct KeyRef {
     EVP_PKEY   *pkey;           /* never changed after it is made, so threads may share it; contexts are made for each use */
     KeySpec     spec;
     bool        is_private;
+    const KeyDoer *doer;        /* NULL: the private half is in pkey */
+    void       *doer_self;
 };
 
 /* Takes over pkey, also when it fails. ERR_BAD_INPUT: a kind, size or curve we do not serve, described as `what`. */

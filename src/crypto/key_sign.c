@@ -116,6 +116,8 @@ bool key_sign_digest(const KeyRef *key, SignAlg alg, Bytes digest, Arena *arena,
         return false;
     if (!key->is_private)
         return err_set(err, ERR_BAD_INPUT, "this key has no private half, so it cannot sign");
+    if (key->doer)
+        return key->doer->sign(key->doer_self, alg, digest, arena, signature, err);
 
     uint8_t made[RSA_BYTES_MAX];
     size_t len = sizeof made, width = key_curve_bytes(key->spec.curve);

@@ -77,6 +77,8 @@ bool key_unwrap(const KeyRef *key, WrapAlg alg, Bytes wrapped, Secret **plain, E
         return err_set(err, ERR_BAD_INPUT, "this key has no private half, so it cannot unwrap");
 
     size_t len = (size_t)EVP_PKEY_get_size(key->pkey);
+    if (key->doer && wrapped.len == len)
+        return key->doer->unwrap(key->doer_self, alg, wrapped, plain, err);
     AUTO(secret_free_auto) Secret *opened = secret_new(len);
     if (!opened)
         return err_set(err, ERR_INTERNAL, "out of memory for an unwrapped value");

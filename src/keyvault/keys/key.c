@@ -23,7 +23,7 @@ bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_js
     json_begin(&w, &text);
     json_open(&w, NULL);
     json_open(&w, "jwk");
-    json_put_str(&w, "kty", parts.kind == KEY_RSA ? STR("RSA") : STR("EC"));
+    json_put_str(&w, "kty", str_printf(arena, "%s%s", parts.kind == KEY_RSA ? "RSA" : "EC", key_is_elsewhere(key) ? "-HSM" : ""));
     put_bytes(&w, arena, "n", parts.n);
     put_bytes(&w, arena, "e", parts.e);
     json_put_str(&w, "crv", key_curve_name(parts.curve));
@@ -84,18 +84,8 @@ static const JsonField key_create_fields[] = {
     JSON_FIELD(KeyIn, release_policy,  "release_policy",  JSON_OPTIONAL),
 };
 
-bool key_refuse_hsm(Str kty, Err *err)
-{
-    if (str_ends_nocase(kty, STR("-HSM")) || str_eq_nocase(kty, STR("oct")))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "kty " STR_FMT " is not implemented by this version of Vaultyard; use RSA or EC.",
-                         STR_ARG(kty));
-    return true;
-}
-
 static bool key_in_check(const KeyIn *in, const JsonVal *body, Err *err)
 {
-    if (!key_refuse_hsm(in->kty, err))
-        return false;
     if ((in->release_policy && json_kind(in->release_policy) != JSON_NULL) || json_bool(json_path(body, "attributes.exportable"), false))
         return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Exportable keys (release_policy) are not implemented by this version of Vaultyard.");
     if (in->public_exponent.set && in->public_exponent.value != 65537)
@@ -130,38 +120,40 @@ bool key_reply(Req *req, Reply *reply, const ObjectRow *object, const VersionRow
 
 bool key_store_new(Req *req, Reply *reply, const KeyNew *in, Err *err)
 {
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
     KeyCreate create = { .req = req };
     VersionNew *version = &create.version;
     *version = (VersionNew){ .kind = KV_KEY, .name = req->params[0], .version = hex_id_new(req->arena, VERSION_DIGITS), .attributes = in->attributes };
-    if (!key_to_pkcs8(in->key, &pkcs8, err) || !key_doc_make(req->arena, in->key, in->ops_json, in->tags_json, &version->doc_json, err))
+    version->value = secret_bytes(in->made->kept);
+    if (!key_doc_make(req->arena, in->made->key, in->ops_json, in->tags_json, &version->doc_json, err))
         return false;
-    version->value = secret_bytes(pkcs8);
 
     VersionRow row = { .version = version->version, .attributes = version->attributes };
     Str url = object_url(req->ctx, req->arena, req_vault(req), KV_KEY, req->params[0], version->version);
     if (!json_parse(req->arena, version->doc_json, JSON_STRICT, &row.doc, err) || !plane_write(req, url, 200, key_create_txn, &create, err))
         return false;
+    in->made->is_stored = true;
     ObjectRow object = { .name = version->name };
     return key_reply(req, reply, &object, &row, err);
 }
 
 bool key_create(Req *req, Reply *reply, Err *err)
 {
-    AUTO(key_free_auto) KeyRef *key = NULL;
+    AUTO(key_made_done) KeyMade made = { 0 };
     const JsonVal *body;
     KeyIn in = { 0 };
     KeySpec spec;
-    KeyNew new = { .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
+    KeyPlace place;
+    Str kty;
+    KeyNew new = { .made = &made, .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
     if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
         !json_read(body, "", key_create_fields, COUNT_OF(key_create_fields), &in, err) || !key_in_check(&in, body, err) ||
-        !key_spec_parse(in.kty, str_starts_nocase(in.kty, STR("EC")) ? 0 : in.key_size, in.crv, &spec, err))
+        !key_place_parse(req->ctx, req_vault(req), in.kty, &place, &kty, err) ||
+        !key_spec_parse(kty, str_eq_nocase(kty, STR("EC")) ? 0 : in.key_size, in.crv, &spec, err))
         return false;
     new.ops_json = key_ops_default(req->arena, spec.kind);
     if (!key_ops_read(req->arena, body, spec.kind, &new.ops_json, err) || !attributes_read(body, &new.attributes, err) ||
-        !tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) || !key_generate(spec, &key, err))
+        !tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) || !key_made_new(req->ctx, req_vault(req), place, spec, &made, err))
         return false;
-    new.key = key;
     return key_store_new(req, reply, &new, err);
 }
 
@@ -192,7 +184,7 @@ static bool key_update_txn(Txn *txn, void *ctx, Err *err)
         return err_named(err, ERR_DENIED, "Forbidden", NULL, "Key " STR_FMT " belongs to the certificate of the same name; change it by way of the "
                          "certificate.", STR_ARG(view->object.name));
     const JsonVal *jwk = json_get(row->doc, "jwk"), *tags_now = json_get(row->doc, "tags");
-    KeyKind kind = str_eq(json_str(json_get(jwk, "kty")), STR("EC")) ? KEY_EC : KEY_RSA;
+    KeyKind kind = str_starts_nocase(json_str(json_get(jwk, "kty")), STR("EC")) ? KEY_EC : KEY_RSA;
     Str tags = tags_now ? json_text(req->arena, tags_now) : STR_NONE, ops = json_text(req->arena, json_get(row->doc, "key_ops"));
     if (!attributes_read(view->body, &row->attributes, err) || !tags_read(req->arena, view->body, TAG_CHARS_KEY, &tags, err) ||
         !key_ops_read(req->arena, view->body, kind, &ops, err))

@@ -1,7 +1,6 @@
 /* key.h - handlers of /keys: the entries of certificates, and keys of their own. */
 #pragma once
-#include "crypto/key.h"
-#include "keyvault/objects/object.h"
+#include "keyvault/keys/key_place.h"
 #include "keyvault/plane.h"
 
 bool key_create(Req *req, Reply *reply, Err *err);
@@ -24,8 +23,7 @@ bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_js
  * when it is absent. */
 bool key_ops_read(Arena *arena, const JsonVal *holder, KeyKind kind, Str *ops_json, Err *err) MUST_CHECK;
 Str  key_ops_default(Arena *arena, KeyKind kind);
-typedef struct KeyNew { const KeyRef *key; Str ops_json, tags_json; Attributes attributes; } KeyNew;
-/* A new version of req's {name} with the bundle as the answer. */
+typedef struct KeyNew { KeyMade *made; Str ops_json, tags_json; Attributes attributes; } KeyNew;
+/* A new version of req's {name} with the bundle as the answer; the key stays the caller's to let go. */
 bool key_store_new(Req *req, Reply *reply, const KeyNew *in, Err *err) MUST_CHECK;
 bool key_reply(Req *req, Reply *reply, const ObjectRow *object, const VersionRow *row, Err *err) MUST_CHECK;
-bool key_refuse_hsm(Str kty, Err *err) MUST_CHECK;        /* ERR_NOT_BUILT for kinds that are not served */

@@ -38,7 +38,7 @@ static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
     Req *req = crypto->req;
     const KeyVault *kv = req->ctx;
     const Vault *vault = req_vault(req);
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
+    AUTO(secret_free_auto) Secret *kept = NULL;
     key_free(TAKE(crypto->key));                              /* run again: of the snapshot before */
     if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_KEY, req->params[0], req_param(req, "version"), &crypto->object, &crypto->row, err) ||
         !check_allowed(crypto, err))
@@ -46,11 +46,11 @@ static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
     crypto->key = key_cache_get(kv->keys, vault->id, crypto->object.name_key, crypto->row.version);
     if (crypto->key)
         return true;
-    if (!version_value(req->ctx, txn, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version, &pkcs8, err))
+    if (!version_value(req->ctx, txn, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version, &kept, err))
         return false;
-    if (!pkcs8)
+    if (!kept)
         return err_set(err, ERR_INTERNAL, "key " STR_FMT " has no private part", STR_ARG(crypto->object.name));
-    if (!key_from_pkcs8(secret_bytes(pkcs8), &crypto->key, err))
+    if (!key_place_open(req->ctx, vault, crypto->row.doc, secret_bytes(kept), &crypto->key, err))
         return false;
     key_cache_put(kv->keys, vault->id, crypto->object.name_key, crypto->row.version, crypto->key);
     return true;

@@ -32,27 +32,31 @@ static void jwk_wipe(const KeyPrivate *parts)
             secret_wipe((void *)(uintptr_t)secrets[i].ptr, secrets[i].len);
 }
 
-static bool jwk_kind(const JwkIn *in, KeyPrivate *out, Err *err)
+static bool jwk_kind(const JwkIn *in, Str kty, KeyPrivate *out, Err *err)
 {
-    bool is_rsa = str_eq_nocase(in->kty, STR("RSA"));
-    if (!key_refuse_hsm(in->kty, err))
-        return false;
-    if (!is_rsa && !str_eq_nocase(in->kty, STR("EC")))
+    bool is_rsa = str_eq_nocase(kty, STR("RSA"));
+    if (!is_rsa && !str_eq_nocase(kty, STR("EC")))
         return err_field(err, "key.kty", "key.kty '" STR_FMT "' is not a known key type; use RSA or EC", STR_ARG(str_slice(in->kty, 0, 40)));
     out->open.kind = is_rsa ? KEY_RSA : KEY_EC;
     out->open.curve = is_rsa ? CURVE_NONE : key_curve_parse(in->crv);
     return true;
 }
 
-static bool jwk_read(Arena *arena, const JsonVal *jwk, KeyRef **key, Err *err)
+/* wants_token: member "Hsm" says the same as a type that ends with -HSM. */
+static bool jwk_read(Req *req, const JsonVal *jwk, bool wants_token, KeyPlace *place, KeyRef **key, Err *err)
 {
     JwkIn in = { 0 };
     KeyPrivate parts = { 0 };
     if (json_kind(jwk) != JSON_OBJECT)
         return err_field(err, "key", "key must be a JSON web key");
-    if (!json_read(jwk, "key", jwk_fields, COUNT_OF(jwk_fields), &in, err) || !jwk_kind(&in, &parts, err))
+    if (!json_read(jwk, "key", jwk_fields, COUNT_OF(jwk_fields), &in, err))
         return false;
-    bool good = jwk_decode(arena, &in, &parts, err) && key_from_private(&parts, key, err);
+    Str kty = in.kty;
+    if (wants_token && !str_ends_nocase(kty, STR("-HSM")))
+        kty = str_printf(req->arena, STR_FMT "-HSM", STR_ARG(kty));
+    if (!key_place_parse(req->ctx, req_vault(req), kty, place, &kty, err) || !jwk_kind(&in, kty, &parts, err))
+        return false;
+    bool good = jwk_decode(req->arena, &in, &parts, err) && key_from_private(&parts, key, err);
     jwk_wipe(&parts);
     return good;
 }
@@ -60,19 +64,20 @@ static bool jwk_read(Arena *arena, const JsonVal *jwk, KeyRef **key, Err *err)
 bool key_import(Req *req, Reply *reply, Err *err)
 {
     AUTO(key_free_auto) KeyRef *key = NULL;
+    AUTO(key_made_done) KeyMade made = { 0 };
     const JsonVal *body;
-    KeyNew new = { .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
+    KeyPlace place;
+    KeyNew new = { .made = &made, .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
     if (!object_name_check(req->params[0], err) || !req_object(req, &body, err))
         return false;
     const JsonVal *jwk = json_get(body, "key"), *policy = json_get(body, "release_policy");
-    if (json_bool(json_get(body, "Hsm"), false) || json_bool(json_get(body, "hsm"), false))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Keys in an HSM are not implemented by this version of Vaultyard; leave Hsm out.");
+    bool wants_token = json_bool(json_get(body, "Hsm"), false) || json_bool(json_get(body, "hsm"), false);
     if ((policy && json_kind(policy) != JSON_NULL) || json_bool(json_path(body, "attributes.exportable"), false))
         return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Exportable keys (release_policy) are not implemented by this version of Vaultyard.");
-    if (!jwk_read(req->arena, jwk, &key, err))
+    if (!jwk_read(req, jwk, wants_token, &place, &key, err))
         return false;
-    new.key = key;
     new.ops_json = key_ops_default(req->arena, key_spec(key).kind);
     return key_ops_read(req->arena, jwk, key_spec(key).kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
-           tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) && key_store_new(req, reply, &new, err);
+           tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) &&
+           key_made_of(req->ctx, req_vault(req), place, key, &made, err) && key_store_new(req, reply, &new, err);
 }

@@ -18,16 +18,14 @@ typedef struct Rotation {
     VersionRow current;
     RotationPolicy policy;
     bool has_policy;
-    KeyRef *key;
-    Secret *pkcs8;
+    KeyMade made;
     VersionNew next;
     VersionRow row;                     /* of the next version */
 } Rotation;
 
 static void rotation_done(Rotation *r)
 {
-    key_free(TAKE(r->key));
-    secret_free(TAKE(r->pkcs8));
+    key_made_done(&r->made);
 }
 
 static Str work_key(Arena *arena, const Vault *vault, Str name)
@@ -59,11 +57,13 @@ static bool read_txn(Txn *txn, void *ctx, Err *err)
     return true;
 }
 
-static bool spec_now(const Rotation *r, KeySpec *spec, Err *err)
+static bool spec_now(const Rotation *r, KeySpec *spec, KeyPlace *place, Err *err)
 {
     const JsonVal *jwk = json_get(r->current.doc, "jwk");
-    Str kty = json_str(json_get(jwk, "kty"));
+    Str kty;
     Bytes n = { 0 };
+    if (!key_place_parse(r->kv, r->vault, json_str(json_get(jwk, "kty")), place, &kty, err))
+        return false;
     if (str_eq(kty, STR("RSA")) && !base64url_decode(r->arena, json_str(json_get(jwk, "n")), &n, err))
         return false;
     return key_spec_parse(kty, (int64_t)n.len * 8, json_str(json_get(jwk, "crv")), spec, err);
@@ -74,13 +74,14 @@ static bool make(Rotation *r, Err *err)
 {
     const JsonVal *tags = json_get(r->current.doc, "tags");
     KeySpec spec;
-    if (!spec_now(r, &spec, err) || !key_generate(spec, &r->key, err) || !key_to_pkcs8(r->key, &r->pkcs8, err))
+    KeyPlace place;
+    if (!spec_now(r, &spec, &place, err) || !key_made_new(r->kv, r->vault, place, spec, &r->made, err))
         return false;
-    r->next = (VersionNew){ .kind = KV_KEY, .name = r->object.name, .version = hex_id_new(r->arena, VERSION_DIGITS), .value = secret_bytes(r->pkcs8),
+    r->next = (VersionNew){ .kind = KV_KEY, .name = r->object.name, .version = hex_id_new(r->arena, VERSION_DIGITS), .value = secret_bytes(r->made.kept),
                             .attributes = { .enabled = true, .created_ms = r->now_ms, .updated_ms = r->now_ms } };
     if (r->policy.expiry.is_set)
         r->next.attributes.exp_s = (OptInt){ .set = true, .value = period_after(r->now_ms, r->policy.expiry) / 1000 };
-    if (!key_doc_make(r->arena, r->key, json_text(r->arena, json_get(r->current.doc, "key_ops")), tags ? json_text(r->arena, tags) : STR_NONE, &r->next.doc_json, err))
+    if (!key_doc_make(r->arena, r->made.key, json_text(r->arena, json_get(r->current.doc, "key_ops")), tags ? json_text(r->arena, tags) : STR_NONE, &r->next.doc_json, err))
         return false;
     r->row = (VersionRow){ .version = r->next.version, .attributes = r->next.attributes };
     return json_parse(r->arena, r->next.doc_json, JSON_STRICT, &r->row.doc, err);
@@ -109,8 +110,9 @@ bool key_rotate(Req *req, Reply *reply, Err *err)
 {
     Rotation r = { .kv = req->ctx, .arena = req->arena, .vault = req_vault(req), .name = req->params[0], .now_ms = req->now_ms };
     bool good = object_name_check(r.name, err) && store_read(r.kv->site->store, read_txn, &r, err) && make(&r, err) &&
-                plane_write(req, object_url(r.kv, r.arena, r.vault, KV_KEY, r.object.name, r.next.version), 200, publish_txn, &r, err) &&
-                key_reply(req, reply, &r.object, &r.row, err);
+                plane_write(req, object_url(r.kv, r.arena, r.vault, KV_KEY, r.object.name, r.next.version), 200, publish_txn, &r, err);
+    r.made.is_stored = good;
+    good = good && key_reply(req, reply, &r.object, &r.row, err);
     rotation_done(&r);
     return good;
 }
@@ -143,6 +145,7 @@ bool key_rotation_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now
     *again_ms = good && c.found && !c.r.is_due ? c.r.due_ms : 0;
     if (good && c.found && c.r.is_due) {
         good = make(&c.r, err) && store_write(kv->site->store, publish_txn, &c.r, err);
+        c.r.made.is_stored = good && c.r.is_due;
         if (good)
             feed_wake(kv, &c.vault);
     }

@@ -1,0 +1,80 @@
+/* key_place.c - the table of places, and keys in software. */
+#include "keyvault/keys/key_place.h"
+
+static bool software_keep(KeyRef *key, KeyMade *out, Err *err)
+{
+    if (!key_to_pkcs8(key, &out->kept, err)) {
+        key_free(key);
+        return false;
+    }
+    out->key = key;
+    return true;
+}
+
+static bool software_make(KeyVault *kv, const Vault *vault, KeySpec spec, KeyMade *out, Err *err)
+{
+    KeyRef *key;
+    (void)kv, (void)vault;
+    return key_generate(spec, &key, err) && software_keep(key, out, err);
+}
+
+static bool software_take(KeyVault *kv, const Vault *vault, KeyRef *key, KeyMade *out, Err *err)
+{
+    (void)kv, (void)vault;
+    return software_keep(key_share(key), out, err);
+}
+
+static bool software_open(KeyVault *kv, const Vault *vault, const JsonVal *jwk, Bytes kept, KeyRef **out, Err *err)
+{
+    (void)kv, (void)vault, (void)jwk;
+    return key_from_pkcs8(kept, out, err);
+}
+
+static void software_forget(KeyVault *kv, Bytes kept) { (void)kv, (void)kept; }     /* it was in the row alone */
+
+static const KeyPlaceOps software = { software_make, software_take, software_open, software_forget };
+static const KeyPlaceOps *const places[] = { [PLACE_SOFTWARE] = &software, [PLACE_TOKEN] = NULL };      /* NULL: this build has no such place */
+
+bool key_place_parse(const KeyVault *kv, const Vault *vault, Str kty, KeyPlace *place, Str *kind, Err *err)
+{
+    (void)kv, (void)vault;
+    *place = str_ends_nocase(kty, STR("-HSM")) ? PLACE_TOKEN : PLACE_SOFTWARE;
+    *kind = *place == PLACE_TOKEN ? str_slice(kty, 0, kty.len - 4) : kty;
+    if (!places[*place] || str_eq_nocase(*kind, STR("oct")))
+        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "kty " STR_FMT " is not implemented by this version of Vaultyard; use RSA or EC.",
+                         STR_ARG(str_slice(kty, 0, 40)));
+    return true;
+}
+
+KeyPlace key_place_of_doc(const JsonVal *doc)
+{
+    return str_ends_nocase(json_str(json_path(doc, "jwk.kty")), STR("-HSM")) ? PLACE_TOKEN : PLACE_SOFTWARE;
+}
+
+bool key_made_new(KeyVault *kv, const Vault *vault, KeyPlace place, KeySpec spec, KeyMade *out, Err *err)
+{
+    *out = (KeyMade){ .kv = kv, .place = place };
+    return places[place]->make(kv, vault, spec, out, err);
+}
+
+bool key_made_of(KeyVault *kv, const Vault *vault, KeyPlace place, KeyRef *key, KeyMade *out, Err *err)
+{
+    *out = (KeyMade){ .kv = kv, .place = place };
+    return places[place]->take(kv, vault, key, out, err);
+}
+
+void key_made_done(KeyMade *made)
+{
+    if (made->kept && !made->is_stored)
+        places[made->place]->forget(made->kv, secret_bytes(made->kept));
+    key_free(TAKE(made->key));
+    secret_free(TAKE(made->kept));
+}
+
+bool key_place_open(KeyVault *kv, const Vault *vault, const JsonVal *doc, Bytes kept, KeyRef **out, Err *err)
+{
+    KeyPlace place = key_place_of_doc(doc);
+    if (!places[place])
+        return err_named(err, ERR_UNAVAILABLE, "ServiceUnavailable", NULL, "The key lives in a token that this server does not have.");
+    return places[place]->open(kv, vault, json_get(doc, "jwk"), kept, out, err);
+}
