@@ -100,7 +100,7 @@ static bool find_service_principal(Cli *cli, Str who, const JsonVal **out, Err *
 
 bool find_principal(Cli *cli, Str who, Str *object_id, Err *err)
 {
-    const JsonVal *sp;
+    const JsonVal *sp = NULL;
 
     if (!find_service_principal(cli, who, &sp, err))
         return false;
@@ -226,7 +226,7 @@ bool run_sp_list(Cli *cli, Err *err)
 
 bool run_sp_show(Cli *cli, Err *err)
 {
-    const JsonVal *sp;
+    const JsonVal *sp = NULL;
 
     if (!cli_profile(cli, err) || !find_service_principal(cli, arg(cli, "--id"), &sp, err))
         return false;

@@ -64,7 +64,7 @@ static Str last_segment(Str id)
 /* A name, a GUID or a whole id. */
 static bool role_id(Cli *cli, Str scope, Str role, Str *id, Err *err)
 {
-    RoleNames *roles;
+    RoleNames *roles = NULL;
 
     if (!role_names(cli, scope, &roles, err))
         return false;
@@ -191,7 +191,7 @@ static bool wanted_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, E
 
 static bool each_assignment(Cli *cli, Wanted *want, Err *err)
 {
-    RoleNames *roles;
+    RoleNames *roles = NULL;
 
     want->role = arg(cli, "--role");
     want->scope = scope_arg(cli);

@@ -40,7 +40,7 @@ bool run_vault_list_deleted(Cli *cli, Err *err)
 
 bool run_vault_show_deleted(Cli *cli, Err *err)
 {
-    const JsonVal *item;
+    const JsonVal *item = NULL;
 
     if (!find_deleted(cli, &item, err))
         return false;
@@ -52,7 +52,7 @@ bool run_vault_show_deleted(Cli *cli, Err *err)
 bool run_vault_recover(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    const JsonVal *item;
+    const JsonVal *item = NULL;
     Answer answer;
     Str text;
 
@@ -75,7 +75,7 @@ bool run_vault_recover(Cli *cli, Err *err)
 
 bool run_vault_purge(Cli *cli, Err *err)
 {
-    const JsonVal *item;
+    const JsonVal *item = NULL;
     Answer answer;
 
     return find_deleted(cli, &item, err) &&

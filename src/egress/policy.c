@@ -32,9 +32,12 @@ static const struct { struct in6_addr network; int bits; size_t at; } wrapped[] 
 
 static bool lies_in(const struct in6_addr *address, const struct in6_addr *network, int bits)
 {
-    int whole = bits / 8, rest = bits % 8;
-    return memcmp(address->s6_addr, network->s6_addr, (size_t)whole) == 0 &&
-           (rest == 0 || ((address->s6_addr[whole] ^ network->s6_addr[whole]) >> (8 - rest)) == 0);
+    for (size_t i = 0; i < sizeof address->s6_addr && bits > 0; i++, bits -= 8) {
+        uint8_t mask = bits >= 8 ? 0xff : (uint8_t)(0xff << (8 - bits));
+        if (((address->s6_addr[i] ^ network->s6_addr[i]) & mask) != 0)
+            return false;
+    }
+    return true;
 }
 
 bool egress_mode_read(Str text, EgressMode *out, Err *err)

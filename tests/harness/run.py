@@ -51,7 +51,7 @@ def python_suite(suite, build):
 
 def sanitizers():
     build = ROOT / "build-asan"
-    subprocess.run(["scripts/build", str(build), "--buildtype=debug", "-Doptimization=1", "-Dwerror=false", "-Db_lto=false",
+    subprocess.run(["scripts/build", str(build), "--buildtype=debug", "-Doptimization=1", "-Dwerror=false",
                     "-Db_sanitize=address,undefined", "-Db_lundef=false"], cwd=ROOT, check=True)      # warnings are the other build's to judge
     os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=1")
     os.environ.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
