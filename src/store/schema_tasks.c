@@ -55,6 +55,7 @@ const char *const schema_tasks_1[] = {
     "  open_run        TEXT    NOT NULL,"               /* a run that may still execute; '' : none, so another may begin */
     "  last_run        TEXT    NOT NULL,"               /* whose directory holds the task's files */
     "  node_id         TEXT    NOT NULL,"               /* of last_run */
+    "  pool_key        TEXT    NOT NULL,"               /* of that node: its job may be moved to another pool afterwards */
     "  ends            INTEGER NOT NULL,"               /* TaskEnd asked for: what becomes of the task when its run has ended */
     "  start_ms        INTEGER NOT NULL,"
     "  end_ms          INTEGER NOT NULL,"

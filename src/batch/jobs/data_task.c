@@ -44,11 +44,11 @@ static void write_node(const Batch *batch, const Req *req, const Job *job, const
     if (str_empty(task->node_id) || task->state == TASK_ACTIVE)
         return;
     Str directory = task_directory(arena, job, task->id);
-    Str node_url = data_url(batch, req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT, STR_ARG(job->pool_key), STR_ARG(task->node_id)));
+    Str node_url = data_url(batch, req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT, STR_ARG(task->pool_key), STR_ARG(task->node_id)));
     json_open(w, "nodeInfo");
     json_put_str(w, "affinityId", str_printf(arena, "TVM:" STR_FMT, STR_ARG(task->node_id)));
     json_put_str(w, "nodeUrl", node_url);
-    json_put_str(w, "poolId", job->pool_key);
+    json_put_str(w, "poolId", task->pool_key);
     json_put_str(w, "nodeId", task->node_id);
     json_put_str(w, "taskRootDirectory", directory);
     json_put_str(w, "taskRootDirectoryUrl", str_printf(arena, STR_FMT "/files/" STR_FMT, STR_ARG(node_url), STR_ARG(directory)));

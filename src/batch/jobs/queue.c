@@ -176,7 +176,7 @@ static bool assign(Queue *q, Txn *txn, Line *line, Task *task, Place *place, Err
     bool waits;
     if (!prepare(q, txn, line, place, &waits, err) ||
         !run_begin(q->batch, txn, q->arena, &place->node, &like, waits ? RUN_WAITING : RUN_ASSIGNED, q->now_ms, &run, err) ||
-        !task_assign(txn, task, waits ? TASK_PREPARES : TASK_RUNS, place->node.id, run.id, q->now_ms, err) ||
+        !task_assign(txn, task, waits ? TASK_PREPARES : TASK_RUNS, &place->node, run.id, q->now_ms, err) ||
         !run_drop(q->batch, txn, q->arena, before_node, before, err))       /* after the new one was begun: on the same node the directory stays */
         return false;
     place->free -= task->slots;

@@ -146,7 +146,7 @@ static bool prepared(Batch *batch, Txn *txn, Arena *arena, const Job *job, const
             return false;
         found = found && str_eq(task.open_run, runs[i].id);
         if (found && goes_on) {
-            if (!task_assign(txn, &task, TASK_RUNS, node->id, runs[i].id, now_ms, err) || !run_release_waiting(batch, txn, arena, &runs[i], err))
+            if (!task_assign(txn, &task, TASK_RUNS, node, runs[i].id, now_ms, err) || !run_release_waiting(batch, txn, arena, &runs[i], err))
                 return false;
         } else if (!run_remove(txn, &runs[i], err) || (found && !task_again(txn, &task, AGAIN_RECOVERY, true, now_ms, err))) {
             return false;

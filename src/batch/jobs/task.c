@@ -7,7 +7,7 @@ static const int64_t RETENTION_MOST_MS = INT64_C(100) * 366 * 24 * 3600 * 1000;
 
 #define TASK_COLUMNS \
     "account_id, job_key, task_key, id, seq, state, state_ms, previous, previous_ms, slots, max_retries, affinity, retention_ms, retries, retry_ms, requeues, requeue_ms, " \
-    "open_run, last_run, node_id, ends, start_ms, end_ms, exit_code, result, failure, body, etag, created_ms, changed_ms, drop_ms"
+    "open_run, last_run, node_id, ends, start_ms, end_ms, exit_code, result, failure, body, etag, created_ms, changed_ms, drop_ms, pool_key"
 #define WHERE_TASK " WHERE account_id = ?1 AND job_key = ?2 AND task_key = ?3"
 
 static Bytes blob_of(Arena *arena, Rows *rows, int column)
@@ -26,7 +26,7 @@ static bool from_row(Arena *arena, Rows *rows, Task *out, Err *err)
         .last_run = str_dup(arena, row_text(rows, 18)), .node_id = str_dup(arena, row_text(rows, 19)), .ends = (TaskEnd)row_int(rows, 20),
         .start_ms = row_int(rows, 21), .end_ms = row_int(rows, 22), .has_exit_code = !row_is_null(rows, 23), .exit_code = row_int(rows, 23),
         .result = (RunResult)row_int(rows, 24), .failure = blob_of(arena, rows, 25), .body = blob_of(arena, rows, 26), .etag = row_int(rows, 27),
-        .created_ms = row_int(rows, 28), .changed_ms = row_int(rows, 29), .drop_ms = row_int(rows, 30),
+        .created_ms = row_int(rows, 28), .changed_ms = row_int(rows, 29), .drop_ms = row_int(rows, 30), .pool_key = str_dup(arena, row_text(rows, 31)),
     };
     return arena_ok(arena) || err_too_big(err);
 }
@@ -193,8 +193,8 @@ bool task_insert(Batch *batch, Txn *txn, Arena *arena, Job *job, const TaskSpec 
         return false;
     return txn_exec(txn, NULL, err,
                     "INSERT INTO batch_task (account_id, job_key, task_key, id, seq, state, state_ms, previous, previous_ms, slots, max_retries, affinity, retention_ms,"
-                    " retries, retry_ms, requeues, requeue_ms, open_run, last_run, node_id, ends, start_ms, end_ms, exit_code, result, failure, drop_ms, body, etag,"
-                    " created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?14, '', '', 0, 0, 0, NULL, 0, NULL, 0, ?12, ?13, ?7, ?7)",
+                    " retries, retry_ms, requeues, requeue_ms, open_run, last_run, node_id, pool_key, ends, start_ms, end_ms, exit_code, result, failure, drop_ms, body, etag,"
+                    " created_ms, changed_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 0, ?8, ?9, ?10, ?11, 0, 0, 0, 0, ?14, '', '', '', 0, 0, 0, NULL, 0, NULL, 0, ?12, ?13, ?7, ?7)",
                     db_text(job->account_id), db_text(job->key), db_text(task.key), db_text(spec->id), db_int(job->next_seq++), db_int(TASK_ACTIVE), db_int(now_ms),
                     db_int(spec->slots), db_int(spec->has_retries ? spec->max_retries : RETRIES_OF_JOB), db_text(str_lower(arena, affinity)), db_int(spec->retention_ms),
                     db_blob(body), db_int(etag_next(now_ms, 0)), db_text(before)) &&
@@ -238,14 +238,16 @@ static bool move(Txn *txn, Task *task, TaskEvent event, int64_t now_ms, Err *err
                     db_int(task->previous_ms), db_int(task->etag));
 }
 
-bool task_assign(Txn *txn, Task *task, TaskEvent event, Str node_id, Str run_id, int64_t now_ms, Err *err)
+bool task_assign(Txn *txn, Task *task, TaskEvent event, const Node *node, Str run_id, int64_t now_ms, Err *err)
 {
-    task->node_id = node_id;
+    task->node_id = node->id;
+    task->pool_key = node->pool_key;
     task->open_run = run_id;
     task->last_run = str_empty(run_id) ? task->last_run : run_id;
     return move(txn, task, event, now_ms, err) &&
-           txn_exec(txn, NULL, err, "UPDATE batch_task SET node_id = ?4, open_run = ?5, last_run = ?6, start_ms = ?7, ends = 0, drop_ms = 0" WHERE_TASK,
-                    db_text(task->account_id), db_text(task->job_key), db_text(task->key), db_text(node_id), db_text(run_id), db_text(task->last_run), db_int(now_ms));
+           txn_exec(txn, NULL, err, "UPDATE batch_task SET node_id = ?4, open_run = ?5, last_run = ?6, start_ms = ?7, pool_key = ?8, ends = 0, drop_ms = 0" WHERE_TASK,
+                    db_text(task->account_id), db_text(task->job_key), db_text(task->key), db_text(node->id), db_text(run_id), db_text(task->last_run), db_int(now_ms),
+                    db_text(node->pool_key));
 }
 
 bool task_complete(Batch *batch, Txn *txn, Arena *arena, Task *task, const TaskOutcome *outcome, int64_t now_ms, Err *err)

@@ -1,6 +1,7 @@
 /* task.h - rows of batch_task. */
 #pragma once
 #include "batch/jobs/job.h"
+#include "batch/nodes/node.h"
 
 enum { RETRIES_OF_JOB = -2 };               /* max_retries of a task that says nothing of it */
 
@@ -13,7 +14,7 @@ typedef struct Task {
     int64_t previous_ms, slots, max_retries;        /* max_retries: -1 no limit, or RETRIES_OF_JOB */
     Str affinity;
     int64_t retention_ms, retries, retry_ms, requeues, requeue_ms;
-    Str open_run, last_run, node_id;        /* "" if none */
+    Str open_run, last_run, node_id, pool_key;      /* "" if none; the pool is the node's */
     TaskEnd ends;
     int64_t start_ms, end_ms;
     bool has_exit_code;
@@ -49,7 +50,7 @@ bool task_change(Batch *batch, Txn *txn, Arena *arena, const Task *task, const T
 /* -- steps of its life: each moves by the table (ERR_INTERNAL when it is not listed) and brings the struct up to date -- */
 
 /* On a node, by this run; before a preparation task the run comes later (run_id ""). */
-bool task_assign(Txn *txn, Task *task, TaskEvent event, Str node_id, Str run_id, int64_t now_ms, Err *err) MUST_CHECK;
+bool task_assign(Txn *txn, Task *task, TaskEvent event, const Node *node, Str run_id, int64_t now_ms, Err *err) MUST_CHECK;
 typedef struct TaskOutcome { int64_t start_ms, end_ms; bool has_exit_code; int64_t exit_code; RunResult result; Str failure_json; } TaskOutcome;   /* failure_json absent: none */
 bool task_complete(Batch *batch, Txn *txn, Arena *arena, Task *task, const TaskOutcome *outcome, int64_t now_ms, Err *err) MUST_CHECK;
 typedef enum TaskAgain { AGAIN_RETRY = 1, AGAIN_REQUEUE, AGAIN_RECOVERY } TaskAgain;       /* counted as a retry; as a requeue; not at all */

@@ -228,6 +228,19 @@ static void test_without_the_accounts_key_tasks_are_taken_back_and_do_not_run_tw
     assert_int_equal(task_number(&world, "j", "t", "executionInfo.requeueCount"), 0);
 }
 
+static void test_a_task_keeps_the_pool_of_its_node_when_its_job_moves(void **state)
+{
+    (void)state;
+    Str run = one_run("");
+    expect_status(agent_says(&world, &agents[0], run, DONE("0")), 204);
+    expect_status(data_call(&world, "POST", "/jobs/j/disable", STR("{\"disableTasks\":\"wait\"}")), 202);
+    world_work(&world);
+    expect_status(data_call(&world, "PATCH", "/jobs/j", STR("{\"poolInfo\":{\"poolId\":\"elsewhere\"}}")), 200);
+    Answer task = data_call(&world, "GET", "/jobs/j/tasks/t", STR_NONE);
+    assert_str(answer_text(&task, "nodeInfo.poolId"), "p");
+    assert_non_null(strstr(answer_text(&task, "nodeInfo.nodeUrl").ptr, "/pools/p/nodes/"));
+}
+
 static int setup(void **state) { (void)state; world_open(&world); return 0; }
 static int teardown(void **state) { (void)state; world_close(&world); return 0; }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -246,6 +259,7 @@ int main(void)
         TEST(test_a_silent_node_keeps_its_task_until_five_seconds_after_its_lease),
         TEST(test_what_is_not_begun_is_ended_without_beginning),
         TEST(test_success_wins_over_an_end_that_was_asked_for),
+        TEST(test_a_task_keeps_the_pool_of_its_node_when_its_job_moves),
         TEST(test_without_the_accounts_key_tasks_are_taken_back_and_do_not_run_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
