@@ -17,8 +17,14 @@ static const char *const *const migration_1[] = {
     0
 };
 
+static const char *const *const migration_2[] = {
+    schema_events_2,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
+    migration_2,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

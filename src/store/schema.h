@@ -42,6 +42,7 @@ extern const char *const schema_keyvault_1[];
 extern const char *const schema_batch_1[];
 extern const char *const schema_encryption_1[];
 extern const char *const schema_tasks_1[];
+extern const char *const schema_events_2[];
 
 /* Migration n is schema_migrations[n - 1]: its subjects' arrays, ended by NULL. */
 extern const char *const *const *const schema_migrations[];

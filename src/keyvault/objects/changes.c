@@ -26,6 +26,7 @@ static const char *change_word(FeedChange change)
     case FEED_PURGED:      return "purged";
     case FEED_ENABLED:     return "enabled";
     case FEED_DISABLED:    return "disabled";
+    case FEED_NEAR_EXPIRY: case FEED_EXPIRED: case FEED_POLICY_CHANGED: break;     /* not asked for by read_after */
     }
     return "other";
 }
@@ -86,8 +87,8 @@ static bool read_after(Txn *txn, Changes *changes, Err *err)
     const Vault *vault = req_vault(changes->req);
     Arena *arena = changes->req->arena;
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT number, name, version, change, time_ms FROM kv_feed WHERE vault = ?1 AND number > ?2 AND kind = ?3 ORDER BY number LIMIT ?4",
-                   db_text(vault->id), db_int(changes->after.number), db_int(KV_SECRET), db_int(CHANGES_PAGE)))
+    if (!txn_query(txn, &rows, err, "SELECT number, name, version, change, time_ms FROM kv_feed WHERE vault = ?1 AND number > ?2 AND kind = ?3 AND change <= ?5 ORDER BY number LIMIT ?4",
+                   db_text(vault->id), db_int(changes->after.number), db_int(KV_SECRET), db_int(CHANGES_PAGE), db_int(FEED_DISABLED)))
         return false;
     changes->count = 0;
     *err = (Err){ 0 };

@@ -1,5 +1,6 @@
 /* object.c - rows of objects and their versions. A sealed column is bound to vault, kind, name and version by its row key. */
 #include "keyvault/objects/object.h"
+#include "keyvault/events/expiry.h"
 
 static Str name_key_of(Arena *arena, Str name) { return str_lower(arena, name); }
 
@@ -175,6 +176,8 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
                   db_seconds(attributes->exp_s), db_int(attributes->created_ms), db_int(attributes->updated_ms),
                   db_blob(doc), db_blob(value)))
         return false;
+    if (!version->is_pending && !expiry_note(kv, txn, vault, version->kind, name_key, version->version, attributes->exp_s, err))
+        return false;
     if (changed)
         return txn_exec(txn, NULL, err, "UPDATE kv_object SET current = ?4 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3",
                         db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version));
@@ -190,6 +193,23 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
                     db_blob(doc), db_blob(value));
 }
 
+/* What clients change may be an old version, of whose expiry nobody is told. */
+static bool note_if_current(KeyVault *kv, Txn *txn, const Vault *vault, KvKind kind, Str name_key, const VersionRow *row, Err *err)
+{
+    bool is_current;
+    {
+        AUTO(rows_free_auto) Rows *rows = NULL;
+        if (!txn_query(txn, &rows, err, "SELECT 1 FROM kv_object WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND current = ?4", db_text(vault->id),
+                       db_int(kind), db_text(name_key), db_text(row->version)))
+            return false;
+        *err = (Err){ 0 };
+        is_current = rows_next(rows, err);
+        if (err->code != ERR_NONE)
+            return false;
+    }
+    return !is_current || expiry_note(kv, txn, vault, kind, name_key, row->version, row->attributes.exp_s, err);
+}
+
 bool version_update(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, const VersionRow *row, Err *err)
 {
     Str name_key = name_key_of(arena, name);
@@ -201,7 +221,8 @@ bool version_update(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Kv
                     " WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4",
                     db_text(vault->id), db_int(kind), db_text(name_key), db_text(row->version),
                     db_int(row->attributes.enabled), db_seconds(row->attributes.nbf_s), db_seconds(row->attributes.exp_s),
-                    db_int(row->attributes.updated_ms), db_blob(doc));
+                    db_int(row->attributes.updated_ms), db_blob(doc)) &&
+           note_if_current(kv, txn, vault, kind, name_key, row, err);
 }
 
 bool object_mark(Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, int64_t deleted_ms, int64_t purge_ms, bool *existed, Err *err)
@@ -219,7 +240,8 @@ bool object_erase(Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str n
 {
     Str name_key = name_key_of(arena, name);
     int64_t changed;
-    if (!txn_exec(txn, NULL, err, "DELETE FROM kv_version WHERE vault = ?1 AND kind = ?2 AND name_key = ?3",
+    if (!expiry_forget(txn, vault, kind, name_key, err) ||
+        !txn_exec(txn, NULL, err, "DELETE FROM kv_version WHERE vault = ?1 AND kind = ?2 AND name_key = ?3",
                   db_text(vault->id), db_int(kind), db_text(name_key)) ||
         !txn_exec(txn, &changed, err, "DELETE FROM kv_object WHERE vault = ?1 AND kind = ?2 AND name_key = ?3",
                   db_text(vault->id), db_int(kind), db_text(name_key)))

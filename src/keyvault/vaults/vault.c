@@ -176,6 +176,9 @@ bool vault_update(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Err 
 bool vault_erase(KeyVault *kv, Txn *txn, const Vault *vault, Err *err)
 {
     static const char *const statements[] = {
+        "DELETE FROM kv_event_delivery WHERE subscription IN (SELECT id FROM kv_event_subscription WHERE vault = ?1)",
+        "DELETE FROM kv_event_subscription WHERE vault = ?1",
+        "DELETE FROM kv_expiry WHERE vault = ?1",
         "DELETE FROM kv_feed WHERE vault = ?1",
         "DELETE FROM kv_contacts WHERE vault = ?1",
         "DELETE FROM kv_issued WHERE vault = ?1",
