@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "certs/listen.h"
 #include "certs/look.h"
+#include "certs/scrape.h"
 #include "certs/state.h"
 #include "certs/status.h"
 
@@ -30,7 +31,9 @@ typedef struct CertAgent {
     Looks looks;
     Tracked *tracked;               /* one an observed certificate, in their order */
     HookRun hook;
+    Scrape *scrape;                 /* NULL: the metrics are not served */
     char state_path[4096];          /* "": none */
+    const char *metrics_path;       /* NULL: no such file */
     bool is_notified;               /* systemd was told that we are ready */
     size_t listening;               /* as the state file says */
     int64_t report_by_ms;           /* mono: state and status are behind, and are written then; INT64_MAX: they are not */
@@ -72,16 +75,38 @@ static bool say_plan(Arena *arena, const Observed *observed, const Fetched *fetc
     return true;
 }
 
+static StateView view_of(const CertAgent *agent)
+{
+    return (StateView){ .settings = &agent->settings, .tracked = agent->tracked, .hook = &agent->hook, .started_ms = agent->started_ms, .now_ms = real_now_ms(),
+                        .next_poll_ms = agent->poll_at_ms - agent->offset_ms, .is_synced = agent->synced, .listening = listeners_active(&agent->listeners),
+                        .scraped_at = agent->scrape ? scrape_where(agent->scrape) : NULL };
+}
+
+static void put_metrics(void *ctx, Buf *text)
+{
+    StateView view = view_of(ctx);
+    metrics_put(text, &view);
+}
+
+/* An address that cannot be had is no reason to let certificates grow old: it is said, and tried again with the next poll. */
+static void serve_metrics(CertAgent *agent)
+{
+    Err err = { 0 };
+    if (agent->config->once || agent->scrape || !agent->settings.metrics_listen.len)
+        return;
+    if (scrape_new(agent->settings.metrics_listen, &agent->scrape, &err))
+        log_event(LOG_INFO, "certs.metrics_served", log_cstr("at", scrape_where(agent->scrape)));
+    else
+        log_event(LOG_ERROR, "certs.metrics_not_served", log_cstr("error", err.text));
+}
+
 static void write_state(CertAgent *agent)
 {
     Err err = { 0 };
-    StateView view = { .settings = &agent->settings, .tracked = agent->tracked, .hook = &agent->hook, .started_ms = agent->started_ms, .now_ms = real_now_ms(),
-                       .next_poll_ms = agent->poll_at_ms - agent->offset_ms, .is_synced = agent->synced,
-                       .listening = listeners_active(&agent->listeners) };
+    StateView view = view_of(agent);
     if (agent->config->dry_run)
         return;
-    if ((agent->state_path[0] && !state_write(agent->state_path, &view, &err)) ||
-        (agent->config->metrics_path && !metrics_write(agent->config->metrics_path, &view, &err)))
+    if ((agent->state_path[0] && !state_write(agent->state_path, &view, &err)) || (agent->metrics_path && !metrics_write(agent->metrics_path, &view, &err)))
         log_event(LOG_ERROR, "certs.state_not_written", log_cstr("error", err.text));
 }
 
@@ -257,6 +282,7 @@ static void set_due_by_time(CertAgent *agent)
         agent->poll_at_ms = object_now(agent) + period_ms;
         agent->poll_by_ms = mono_ms + period_ms;
         listeners_prepare(&agent->listeners);
+        serve_metrics(agent);
     }
 }
 
@@ -268,6 +294,7 @@ static int64_t step(CertAgent *agent)
     LookCaller caller = { .ctx = agent, .now_ms = object_now(agent), .next = next_due, .ended = on_looked };
     bool hook_ran = agent->hook.pid > 0, ended = looks_step(&agent->looks, &caller) > 0;
     int64_t hook_at_ms = agent->config->once ? INT64_MAX : hook_step(&agent->hook, &agent->settings.hook);
+    int64_t scrape_at_ms = agent->scrape ? scrape_step(agent->scrape, put_metrics, agent) : INT64_MAX;
     size_t listening = listeners_active(&agent->listeners);
     int64_t mono_ms = mono_now_ms(), poll_ms = agent->poll_by_ms - mono_ms, wait_ms = agent->poll_at_ms - object_now(agent);
     wait_ms = poll_ms < wait_ms ? poll_ms : wait_ms;
@@ -289,6 +316,8 @@ static int64_t step(CertAgent *agent)
         if (!tracked->is_due && !looks_at(&agent->looks, i) && left_ms < wait_ms)
             wait_ms = left_ms;
     }
+    if (scrape_at_ms != INT64_MAX && scrape_at_ms - mono_ms < wait_ms)
+        wait_ms = scrape_at_ms - mono_ms;
     if (hook_at_ms != INT64_MAX && hook_at_ms - mono_ms < wait_ms)
         wait_ms = hook_at_ms - mono_ms;
     if (listen_at_ms != INT64_MAX && listen_at_ms - mono_ms < wait_ms)
@@ -302,11 +331,13 @@ static int until_ms(int64_t left_ms) { return left_ms <= 0 ? 0 : left_ms > INT32
 static bool wait(CertAgent *agent, int64_t wait_ms)
 {
     Err err = { 0 };
-    struct pollfd fds[2 + HOOK_FDS] = { { .fd = agent->signals, .events = POLLIN } };
+    struct pollfd fds[3 + HOOK_FDS] = { { .fd = agent->signals, .events = POLLIN } };
     size_t count = 1;
     if (agent->watch >= 0)
         fds[count++] = (struct pollfd){ .fd = agent->watch, .events = POLLIN };
     count += hook_fds(&agent->hook, fds + count);
+    if (agent->scrape)
+        fds[count++] = (struct pollfd){ .fd = scrape_fd(agent->scrape), .events = POLLIN };
     if (!http_wait(fetcher_client(agent->fetcher), fds, count, until_ms(wait_ms), &err)) {
         log_event(LOG_ERROR, "certs.cannot_wait", log_cstr("error", err.text));
         return false;
@@ -409,6 +440,7 @@ int cert_agent_run(const CertAgentConfig *config)
         log_event(LOG_ERROR, "certs.not_started", log_cstr("error", err.text));
         return 1;
     }
+    agent.metrics_path = config->metrics_path ? config->metrics_path : agent.settings.metrics_file.ptr ? str_to_cstr(arena, agent.settings.metrics_file, &err) : NULL;
     agent.tracked = ARENA_ARRAY(arena, Tracked, agent.settings.observed_count + 1);
     if (!agent.tracked)
         return 1;
@@ -428,6 +460,7 @@ int cert_agent_run(const CertAgentConfig *config)
         hook_stop(&agent.hook);
         write_state(&agent);                                 /* the next process runs it again */
     }
+    scrape_free(agent.scrape);
     listeners_done(&agent.listeners);
     looks_done(&agent.looks);
     fetcher_free(agent.fetcher);

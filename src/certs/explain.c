@@ -49,6 +49,10 @@ int settings_explain(const char *path, FILE *to)
         (void)fprintf(to, "proxy      " STR_FMT " to vaults\n", STR_ARG(s.proxy));
     if (s.ca_file.len)
         (void)fprintf(to, "trusts     " STR_FMT "\n", STR_ARG(s.ca_file));
+    if (s.metrics_listen.len)
+        (void)fprintf(to, "tells      metrics at " STR_FMT "%s\n", STR_ARG(s.metrics_listen), str_starts(s.metrics_listen, STR("unix:")) ? "" : "/metrics, to whoever can connect");
+    if (s.metrics_file.len)
+        (void)fprintf(to, "tells      metrics in " STR_FMT "\n", STR_ARG(s.metrics_file));
     (void)fprintf(to, "is ready   %s\n", s.require_initial_sync ? "when every certificate is there (25 tries)" : "as soon as it polls");
     for (size_t i = 0; i < s.observed_count; i++)
         say_observed(&s.observed[i], to);

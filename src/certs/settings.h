@@ -51,6 +51,7 @@ typedef struct CertSettings {
     int64_t initial_backoff_ms; /* first pause between tries of the initial sync */
     bool push;                  /* false: polls only */
     Str proxy, ca_file;         /* absent: none; the system's */
+    Str metrics_listen, metrics_file;   /* absent: none; scrape.h says what an address is */
     Hook hook;
     Str notes[NOTES_MAX];       /* what was accepted but is not as it looks, one sentence each */
     size_t note_count;

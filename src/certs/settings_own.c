@@ -1,5 +1,6 @@
 /* settings_own.c - our additions to the extension's settings, under the key "vaultyard". */
 #include "certs/settings_own.h"
+#include "certs/scrape.h"
 
 enum { INITIAL_BACKOFF_MS = 200, HOOK_TIMEOUT_S = 60 };
 
@@ -9,8 +10,9 @@ static const struct { const char *word; FileKind kind; } file_words[] = {
 
 /* What may stand at the top and again in an entry. */
 typedef struct EachIn { const JsonVal *files, *mode; Str owner, group, password_file; OptInt keep; OptBool pin; } EachIn;
-typedef struct OwnIn { EachIn each; const JsonVal *hook, *sign_in; Str proxy, ca_file; OptInt jitter, backoff; OptBool push; } OwnIn;
+typedef struct OwnIn { EachIn each; const JsonVal *hook, *sign_in, *metrics; Str proxy, ca_file; OptInt jitter, backoff; OptBool push; } OwnIn;
 typedef struct SignInIn { Str tenant, client, authority, secret, certificate, password, token; bool workload; } SignInIn;
+typedef struct MetricsIn { Str listen, file; } MetricsIn;
 typedef struct HookIn { const JsonVal *command; Str user; OptInt timeout; } HookIn;
 
 static const JsonField own_fields[] = {
@@ -18,7 +20,7 @@ static const JsonField own_fields[] = {
     JSON_FIELD(OwnIn, each.owner, "owner", JSON_OPTIONAL),           JSON_FIELD(OwnIn, each.group, "group", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, each.keep, "keepVersions", JSON_OPTIONAL),     JSON_FIELD(OwnIn, each.pin, "pinVersion", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, each.password_file, "pkcs12PasswordFile", JSON_OPTIONAL),
-    JSON_FIELD(OwnIn, sign_in, "signIn", JSON_OPTIONAL),
+    JSON_FIELD(OwnIn, sign_in, "signIn", JSON_OPTIONAL),             JSON_FIELD(OwnIn, metrics, "metrics", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, hook, "hook", JSON_OPTIONAL),                  JSON_FIELD(OwnIn, proxy, "proxy", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, ca_file, "caFile", JSON_OPTIONAL),             JSON_FIELD(OwnIn, jitter, "jitterSeconds", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, backoff, "initialSyncBackoffMs", JSON_OPTIONAL), JSON_FIELD(OwnIn, push, "push", JSON_OPTIONAL),
@@ -33,6 +35,7 @@ static const JsonField hook_fields[] = {
     JSON_FIELD(HookIn, command, "command", JSON_REQUIRED), JSON_FIELD(HookIn, user, "user", JSON_OPTIONAL),
     JSON_FIELD(HookIn, timeout, "timeoutSeconds", JSON_OPTIONAL),
 };
+static const JsonField metrics_fields[] = { JSON_FIELD(MetricsIn, listen, "listen", JSON_OPTIONAL), JSON_FIELD(MetricsIn, file, "file", JSON_OPTIONAL) };
 
 static const JsonField sign_in_fields[] = {
     JSON_FIELD(SignInIn, tenant, "tenantId", JSON_OPTIONAL),             JSON_FIELD(SignInIn, client, "clientId", JSON_OPTIONAL),
@@ -155,6 +158,23 @@ static bool hook_read(const JsonVal *v, Hook *hook, Err *err)
     return true;
 }
 
+static bool metrics_read(const JsonVal *v, CertSettings *out, Err *err)
+{
+    MetricsIn in = { 0 };
+    ScrapeAddress address;
+    if (json_kind(v) <= JSON_NULL)
+        return true;
+    if (json_kind(v) != JSON_OBJECT)
+        return err_field(err, "vaultyard.metrics", "vaultyard.metrics must be an object with listen, file or both");
+    if (!json_read_exact(v, "vaultyard.metrics", metrics_fields, COUNT_OF(metrics_fields), &in, err) || (in.listen.ptr && !scrape_address(in.listen, &address, err)))
+        return false;
+    if (in.file.ptr && (!str_starts(in.file, STR("/")) || str_ends(in.file, STR("/"))))
+        return err_field(err, "vaultyard.metrics.file", "vaultyard.metrics.file must be the absolute path of a file");
+    out->metrics_listen = in.listen;
+    out->metrics_file = in.file;
+    return true;
+}
+
 /* How is told by what is given: exactly one of secret, certificate and token of another issuer. */
 static bool sign_in_read(const JsonVal *v, SignIn *out, Err *err)
 {
@@ -205,7 +225,8 @@ bool own_settings_read(const JsonVal *own, CertSettings *settings, Observed *eac
     if (json_kind(own) != JSON_OBJECT)
         return true;
     if (!json_read_exact(own, "vaultyard", own_fields, COUNT_OF(own_fields), &in, err) || !each_apply(&in.each, STR_NONE, &pin, each, err) ||
-        !hook_read(in.hook, &settings->hook, err) || !sign_in_read(in.sign_in, &settings->sign_in, err))
+        !hook_read(in.hook, &settings->hook, err) || !sign_in_read(in.sign_in, &settings->sign_in, err) ||
+        !metrics_read(in.metrics, settings, err))
         return false;
     if (in.backoff.set && (in.backoff.value < 1 || in.backoff.value > 60000))
         return err_field(err, "vaultyard.initialSyncBackoffMs", "vaultyard.initialSyncBackoffMs must be within 1 to 60000");

@@ -72,6 +72,7 @@ bool state_write(const char *path, const StateView *view, Err *err)
     put_time(&w, "nextPoll", view->next_poll_ms);
     json_put_bool(&w, "firstSyncDone", view->is_synced);
     json_put_int(&w, "vaultsListenedTo", (int64_t)view->listening);
+    json_put_str(&w, "metricsServedAt", view->scraped_at ? str_from(view->scraped_at) : STR_NONE);
     if (view->settings->hook.word_count)
         put_hook(&w, view->hook);
     json_open_array(&w, "certificates");
@@ -123,18 +124,23 @@ static double expiry_s(const Tracked *tracked) { return (double)(tracked->not_af
 static double success_s(const Tracked *tracked) { return (double)(tracked->success_ms / 1000); }
 static double is_current(const Tracked *tracked) { return !tracked->is_failed && tracked->success_ms > 0; }
 
+void metrics_put(Buf *text, const StateView *view)
+{
+    put_metric(text, view, "expiry_timestamp_seconds", "When the certificate on disk expires.", expiry_s);
+    put_metric(text, view, "last_success_timestamp_seconds", "When it was last found current or made so.", success_s);
+    put_metric(text, view, "current", "1: the last try found or made it current.", is_current);
+    buf_printf(text, "# HELP vaultyard_certs_vaults_listened_to Vaults whose change feed is listened to.\n# TYPE vaultyard_certs_vaults_listened_to gauge\n"
+                     "vaultyard_certs_vaults_listened_to %zu\n", view->listening);
+    if (view->settings->hook.word_count)
+        buf_printf(text, "# HELP vaultyard_certs_hook_failures Failed runs of the hook in a row.\n# TYPE vaultyard_certs_hook_failures gauge\nvaultyard_certs_hook_failures %d\n",
+                   view->hook->failures);
+}
+
 bool metrics_write(const char *path, const StateView *view, Err *err)
 {
     AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, STATE_MAX_BYTES);
-    put_metric(&text, view, "expiry_timestamp_seconds", "When the certificate on disk expires.", expiry_s);
-    put_metric(&text, view, "last_success_timestamp_seconds", "When it was last found current or made so.", success_s);
-    put_metric(&text, view, "current", "1: the last try found or made it current.", is_current);
-    buf_printf(&text, "# HELP vaultyard_certs_vaults_listened_to Vaults whose change feed is listened to.\n# TYPE vaultyard_certs_vaults_listened_to gauge\n"
-                      "vaultyard_certs_vaults_listened_to %zu\n", view->listening);
-    if (view->settings->hook.word_count)
-        buf_printf(&text, "# HELP vaultyard_certs_hook_failures Failed runs of the hook in a row.\n# TYPE vaultyard_certs_hook_failures gauge\nvaultyard_certs_hook_failures %d\n",
-                   view->hook->failures);
+    metrics_put(&text, view);
     if (text.failed)
         return err_set(err, ERR_TOO_LARGE, "the metrics are over %d bytes", STATE_MAX_BYTES);
     return file_replace(path, buf_bytes(&text), 0644, (uid_t)-1, (gid_t)-1, err);

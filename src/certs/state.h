@@ -24,10 +24,12 @@ typedef struct StateView {
     int64_t started_ms, now_ms, next_poll_ms;        /* real */
     bool is_synced;
     size_t listening;                   /* vaults with a request on their change feed */
+    const char *scraped_at;             /* where the metrics are served; NULL: nowhere */
 } StateView;
 
 bool state_write(const char *path, const StateView *view, Err *err) MUST_CHECK;
-bool metrics_write(const char *path, const StateView *view, Err *err) MUST_CHECK;        /* Prometheus text format, for a textfile collector */
+void metrics_put(Buf *text, const StateView *view);                                      /* Prometheus text format */
+bool metrics_write(const char *path, const StateView *view, Err *err) MUST_CHECK;        /* for a textfile collector */
 bool state_hook_is_pending(const char *path);                                            /* of the process before; no file: false */
 
 /* `vaultyard-certs status`. path NULL: the extension's usual places. 0: all is current, 1: something is not or no agent runs, 2: there is no state. */

@@ -53,6 +53,20 @@ class Agent:
     def status(self):
         return json.loads((self.dir / "1.status").read_text())[0]["status"]
 
+    def state(self):
+        return json.loads((self.dir / "state.json").read_text())
+
+    def change(self, **members):
+        """The settings file, replaced whole: members of secretsManagementSettings, and vaultyard's in `own`."""
+        text = json.loads((self.dir / "settings.json").read_text())
+        text["vaultyard"].update(members.pop("own", {}))
+        text["secretsManagementSettings"].update(members)
+        (self.dir / "settings.new").write_text(json.dumps(text))
+        os.replace(self.dir / "settings.new", self.dir / "settings.json")
+
+    def own(self, **members):
+        self.change(own=members)
+
     def memory(self):
         """{VmRSS, RssAnon} in KiB."""
         lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
@@ -199,6 +213,69 @@ class CertificateAgent(unittest.TestCase):
         self.assertTrue(self.has(agent, "switched", version))
         self.vy("keyvault", "certificate", "set-attributes", "--vault-name", "kv-agent", "-n", "switched", "--enabled", "true")
         wait_for("all is well", lambda: agent.status()["status"] == "success", timeout=20)
+
+    def scrape(self, port, request=b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+            connection.sendall(request)
+            head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
+        return int(head.split()[1]), body.decode()
+
+    def served_at(self, agent):
+        wait_for("its metrics are served", lambda: (agent.dir / "state.json").exists() and agent.state()["metricsServedAt"])
+        return int(agent.state()["metricsServedAt"].rsplit(":", 1)[1])
+
+    def test_prometheus_reads_the_same_by_http_as_in_the_file(self):
+        url, version = self.certificate("metrics")
+        agent = self.agent("a", [url])
+        agent.own(metrics={"listen": "127.0.0.1:0", "file": str(agent.dir / "certs.prom")})
+        agent.start()
+        port = self.served_at(agent)
+        wait_for("it listens", lambda: agent.state()["vaultsListenedTo"] == 1)
+        status, text = self.scrape(port)
+        self.assertEqual((status, text), (200, (agent.dir / "certs.prom").read_text()))
+        self.assertIn('vaultyard_certs_current{vault="kv-agent",name="metrics",link="kv-agent.metrics"} 1', text)
+        self.assertEqual(self.scrape(port, b"GET /state HTTP/1.1\r\nHost: a\r\n\r\n")[0], 404)
+        self.assertEqual(self.scrape(port, b"DELETE /metrics HTTP/1.1\r\nHost: a\r\n\r\n")[0], 405)
+
+    def test_a_client_that_says_nothing_and_one_that_floods_delay_no_rotation(self):
+        url, version = self.certificate("slow")
+        agent = self.agent("a", [url], own={"metrics": {"listen": "127.0.0.1:0"}}).start()
+        port = self.served_at(agent)
+        wait_for("it listens", lambda: agent.state()["vaultsListenedTo"] == 1)
+        with socket.create_connection(("127.0.0.1", port)) as silent, socket.create_connection(("127.0.0.1", port)) as flood:
+            silent.sendall(b"GET /met")
+            flood.settimeout(0.2)
+            done = threading.Event()
+
+            def pour():
+                while not done.is_set():
+                    try:
+                        flood.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+                    except OSError:
+                        return
+            thread = threading.Thread(target=pour)
+            thread.start()
+            begun = time.monotonic()
+            _, version = self.certificate("slow")
+            wait_for("the next version", lambda: self.has(agent, "slow", version), timeout=4)          # less than a client is given
+            self.assertLess(time.monotonic() - begun, 5)
+            done.set()
+            thread.join()
+            self.assertEqual(self.scrape(port)[0], 200)
+
+    def test_an_address_that_is_taken_stops_nothing_and_a_bad_one_is_refused(self):
+        url, version = self.certificate("taken")
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            agent = self.agent("a", [url], own={"metrics": {"listen": f"127.0.0.1:{other.getsockname()[1]}"}}).start()
+            wait_for("the certificate", lambda: self.has(agent, "taken", version))
+            wait_for("the reason", lambda: "the address is taken" in agent.log())
+            self.assertIsNone(agent.process.poll())
+        agent.stop()
+        agent.own(metrics={"listen": "localhost:9477"})
+        checked = subprocess.run([str(BUILD / "vaultyard-certs"), "check", str(agent.dir / "settings.json")], capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 2)
+        self.assertIn("vaultyard.metrics.listen: 'localhost:9477' must be an address and a port", checked.stdout)
+        self.assertEqual(agent.once().returncode, 2)
 
     def test_dry_run_writes_nothing(self):
         url, version = self.certificate("dry")
