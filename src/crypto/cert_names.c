@@ -308,6 +308,34 @@ static bool add_crl_point(Str url, STACK_OF(X509_EXTENSION) **out)
     return made;
 }
 
+static bool push_access(AUTHORITY_INFO_ACCESS *access, int method, Str url)
+{
+    ACCESS_DESCRIPTION *entry = ACCESS_DESCRIPTION_new();
+    GENERAL_NAME *name = name_of(GEN_URI, V_ASN1_IA5STRING, url.ptr, url.len);
+    if (entry && name) {
+        ASN1_OBJECT_free(entry->method);
+        GENERAL_NAME_free(entry->location);
+        entry->method = OBJ_nid2obj(method);
+        entry->location = TAKE(name);
+        if (sk_ACCESS_DESCRIPTION_push(access, entry) > 0)
+            return true;
+    }
+    GENERAL_NAME_free(name);
+    ACCESS_DESCRIPTION_free(entry);
+    return false;
+}
+
+/* RFC 5280 section 4.2.2.1. */
+static bool add_authority_access(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out)
+{
+    AUTHORITY_INFO_ACCESS *access = AUTHORITY_INFO_ACCESS_new();
+    bool added = access && (str_empty(spec->ocsp_url) || push_access(access, NID_ad_OCSP, spec->ocsp_url)) &&
+                 (str_empty(spec->issuer_url) || push_access(access, NID_ad_ca_issuers, spec->issuer_url)) &&
+                 X509V3_add1_i2d(out, NID_info_access, access, 0, X509V3_ADD_DEFAULT) == 1;
+    AUTHORITY_INFO_ACCESS_free(access);
+    return added;
+}
+
 bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *err)
 {
     STACK_OF(X509_EXTENSION) *made = NULL;
@@ -317,7 +345,8 @@ bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *
         && (!spec->key_usage.count || add_key_usage(&spec->key_usage, &made))
         && (!spec->ekus.count || add_extended_usage(&spec->ekus, &made))
         && (!has_alternative_name(spec) || add_alternative_names(spec, nameless, &made))
-        && (str_empty(spec->crl_url) || add_crl_point(spec->crl_url, &made));
+        && (str_empty(spec->crl_url) || add_crl_point(spec->crl_url, &made))
+        && ((str_empty(spec->ocsp_url) && str_empty(spec->issuer_url)) || add_authority_access(spec, &made));
     if (complete) {
         *out = made;
         return true;

@@ -25,6 +25,9 @@ ASN1_OBJECT *cert_oid(Str oid);
 /* The extensions that a spec asks for, for a certificate or a request: all but key identifiers. The spec has been checked. */
 bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *err) MUST_CHECK;
 
+/* As CertInfo has it; false: no number, or the arena is full. */
+bool cert_serial_hex(Arena *arena, const ASN1_INTEGER *serial, Str *out);
+
 const EVP_MD *cert_digest(const KeyRef *key, int wanted_bits);        /* of a signature; 0: as fits the key */
 /* Takes over what an i2d function allocated. */
 bool cert_keep_der(Arena *arena, unsigned char *encoded, int len, Bytes *der, Err *err) MUST_CHECK;

@@ -38,9 +38,9 @@ static bool time_of(const ASN1_TIME *time, int64_t *ms)
     return true;
 }
 
-static bool read_serial(Arena *arena, const X509 *cert, Str *out)
+bool cert_serial_hex(Arena *arena, const ASN1_INTEGER *serial, Str *out)
 {
-    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
+    BIGNUM *number = ASN1_INTEGER_to_BN(serial, NULL);
     char *hex = number ? BN_bn2hex(number) : NULL;
     *out = hex ? str_lower(arena, str_from(hex)) : STR_NONE;
     OPENSSL_free(hex);
@@ -184,7 +184,7 @@ bool cert_read(Arena *arena, Bytes der, CertInfo *out, Err *err)
         return err_set(err, ERR_BAD_INPUT, "this is not one whole X.509 certificate in DER");
     if (!time_of(X509_get0_notBefore(cert), &info.not_before_ms) || !time_of(X509_get0_notAfter(cert), &info.not_after_ms))
         return malformed(err, "validity");
-    if (!read_serial(arena, cert, &info.serial_hex) && arena_ok(arena))
+    if (!cert_serial_hex(arena, X509_get0_serialNumber(cert), &info.serial_hex) && arena_ok(arena))
         return malformed(err, "serial number");
     info.subject = cert_name_text(arena, X509_get_subject_name(cert));
     info.issuer = cert_name_text(arena, X509_get_issuer_name(cert));

@@ -158,7 +158,7 @@ static bool step_api_version(Request *request)
     const Req *req = &request->req;
     const Plane *plane = req->plane;
     Err why = { 0 };
-    if (!plane->needs_api_version || request->outcome == MATCH_NO_PATH || request->outcome == MATCH_WRONG_METHOD)
+    if (!plane->needs_api_version || route_is_unversioned(req->route) || request->outcome == MATCH_NO_PATH || request->outcome == MATCH_WRONG_METHOD)
         return true;
     const char *invalid = plane->invalid_api_version ? plane->invalid_api_version : plane->missing_api_version;
     if (req->api_version.len == 0)

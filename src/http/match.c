@@ -183,9 +183,11 @@ bool api_version_is_well_formed(Str version)
     return true;
 }
 
+bool route_is_unversioned(const Route *route) { return route && route->since && strcmp(route->since, API_NONE) == 0; }
+
 static bool version_in_force(const Route *route, Str api_version)
 {
-    if (!api_version.ptr)
+    if (!api_version.ptr || route_is_unversioned(route))
         return true;
     Str date = version_date(api_version);
     return (!route->since || str_cmp(date, str_from(route->since)) >= 0) && (!route->until || str_cmp(date, str_from(route->until)) <= 0);

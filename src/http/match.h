@@ -47,6 +47,7 @@ bool route_table_match(const RouteTable *table, const Plane *plane, HttpMethod m
 
 /* "2021-06-01", "2021-06-01-preview", "2022-10-01.16.0" and the older "7.4", "7.4-preview.1". */
 bool api_version_is_well_formed(Str version);
+bool route_is_unversioned(const Route *route);          /* its `since` is API_NONE; NULL is not */
 
 Str  route_param_name(const char *path, size_t index);  /* the index-th {name} of a template, without ? and ...; absent beyond the last */
 HttpMethod http_method_from(Str name);                  /* METHOD_UNDECLARED if it is none of ours; names are case-sensitive (RFC 9110 section 9.1) */

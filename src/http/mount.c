@@ -129,7 +129,7 @@ static bool row_is_declared(const Plane *plane, const Route *route, Err *err)
         return bad_row(plane, route, "method, path, permission, where, handler and operation must all be declared", err);
     if (route->body != BODY_NONE && route->body_max == 0)
         return bad_row(plane, route, "a row with a body states body_max", err);
-    Str since = str_from(route->since), until = str_from(route->until);
+    Str since = str_from(route_is_unversioned(route) ? NULL : route->since), until = str_from(route->until);
     if ((since.ptr && version_date(since).len != since.len) || (until.ptr && version_date(until).len != until.len))
         return bad_row(plane, route, "since and until are dates like 2021-06-01", err);
     if (since.ptr && until.ptr && str_cmp(since, until) > 0)
@@ -144,6 +144,8 @@ static bool row_is_declared(const Plane *plane, const Route *route, Err *err)
 
 static bool version_covers(const Route *wide, const Route *narrow)
 {
+    if (route_is_unversioned(wide) || route_is_unversioned(narrow))
+        return route_is_unversioned(wide);
     bool since = !wide->since || (narrow->since && strcmp(wide->since, narrow->since) <= 0);
     bool until = !wide->until || (narrow->until && strcmp(wide->until, narrow->until) >= 0);
     return since && until;

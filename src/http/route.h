@@ -113,6 +113,7 @@ typedef enum RouteBody { BODY_NONE = 0, BODY_JSON, BODY_JSON_LENIENT, BODY_RAW }
  * A HEAD request takes a GET row when there is no HEAD row; its body is not sent. POST with X-HTTP-Method: PATCH or DELETE (also
  * X-HTTP-Method-Override) takes the row of that method. A body sent to a BODY_NONE row is read and ignored.
  * since/until: dates "2021-01-01" compared with the date at the front of api-version; NULL: any. */
+#define API_NONE "none"                 /* as `since`: the path belongs to no versioned interface and is found without an api-version (OCSP appends to its URL) */
 #define PERM_PUBLIC "public"            /* no token asked */
 #define PERM_TOKEN  "token"             /* any valid token of the plane; the handler filters what its caller may see */
 struct Route {

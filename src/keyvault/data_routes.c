@@ -1,6 +1,7 @@
 /* data_routes.c - the operations of the data plane, in the order of their paths. Permissions are those of access policies
  * (Key Vault REST documentation, each operation's last sentence). */
 #include "keyvault/data_routes.h"
+#include "crypto/ocsp.h"
 #include "keyvault/objects/backup.h"
 #include "keyvault/certificates/certificate.h"
 #include "keyvault/objects/changes.h"
@@ -75,8 +76,10 @@ const Route data_routes[] = {
     PUT("/certificates/issuers/{issuer}",             "certificates/setissuers", KEY_BODY, issuer_set,      "CertificateIssuerSet"),
     PATCH("/certificates/issuers/{issuer}",           "certificates/setissuers", KEY_BODY, issuer_update,   "CertificateIssuerUpdate"),
     DELETE("/certificates/issuers/{issuer}",          "certificates/deleteissuers", issuer_delete,          "CertificateIssuerDelete"),
-    { METHOD_GET, "/ca/{issuer}", NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_certificate, "IssuerAuthorityGet" },    /* our own, as the next */
-    { METHOD_GET, "/crl/{issuer}", NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_crl, "IssuerRevocationListGet" },
+    { METHOD_GET,  "/ca/{issuer}",   API_NONE, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_certificate, "IssuerAuthorityGet" },    /* our own, as the next three */
+    { METHOD_GET,  "/crl/{issuer}",  API_NONE, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_crl, "IssuerRevocationListGet" },
+    { METHOD_POST, "/ocsp/{issuer}", API_NONE, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_RAW, OCSP_REQUEST_MAX, issuer_ca_ocsp, "IssuerCertificateStatusPost" },
+    { METHOD_GET,  "/ocsp/{issuer}/{request...}", API_NONE, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_ocsp_get, "IssuerCertificateStatusGet" },
     RESTORE("/certificates/restore",                 "certificates/restore",   certificate_restore,         "CertificateRestore"),
     DELETE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
     POST("/certificates/{name}/create",               "certificates/create",    CERT_BODY, certificate_create, "CertificateCreate"),

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import unittest
+import urllib.parse
 
 from vaultyard import Site, wait_for
 
@@ -68,6 +69,41 @@ class PrivateAuthority(unittest.TestCase):
         bundle = self.vault("GET", "/secrets/service")["value"]
         subjects = [openssl("x509", "-noout", "-subject", input=part.encode()) for part in re.findall(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", bundle, re.S)]
         self.assertEqual([subject.strip() for subject in subjects], ["subject=CN = service.example", "subject=CN = Team CA, O = Example"])
+
+    def test_openssl_asks_how_a_certificate_stands(self):
+        self.vault("PUT", "/certificates/issuers/asked", {"provider": "VaultyardCA", "credentials": {"account_id": "CN=Asked CA"}})
+        policy = {"issuer": {"name": "asked"}, "key_props": {"kty": "EC", "crv": "P-256"}, "x509_props": {"subject": "CN=asked.example", "validity_months": 3}}
+        self.vault("POST", "/certificates/asked/create", {"policy": policy}, status=202)
+        wait_for("the certificate", lambda: self.vault("GET", "/certificates/asked/pending")["status"] == "completed")
+        leaf, ca = self.site.base / "asked.pem", self.site.base / "asked-ca.pem"
+        leaf.write_text(openssl("x509", "-inform", "DER", input=base64.b64decode(self.vault("GET", "/certificates/asked")["cer"])))
+        access = openssl("x509", "-noout", "-ext", "authorityInfoAccess", "-in", str(leaf))
+        url, issuer = re.search(r"OCSP - URI:(\S+)", access).group(1), re.search(r"CA Issuers - URI:(\S+)", access).group(1)
+        ca.write_text(openssl("x509", "-inform", "DER", "-in", str(self.download(issuer, "asked-ca.der"))))
+
+        def verdict(method, *which):
+            """What openssl makes of the answer to its own question, sent as RFC 6960 appendix A has it."""
+            question, answer = self.site.base / "question", self.site.base / "answer"
+            openssl("ocsp", "-issuer", str(ca), *which, "-reqout", str(question))
+            send = ["--data-binary", f"@{question}", "-H", "Content-Type: application/ocsp-request", url]
+            if method == "GET":
+                send = [url + "/" + urllib.parse.quote(base64.b64encode(question.read_bytes()), safe="")]
+            subprocess.run(["curl", "--silent", "--fail", "--cacert", str(self.site.dir / "ca.pem"), "-o", str(answer), *send], check=True)
+            said = openssl("ocsp", "-issuer", str(ca), "-CAfile", str(ca), "-reqin", str(question), "-respin", str(answer))
+            self.assertRegex(said, r"^Response verify OK\n$")                       # and the nonce is the question's
+            return re.search(r"^\S+: (good|revoked|unknown)", openssl("ocsp", "-issuer", str(ca), *which, "-no_nonce", "-CAfile", str(ca), "-respin", str(answer)), re.M).group(1)
+
+        for method in ("POST", "GET"):
+            self.assertEqual(verdict(method, "-cert", str(leaf)), "good")
+            self.assertEqual(verdict(method, "-sha256", "-serial", "0x1234"), "unknown")
+        self.vault("PATCH", "/certificates/asked/", {"attributes": {"enabled": False}})
+        self.assertEqual(verdict("POST", "-cert", str(leaf)), "revoked")
+        self.vault("PATCH", "/certificates/asked/", {"attributes": {"enabled": True}})
+        self.assertEqual(verdict("GET", "-cert", str(leaf)), "good")
+        self.vault("DELETE", "/certificates/asked")
+        self.assertEqual(verdict("POST", "-cert", str(leaf)), "revoked")
+        self.vault("DELETE", "/deletedcertificates/asked", status=204)
+        self.assertEqual(verdict("GET", "-cert", str(leaf)), "revoked")
 
     def test_nothing_of_the_authority_leaks(self):
         self.vault("PUT", "/certificates/issuers/quiet", {"provider": "VaultyardCA", "credentials": {"account_id": "quiet ca", "pwd": "never shown"}})

@@ -1,9 +1,7 @@
 /* issuer_ca.c - see issuer_ca.h. */
 #include "keyvault/issuers/issuer_ca.h"
-#include "crypto/crl.h"
 
-enum { CA_MONTHS = 120, REVOKED_MAX = 10000, CRL_ARENA_BYTES = 16 << 20 };
-static const int64_t CRL_LIFE_MS = 24 * 3600 * 1000LL;
+enum { CA_MONTHS = 120 };
 
 void issuer_ca_done(IssuerCa *ca)
 {
@@ -33,7 +31,7 @@ bool issuer_ca_make(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, co
     AUTO(key_free_auto) KeyRef *key = NULL;
     AUTO(secret_free_auto) Secret *pkcs8 = NULL;
     Str name_key = str_lower(arena, issuer->name), subject;
-    Str usages[] = { STR("keyCertSign"), STR("cRLSign") };
+    Str usages[] = { STR("keyCertSign"), STR("cRLSign"), STR("digitalSignature") };     /* the last for OCSP */
     Bytes der, sealed;
     {
         AUTO(rows_free_auto) Rows *rows = NULL;
@@ -57,7 +55,7 @@ bool issuer_ca_make(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, co
                     db_blob(sealed));
 }
 
-static bool ca_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name_key, Rows *rows, IssuerCa *out, Err *err)
+static bool ca_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name_key, Rows *rows, bool is_enabled, IssuerCa *out, Err *err)
 {
     AUTO(secret_free_auto) Secret *pkcs8 = NULL;
     Bytes stored = row_blob(rows, 0);
@@ -72,18 +70,22 @@ static bool ca_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, 
         !key_from_pkcs8(secret_bytes(pkcs8), &ca.key, err))
         return false;
     ca.not_after_ms = info.not_after_ms;
-    ca.crl_url = str_printf(arena, STR_FMT "/crl/" STR_FMT "?api-version=7.4", STR_ARG(site_vault_url(kv->site, arena, vault->name_key)), STR_ARG(name_key));
+    Str url = site_vault_url(kv->site, arena, vault->name_key);
+    ca.crl_url = str_printf(arena, STR_FMT "/crl/" STR_FMT, STR_ARG(url), STR_ARG(name_key));
+    ca.ocsp_url = str_printf(arena, STR_FMT "/ocsp/" STR_FMT, STR_ARG(url), STR_ARG(name_key));
+    ca.issuer_url = str_printf(arena, STR_FMT "/ca/" STR_FMT, STR_ARG(url), STR_ARG(name_key));
+    ca.is_enabled = is_enabled;
     *out = ca;
     return true;
 }
 
-bool issuer_ca_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err)
+bool issuer_ca_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err)
 {
     Issuer issuer;
     Str name_key = str_lower(arena, name);
     if (!issuer_find(kv, txn, arena, vault, name, &issuer, found, err))
         return false;
-    *found = *found && issuer.is_enabled && issuer_is_ca(&issuer);
+    *found = *found && issuer_is_ca(&issuer);
     if (!*found)
         return true;
     AUTO(rows_free_auto) Rows *rows = NULL;
@@ -91,7 +93,20 @@ bool issuer_ca_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, St
         return false;
     *err = (Err){ 0 };
     *found = rows_next(rows, err);
-    return *found ? ca_of_row(kv, txn, arena, vault, name_key, rows, out, err) : err->code == ERR_NONE;
+    return *found ? ca_of_row(kv, txn, arena, vault, name_key, rows, issuer.is_enabled, out, err) : err->code == ERR_NONE;
+}
+
+bool issuer_ca_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err)
+{
+    IssuerCa ca = { 0 };
+    if (!issuer_ca_read(kv, txn, arena, vault, name, &ca, found, err))
+        return false;
+    *found = *found && ca.is_enabled;
+    if (*found)
+        *out = ca;
+    else
+        issuer_ca_done(&ca);
+    return true;
 }
 
 bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err)
@@ -123,6 +138,8 @@ bool issuer_sign(Arena *arena, const IssuerCa *ca, const KeyRef *key, const Cert
     if (ca->not_after_ms <= now_ms)
         return err_set(err, ERR_BAD_INPUT, "the authority of the issuer has expired; delete the issuer and set it again");
     spec.crl_url = ca->crl_url;
+    spec.ocsp_url = ca->ocsp_url;
+    spec.issuer_url = ca->issuer_url;
     spec.not_after_ms = spec.not_after_ms < ca->not_after_ms ? spec.not_after_ms : ca->not_after_ms;     /* a leaf does not outlive its authority */
     chain[1] = ca->der;
     return cert_issue(arena, ca->key, ca->der, key, &spec, &chain[0], err);
@@ -144,79 +161,3 @@ bool issuer_note_gone(Txn *txn, Arena *arena, const Vault *vault, Str name, int6
     return txn_exec(txn, NULL, err, "UPDATE kv_issued SET gone_ms = ?3 WHERE vault = ?1 AND name_key = ?2 AND gone_ms = 0", db_text(vault->id),
                     db_text(str_lower(arena, name)), db_int(now_ms));
 }
-
-/* ---- what everybody may read ---- */
-
-typedef struct Public { Req *req; Arena *arena; const Vault *vault; IssuerCa ca; bool wants_list; CrlEntry *revoked; size_t count; } Public;
-
-/* A version that is there again, by a restored backup, is revoked no more. */
-static const char revoked_sql[] =
-    "SELECT i.serial, i.gone_ms, v.updated_ms, o.deleted_ms FROM kv_issued i"
-    " LEFT JOIN kv_object o ON o.vault = i.vault AND o.kind = 3 AND o.name_key = i.name_key"
-    " LEFT JOIN kv_version v ON v.vault = i.vault AND v.kind = 3 AND v.name_key = i.name_key AND v.version = i.version"
-    " WHERE i.vault = ?1 AND i.issuer_key = ?2 AND i.not_after_ms > ?3 AND (v.version IS NULL OR v.enabled = 0 OR o.deleted_ms <> 0) ORDER BY i.serial LIMIT ?4";
-
-static bool public_txn(Txn *txn, void *ctx, Err *err)
-{
-    Public *public = ctx;
-    Req *req = public->req;
-    bool found;
-    issuer_ca_done(&public->ca);
-    if (!issuer_ca_find(req->ctx, txn, public->arena, public->vault, req_param(req, "issuer"), &public->ca, &found, err))
-        return false;
-    if (!found)
-        return err_named(err, ERR_NOT_FOUND, "CertificateIssuerNotFound", NULL, "There is no authority of this name.");
-    if (!public->wants_list)
-        return true;
-    AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!(public->revoked = ARENA_ARRAY(public->arena, CrlEntry, REVOKED_MAX)))
-        return err_too_big(err);
-    if (!txn_query(txn, &rows, err, revoked_sql, db_text(public->vault->id), db_text(public->ca.name_key), db_int(req->now_ms), db_int(REVOKED_MAX)))
-        return false;
-    public->count = 0;
-    *err = (Err){ 0 };
-    while (rows_next(rows, err)) {
-        int64_t gone = row_int(rows, 1), deleted = row_is_null(rows, 3) ? 0 : row_int(rows, 3), updated = row_is_null(rows, 2) ? req->now_ms : row_int(rows, 2);
-        public->revoked[public->count++] = (CrlEntry){ str_dup(public->arena, row_text(rows, 0)), gone ? gone : deleted ? deleted : updated };
-    }
-    return err->code == ERR_NONE && (arena_ok(public->arena) || err_too_big(err));
-}
-
-static bool public_answer(Public *public, Reply *reply, Err *err)
-{
-    Req *req = public->req;
-    KeyVault *kv = req->ctx;
-    Bytes der;
-    if (!firewall_admits(&public->vault->firewall, req->client_ip))
-        return err_named(err, ERR_DENIED, "Forbidden", "ForbiddenByFirewall", "Client address is not authorized.");
-    if (!store_read(kv->site->store, public_txn, public, err))
-        return false;
-    CrlSpec spec = { .number = req->now_ms / 1000, .now_ms = req->now_ms, .next_ms = req->now_ms + CRL_LIFE_MS, .entries = public->revoked, .count = public->count };
-    der = public->ca.der;
-    if (public->wants_list && !crl_make(public->arena, public->ca.key, public->ca.der, &spec, &der, err))
-        return false;
-    reply->content_type = public->wants_list ? STR("application/pkix-crl") : STR("application/pkix-cert");
-    buf_put(&reply->body, der.ptr, der.len);
-    return !reply->body.failed || err_too_big(err);
-}
-
-static bool read_public(Req *req, Reply *reply, bool wants_list, Err *err)
-{
-    KeyVault *kv = req->ctx;
-    AUTO(arena_free_auto) Arena *arena = arena_new(CRL_ARENA_BYTES);
-    Vault *vault = NULL;
-    if (!arena)
-        return err_set(err, ERR_INTERNAL, "out of memory");
-    if (!vault_acquire(kv, req->host_labels[0], &vault, err))
-        return false;
-    if (!vault)
-        return err_named(err, ERR_NOT_FOUND, "VaultNotFound", NULL, "The vault '" STR_FMT "' does not exist.", STR_ARG(req->host_labels[0]));
-    Public public = { .req = req, .arena = arena, .vault = vault, .wants_list = wants_list };
-    bool good = public_answer(&public, reply, err);
-    issuer_ca_done(&public.ca);
-    vault_release(vault);
-    return good;
-}
-
-bool issuer_ca_certificate(Req *req, Reply *reply, Err *err) { return read_public(req, reply, false, err); }
-bool issuer_ca_crl(Req *req, Reply *reply, Err *err) { return read_public(req, reply, true, err); }

@@ -4,8 +4,9 @@
  * credentials.account_id gives ("CN=..., O=..." or a bare common name; the issuer's own name if absent). Certificates of the vault whose
  * policy names the issuer are signed by it at once, in chain order, and renew by their lifetime actions.
  *
- * GET /ca/{issuer} is the authority's certificate and GET /crl/{issuer} its revocation list, both in DER and for everybody, as relying
- * parties need them (RFC 5280 sections 4.2.1.13 and 5). Revoked is what was disabled, deleted or purged in the vault and has not expired. */
+ * GET /ca/{issuer} is the authority's certificate, GET /crl/{issuer} its revocation list, and POST /ocsp/{issuer} or GET
+ * /ocsp/{issuer}/{base64 of a request} say how single certificates stand: in DER and for everybody, as relying parties need them (RFC 5280
+ * sections 4.2.1.13, 4.2.2.1 and 5, RFC 6960). Revoked is what was disabled, deleted or purged in the vault and has not expired. */
 #pragma once
 #include "crypto/cert.h"
 #include "keyvault/certificates/cert_policy.h"
@@ -13,7 +14,7 @@
 
 #define PROVIDER_VAULTYARD_CA STR("VaultyardCA")
 
-typedef struct IssuerCa { KeyRef *key; Bytes der; Str name_key, crl_url; int64_t not_after_ms; } IssuerCa;
+typedef struct IssuerCa { KeyRef *key; Bytes der; Str name_key, crl_url, ocsp_url, issuer_url; int64_t not_after_ms; bool is_enabled; } IssuerCa;
 void issuer_ca_done(IssuerCa *ca);
 
 bool issuer_is_ca(const Issuer *issuer);
@@ -21,6 +22,8 @@ bool issuer_is_ca(const Issuer *issuer);
 bool issuer_ca_make(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const Issuer *issuer, int64_t now_ms, Err *err) MUST_CHECK;
 /* found: the vault has such an issuer, of this provider and enabled. *out is the caller's to issuer_ca_done. */
 bool issuer_ca_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err) MUST_CHECK;
+/* Also a disabled one: it issues no more, and what it issued is still asked about. */
+bool issuer_ca_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err) MUST_CHECK;
 
 /* A leaf for `key`, signed by `ca`, or by itself when ca->key is NULL: chain[0], and the authority as chain[1]. */
 bool issuer_sign(Arena *arena, const IssuerCa *ca, const KeyRef *key, const CertPolicy *policy, int64_t now_ms, Bytes chain[2], size_t *count, Err *err) MUST_CHECK;
@@ -33,4 +36,4 @@ bool issuer_note_gone(Txn *txn, Arena *arena, const Vault *vault, Str name, int6
  * provider that is not there. */
 bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;
 
-Handler issuer_ca_certificate, issuer_ca_crl;
+Handler issuer_ca_certificate, issuer_ca_crl, issuer_ca_ocsp, issuer_ca_ocsp_get;         /* issuer_public.c */

@@ -10,11 +10,17 @@
 static Answer issuer(const char *method, const char *name, const char *body) { return vault_call(method, text("/certificates/issuers/%s", name), body); }
 
 /* As anybody, without a token. */
-static Bytes open_to_all(const char *path, const char *type)
+static HttpAnswer anybody(const char *method, const char *path, Str body)
 {
-    HttpCall request = { .method = "GET", .url = str_printf(fix.arena, "http://vlt.vault.vaultyard.localhost:%d%s" API, fix.site.names.port, path) };
+    HttpCall request = { .method = method, .url = str_printf(fix.arena, "http://vlt.vault.vaultyard.localhost:%d%s", fix.site.names.port, path), .body = body };
     HttpAnswer answer;
     must(http_call(fix.client, fix.arena, &request, &answer, &fix_err));
+    return answer;
+}
+
+static Bytes open_to_all(const char *path, const char *type)
+{
+    HttpAnswer answer = anybody("GET", path, STR_NONE);
     assert_int_equal(answer.status, 200);
     assert_str(http_answer_header(&answer, "Content-Type"), type);
     return bytes_of(answer.body);
@@ -122,6 +128,41 @@ static void test_what_is_disabled_deleted_or_purged_is_revoked(void **state)
     assert_int_equal(revocations("/crl/team-ca"), before + 1);
 }
 
+/* RFC 6960 section 4.2.1: OCSPResponse of status malformedRequest and nothing else. */
+static void test_question_that_is_none_is_answered_as_malformed(void **state)
+{
+    (void)state;
+    static const uint8_t malformed[] = { 0x30, 0x03, 0x0a, 0x01, 0x01 };
+    make_issued("asked");
+    HttpAnswer answers[] = { anybody("POST", "/ocsp/team-ca", STR("no request")), anybody("GET", "/ocsp/team-ca/AAAA", STR_NONE), anybody("GET", "/ocsp/team-ca/!", STR_NONE),
+                             anybody("POST", "/ocsp/team-ca", STR("")) };
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        assert_int_equal(answers[i].status, 200);
+        assert_str(http_answer_header(&answers[i], "Content-Type"), "application/ocsp-response");
+        assert_int_equal(answers[i].body.len, sizeof malformed);
+        assert_memory_equal(answers[i].body.ptr, malformed, sizeof malformed);
+    }
+    assert_int_equal(anybody("POST", "/ocsp/nowhere", STR("x")).status, 404);
+    assert_int_equal(anybody("GET", "/ocsp/team-ca", STR_NONE).status, 405);
+    char *large = arena_alloc(fix.arena, 20000);
+    memset(large, 0, 20000);
+    assert_int_equal(anybody("POST", "/ocsp/team-ca", (Str){ large, 20000 }).status, 413);
+}
+
+static void test_disabled_authority_still_answers_for_what_it_issued(void **state)
+{
+    (void)state;
+    make_issued("issued-before");
+    Answer answer = issuer("PATCH", "team-ca", "{\"attributes\":{\"enabled\":false}}");
+    expect_status(&answer, 200);
+    assert_true(open_to_all("/crl/team-ca", "application/pkix-crl").len > 0);
+    assert_int_equal(anybody("POST", "/ocsp/team-ca", STR("x")).status, 200);
+    answer = vault_call("POST", "/certificates/issued-after/create", POLICY("team-ca"));
+    expect_error(&answer, 403, "Forbidden", NULL, "disabled");
+    answer = issuer("PATCH", "team-ca", "{\"attributes\":{\"enabled\":true}}");
+    expect_status(&answer, 200);
+}
+
 static void test_what_cannot_issue_is_refused(void **state)
 {
     (void)state;
@@ -168,6 +209,8 @@ int main(void)
         cmocka_unit_test(test_authority_is_made_once_and_signs_in_chain_order),
         cmocka_unit_test(test_renewal_comes_from_the_authority_and_waits_for_it),
         cmocka_unit_test(test_what_is_disabled_deleted_or_purged_is_revoked),
+        cmocka_unit_test(test_question_that_is_none_is_answered_as_malformed),
+        cmocka_unit_test(test_disabled_authority_still_answers_for_what_it_issued),
         cmocka_unit_test(test_what_cannot_issue_is_refused),
         cmocka_unit_test(test_an_issuer_that_goes_meanwhile_fails_the_operation),
     };
