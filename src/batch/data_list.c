@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "base/encode.h"
 
-enum { PAGE_MAX = 1000, ITEM_MAX = 2 * 1024 * 1024, SELECT_MAX = 64, FILTERABLE_MAX = 32 };
+enum { PAGE_MAX = 1000, ITEM_MAX = 2 * 1024 * 1024, SELECT_MAX = 64, FILTERABLE_MAX = 32, CHUNK = 100 };
 
 static bool bad_query(Err *err, const char *name, const char *parameter, const char *text)
 {
@@ -176,12 +176,31 @@ static Str next_link(const DataList *list, Str after)
     return str_dup(req->arena, buf_str(&link));
 }
 
-bool data_list_end(DataList *list, Str after, Err *err)
+bool data_list_fill(DataList *list, Txn *txn, const DataRows *rows, void *ctx, Err *err)
+{
+    Str after = list->after;
+    size_t count = CHUNK;
+    while (count == CHUNK) {
+        if (!rows->fetch(ctx, txn, after, CHUNK, &count, err))
+            return false;
+        for (size_t i = 0; i < count; i++) {
+            if (data_list_full(list)) {
+                list->more = after;
+                return true;
+            }
+            if (!rows->write(ctx, txn, i, data_item_begin(list), &after, err) || !data_item_end(list, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool data_list_end(DataList *list, Err *err)
 {
     JsonWriter *w = &list->reply->json;
     json_close_array(w);
-    if (after.ptr)
-        json_put_str(w, "odata.nextLink", next_link(list, after));
+    if (list->more.ptr)
+        json_put_str(w, "odata.nextLink", next_link(list, list->more));
     json_close(w);
     return json_end(w, err);
 }

@@ -5,8 +5,6 @@
 #define READ   "Microsoft.Batch/batchAccounts/pools/read"
 #define BATCH  "Microsoft.Batch/batchAccounts/"
 
-enum { CHUNK = 100 };
-
 /* -- supported images -- */
 
 static bool images_get(Req *req, Reply *reply, Err *err)
@@ -31,12 +29,12 @@ static bool images_get(Req *req, Reply *reply, Err *err)
         if (!data_item_end(&list, err))
             return false;
     }
-    return data_list_end(&list, STR_NONE, err);
+    return data_list_end(&list, err);
 }
 
 /* -- node counts -- */
 
-typedef struct Counts { Batch *batch; Req *req; DataList *out; Str after; } Counts;
+typedef struct Counts { Batch *batch; Req *req; DataList *out; Pool *chunk; } Counts;
 
 static void write_counts(JsonWriter *w, const char *name, const int64_t counts[NODE_STATE_COUNT])
 {
@@ -65,33 +63,29 @@ static bool count_nodes(Txn *txn, const Pool *pool, int64_t counts[2][NODE_STATE
     return err->code == ERR_NONE;
 }
 
-static bool counts_txn(Txn *txn, void *ctx, Err *err)
+static bool counts_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
 {
     Counts *c = ctx;
-    Pool *pools;
-    size_t count = CHUNK;
-    Str after = c->out->after;
-    while (count == CHUNK) {
-        if (!pool_list(txn, c->req->arena, data_account(c->req)->id, after, CHUNK, &pools, &count, err))
-            return false;
-        for (size_t i = 0; i < count; i++) {
-            int64_t counts[2][NODE_STATE_COUNT] = { 0 };
-            if (data_list_full(c->out)) {
-                c->after = after;
-                return true;
-            }
-            if (!count_nodes(txn, &pools[i], counts, err))
-                return false;
-            JsonWriter *w = data_item_begin(c->out);
-            json_put_str(w, "poolId", pools[i].id);
-            write_counts(w, "dedicated", counts[1]);
-            write_counts(w, "lowPriority", counts[0]);
-            if (!data_item_end(c->out, err))
-                return false;
-            after = pools[i].key;
-        }
-    }
+    return pool_list(txn, c->req->arena, data_account(c->req)->id, after, limit, &c->chunk, count, err);
+}
+
+static bool counts_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err)
+{
+    const Pool *pool = &((Counts *)ctx)->chunk[i];
+    int64_t counts[2][NODE_STATE_COUNT] = { 0 };
+    *key = pool->key;
+    if (!count_nodes(txn, pool, counts, err))
+        return false;
+    json_put_str(w, "poolId", pool->id);
+    write_counts(w, "dedicated", counts[1]);
+    write_counts(w, "lowPriority", counts[0]);
     return true;
+}
+
+static bool counts_txn(Txn *txn, void *ctx, Err *err)
+{
+    static const DataRows rows = { counts_fetch, counts_write };
+    return data_list_fill(((Counts *)ctx)->out, txn, &rows, ctx, err);
 }
 
 static bool counts_get(Req *req, Reply *reply, Err *err)
@@ -100,7 +94,7 @@ static bool counts_get(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     Counts c = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(c.batch, req, reply, "poolnodecounts", filterable, &list, err) && store_read(c.batch->site->store, counts_txn, &c, err) &&
-           data_list_end(&list, c.after, err);
+           data_list_end(&list, err);
 }
 
 /* -- the table: what is there, and what the service has and we do not yet -- */

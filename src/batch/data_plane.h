@@ -25,6 +25,7 @@ typedef struct DataList {
     size_t select_count;                    /* 0: all members */
     int64_t max;                            /* items of a page */
     Str after;                              /* key to go on from; absent: from the start */
+    Str more;                               /* key of the last item when more follow; absent: the end */
     int64_t count;                          /* items written */
     Buf item;
     JsonWriter item_json;
@@ -37,8 +38,14 @@ bool data_list_begin(Batch *batch, Req *req, Reply *reply, const char *entity, c
 static inline bool data_list_full(const DataList *list) { return list->count >= list->max; }
 JsonWriter *data_item_begin(DataList *list);                                        /* an object is open */
 bool data_item_end(DataList *list, Err *err) MUST_CHECK;
-/* after: key of the last item when more follow; absent: the end. */
-bool data_list_end(DataList *list, Str after, Err *err) MUST_CHECK;
+bool data_list_end(DataList *list, Err *err) MUST_CHECK;
+
+/* Rows in the order of their keys. fetch: at most `limit` after the key (absent: the first), which ctx keeps; write: the i-th of those, and its key. */
+typedef struct DataRows {
+    bool (*fetch)(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err);
+    bool (*write)(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err);
+} DataRows;
+bool data_list_fill(DataList *list, Txn *txn, const DataRows *rows, void *ctx, Err *err) MUST_CHECK;
 
 /* One object: odata.metadata first, then what was written, cut by $select. */
 bool data_one_begin(Batch *batch, Req *req, Reply *reply, DataList *out, Err *err) MUST_CHECK;

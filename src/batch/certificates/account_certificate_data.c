@@ -7,7 +7,7 @@
 
 #define PERMISSION(action) "Microsoft.Batch/batchAccounts/certificates/" action
 
-enum { BODY_MAX = 64 * 1024, CHUNK = 100 };
+enum { BODY_MAX = 64 * 1024 };
 
 /* -- out -- */
 
@@ -84,28 +84,25 @@ static bool certificate_get(Req *req, Reply *reply, Err *err)
 
 /* -- list -- */
 
-typedef struct List { Batch *batch; Req *req; DataList *out; Str after; } List;     /* after: set when more follow */
+typedef struct List { Batch *batch; Req *req; DataList *out; AccountCertificate *chunk; } List;
+
+static bool list_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
+{
+    List *l = ctx;
+    return account_certificate_list(txn, l->req->arena, data_account(l->req)->id, after, limit, &l->chunk, count, err);
+}
+
+static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err)
+{
+    List *l = ctx;
+    *key = l->chunk[i].thumbprint;
+    return write_certificate(l->batch, txn, l->req, &l->chunk[i], w, err);
+}
 
 static bool list_txn(Txn *txn, void *ctx, Err *err)
 {
-    List *l = ctx;
-    AccountCertificate *list;
-    size_t count = CHUNK;
-    Str after = l->out->after;
-    while (count == CHUNK) {
-        if (!account_certificate_list(txn, l->req->arena, data_account(l->req)->id, after, CHUNK, &list, &count, err))
-            return false;
-        for (size_t i = 0; i < count; i++) {
-            if (data_list_full(l->out)) {
-                l->after = after;
-                return true;
-            }
-            if (!write_certificate(l->batch, txn, l->req, &list[i], data_item_begin(l->out), err) || !data_item_end(l->out, err))
-                return false;
-            after = list[i].thumbprint;
-        }
-    }
-    return true;
+    static const DataRows rows = { list_fetch, list_write };
+    return data_list_fill(((List *)ctx)->out, txn, &rows, ctx, err);
 }
 
 static bool certificates_get(Req *req, Reply *reply, Err *err)
@@ -116,7 +113,7 @@ static bool certificates_get(Req *req, Reply *reply, Err *err)
     if (!data_list_begin(l.batch, req, reply, "certificates", filterable, &list, err) || !store_read(l.batch->site->store, list_txn, &l, err))
         return false;
     certificate_feature_tell(l.batch, req, reply, data_account(req)->name);
-    return data_list_end(&list, l.after, err);
+    return data_list_end(&list, err);
 }
 
 /* -- add -- */

@@ -393,7 +393,9 @@ static bool files_get(Req *req, Reply *reply, Err *err)
     for (int64_t i = 0; i < work->kept_count; i++)
         if (!write_entry(work, &work->kept[i], &list, err))
             return false;
-    return data_list_end(&list, work->has_more ? str_printf(req->arena, "%lld", (long long)work->offset) : STR_NONE, err);
+    if (work->has_more)
+        list.more = str_printf(req->arena, "%lld", (long long)work->offset);
+    return data_list_end(&list, err);
 }
 
 /* -- delete -- */

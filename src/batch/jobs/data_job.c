@@ -6,7 +6,7 @@
 #define JOBS_WRITE  "Microsoft.Batch/batchAccounts/jobs/write"
 #define JOBS_DELETE "Microsoft.Batch/batchAccounts/jobs/delete"
 
-enum { BODY_MAX = 1024 * 1024, SMALL_BODY_MAX = 64 * 1024, CHUNK = 100, REASON_MAX = 1024 };
+enum { BODY_MAX = 1024 * 1024, SMALL_BODY_MAX = 64 * 1024, REASON_MAX = 1024 };
 
 /* -- out -- */
 
@@ -43,7 +43,7 @@ static bool write_job(const Batch *batch, Txn *txn, const Req *req, const Job *j
 
 /* -- read -- */
 
-typedef struct One { Batch *batch; Req *req; DataList *out; Job job; Str after; } One;
+typedef struct One { Batch *batch; Req *req; DataList *out; Job job, *chunk; } One;
 
 static bool load(One *one, Txn *txn, Err *err)
 {
@@ -68,26 +68,23 @@ static bool job_get(Req *req, Reply *reply, Err *err)
     return unchanged || data_one_end(&item, "jobs", err);
 }
 
-static bool list_txn(Txn *txn, void *ctx, Err *err)
+static bool list_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
 {
     One *one = ctx;
-    Job *jobs;
-    size_t count = CHUNK;
-    Str after = one->out->after;
-    while (count == CHUNK) {
-        if (!job_list(txn, one->req->arena, data_account(one->req)->id, after, CHUNK, &jobs, &count, err))
-            return false;
-        for (size_t i = 0; i < count; i++) {
-            if (data_list_full(one->out)) {
-                one->after = after;
-                return true;
-            }
-            if (!write_job(one->batch, txn, one->req, &jobs[i], data_item_begin(one->out), err) || !data_item_end(one->out, err))
-                return false;
-            after = jobs[i].key;
-        }
-    }
-    return true;
+    return job_list(txn, one->req->arena, data_account(one->req)->id, after, limit, &one->chunk, count, err);
+}
+
+static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err)
+{
+    One *one = ctx;
+    *key = one->chunk[i].key;
+    return write_job(one->batch, txn, one->req, &one->chunk[i], w, err);
+}
+
+static bool list_txn(Txn *txn, void *ctx, Err *err)
+{
+    static const DataRows rows = { list_fetch, list_write };
+    return data_list_fill(((One *)ctx)->out, txn, &rows, ctx, err);
 }
 
 static bool jobs_get(Req *req, Reply *reply, Err *err)
@@ -97,7 +94,7 @@ static bool jobs_get(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(one.batch, req, reply, "jobs", filterable, &list, err) && store_read(one.batch->site->store, list_txn, &one, err) &&
-           data_list_end(&list, one.after, err);
+           data_list_end(&list, err);
 }
 
 /* -- add, change -- */
@@ -287,7 +284,7 @@ static bool job_counts(Req *req, Reply *reply, Err *err)
 
 /* -- preparation and release tasks by node -- */
 
-static bool write_run(const Batch *batch, Txn *txn, const Req *req, const Job *job, const Run *run, Str pool_id, const char *name, Str task_id, JsonWriter *w, Err *err)
+static bool write_run(const Batch *batch, Txn *txn, const Req *req, const Job *job, const Run *run, const char *name, Str task_id, JsonWriter *w, Err *err)
 {
     Arena *arena = req->arena;
     Str failure, directory = task_directory(arena, job, task_id);
@@ -299,7 +296,7 @@ static bool write_run(const Batch *batch, Txn *txn, const Req *req, const Job *j
         json_put_time(w, "endTime", run->end_ms);
     json_put_str(w, "state", run->state == RUN_ENDED ? STR("completed") : STR("running"));
     json_put_str(w, "taskRootDirectory", directory);
-    json_put_str(w, "taskRootDirectoryUrl", data_url(batch, req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT "/files/" STR_FMT, STR_ARG(pool_id),
+    json_put_str(w, "taskRootDirectoryUrl", data_url(batch, req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT "/files/" STR_FMT, STR_ARG(run->pool_key),
                                                                            STR_ARG(run->node_id), STR_ARG(directory))));
     if (run->has_exit_code)
         json_put_int(w, "exitCode", run->exit_code);
@@ -335,18 +332,18 @@ static bool status_txn(Txn *txn, void *ctx, Err *err)
         if (runs[i].state == RUN_REVOKED)
             continue;
         if (data_list_full(one->out)) {
-            one->after = runs[i - 1].node_id;
+            one->out->more = runs[i - 1].node_id;
             return true;
         }
         if (one->out->after.ptr && str_cmp(runs[i].node_id, one->out->after) <= 0)
             continue;
         JsonWriter *w = data_item_begin(one->out);
-        json_put_str(w, "poolId", spec.pool_id);
+        json_put_str(w, "poolId", runs[i].pool_key);
         json_put_str(w, "nodeId", runs[i].node_id);
-        json_put_str(w, "nodeUrl", data_url(one->batch, one->req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT, STR_ARG(spec.pool_id), STR_ARG(runs[i].node_id))));
-        if (!write_run(one->batch, txn, one->req, &one->job, &runs[i], spec.pool_id, "jobPreparationTaskExecutionInfo", spec.preparation_id, w, err) ||
+        json_put_str(w, "nodeUrl", data_url(one->batch, one->req, str_printf(arena, "/pools/" STR_FMT "/nodes/" STR_FMT, STR_ARG(runs[i].pool_key), STR_ARG(runs[i].node_id))));
+        if (!write_run(one->batch, txn, one->req, &one->job, &runs[i], "jobPreparationTaskExecutionInfo", spec.preparation_id, w, err) ||
             !run_of_node(txn, arena, RUN_RELEASE, runs[i].node_id, one->job.key, &release, &found, err) ||
-            (found && !write_run(one->batch, txn, one->req, &one->job, &release, spec.pool_id, "jobReleaseTaskExecutionInfo", spec.release_id, w, err)) || !data_item_end(one->out, err))
+            (found && !write_run(one->batch, txn, one->req, &one->job, &release, "jobReleaseTaskExecutionInfo", spec.release_id, w, err)) || !data_item_end(one->out, err))
             return false;
     }
     return true;
@@ -358,7 +355,7 @@ static bool job_status(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(one.batch, req, reply, "jobpreparationandreleasetaskstatuslist", filterable, &list, err) &&
-           store_read(one.batch->site->store, status_txn, &one, err) && data_list_end(&list, one.after, err);
+           store_read(one.batch->site->store, status_txn, &one, err) && data_list_end(&list, err);
 }
 
 const Route data_job_routes[] = {

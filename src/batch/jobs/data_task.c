@@ -7,7 +7,7 @@
 #define JOBS_READ  "Microsoft.Batch/batchAccounts/jobs/read"
 #define JOBS_WRITE "Microsoft.Batch/batchAccounts/jobs/write"
 
-enum { BODY_MAX = 1024 * 1024, CHUNK = 100 };
+enum { BODY_MAX = 1024 * 1024 };
 
 /* -- out -- */
 
@@ -79,7 +79,7 @@ static bool write_task(const Batch *batch, Txn *txn, const Req *req, const Job *
 
 /* -- read -- */
 
-typedef struct One { Batch *batch; Req *req; DataList *out; Job job; Task task; Str after; } One;
+typedef struct One { Batch *batch; Req *req; DataList *out; Job job; Task task, *chunk; } One;
 
 static bool load_job(One *one, Txn *txn, Err *err)
 {
@@ -109,28 +109,23 @@ static bool task_get(Req *req, Reply *reply, Err *err)
     return unchanged || data_one_end(&item, "tasks", err);
 }
 
-static bool list_txn(Txn *txn, void *ctx, Err *err)
+static bool list_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
 {
     One *one = ctx;
-    Task *tasks;
-    size_t count = CHUNK;
-    Str after = one->out->after;
-    if (!load_job(one, txn, err))
-        return false;
-    while (count == CHUNK) {
-        if (!task_list(txn, one->req->arena, one->job.account_id, one->job.key, after, CHUNK, &tasks, &count, err))
-            return false;
-        for (size_t i = 0; i < count; i++) {
-            if (data_list_full(one->out)) {
-                one->after = after;
-                return true;
-            }
-            if (!write_task(one->batch, txn, one->req, &one->job, &tasks[i], data_item_begin(one->out), err) || !data_item_end(one->out, err))
-                return false;
-            after = tasks[i].key;
-        }
-    }
-    return true;
+    return task_list(txn, one->req->arena, one->job.account_id, one->job.key, after, limit, &one->chunk, count, err);
+}
+
+static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err)
+{
+    One *one = ctx;
+    *key = one->chunk[i].key;
+    return write_task(one->batch, txn, one->req, &one->job, &one->chunk[i], w, err);
+}
+
+static bool list_txn(Txn *txn, void *ctx, Err *err)
+{
+    static const DataRows rows = { list_fetch, list_write };
+    return load_job(ctx, txn, err) && data_list_fill(((One *)ctx)->out, txn, &rows, ctx, err);
 }
 
 static bool tasks_get(Req *req, Reply *reply, Err *err)
@@ -141,7 +136,7 @@ static bool tasks_get(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(one.batch, req, reply, "tasks", filterable, &list, err) && store_read(one.batch->site->store, list_txn, &one, err) &&
-           data_list_end(&list, one.after, err);
+           data_list_end(&list, err);
 }
 
 /* -- add -- */
@@ -307,7 +302,7 @@ static bool task_subtasks(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req };
     return data_list_begin(one.batch, req, reply, "subtasks", filterable, &list, err) && store_read(one.batch->site->store, subtasks_txn, &one, err) &&
-           data_list_end(&list, STR_NONE, err);
+           data_list_end(&list, err);
 }
 
 /* -- change -- */

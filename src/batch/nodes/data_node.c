@@ -8,7 +8,7 @@
 #define NODES_READ  "Microsoft.Batch/batchAccounts/pools/read"
 #define NODES_WRITE "Microsoft.Batch/batchAccounts/pools/write"
 
-enum { CHUNK = 100, EXTENSIONS_MAX = 32, RECENT_TASKS = 10 };
+enum { EXTENSIONS_MAX = 32, RECENT_TASKS = 10 };
 
 /* -- out -- */
 
@@ -141,9 +141,8 @@ typedef struct One {
     const JsonVal *image, *start_task;
     PoolExtension *extensions;
     size_t extension_count;
-    Node node;
+    Node node, *chunk;
     const JsonVal *report;
-    Str after;                              /* of a list: set when more follow */
     bool alone;                             /* of extensions: the one in the path */
 } One;
 
@@ -181,31 +180,26 @@ static bool node_get(Req *req, Reply *reply, Err *err)
     return data_one_begin(one.batch, req, reply, &item, err) && store_read(one.batch->site->store, get_txn, &one, err) && data_one_end(&item, "nodes", err);
 }
 
-static bool list_txn(Txn *txn, void *ctx, Err *err)
+static bool list_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
 {
     One *one = ctx;
-    Arena *arena = one->req->arena;
-    Node *nodes;
-    size_t count = CHUNK;
-    int64_t after = -1;
-    if (!load_pool(one, txn, err))
-        return false;
-    if (one->out->after.ptr && !str_to_int64(one->out->after, 0, INT64_MAX, &after, err))
+    int64_t number = -1;
+    if (after.ptr && !str_to_int64(after, 0, INT64_MAX, &number, err))
         return err_named(err, ERR_BAD_INPUT, "InvalidQueryParameterValue", NULL, "$skiptoken: must be the one of a page before");
-    while (count == CHUNK) {
-        if (!node_list(txn, arena, one->pool.account_id, one->pool.key, after, CHUNK, &nodes, &count, err))
-            return false;
-        for (size_t i = 0; i < count; i++) {
-            if (data_list_full(one->out)) {
-                one->after = str_printf(arena, "%lld", (long long)after);
-                return true;
-            }
-            if (!write_node(one->batch, txn, one->req, &one->pool, one->image, one->start_task, &nodes[i], data_item_begin(one->out), err) || !data_item_end(one->out, err))
-                return false;
-            after = nodes[i].number;
-        }
-    }
-    return true;
+    return node_list(txn, one->req->arena, one->pool.account_id, one->pool.key, number, limit, &one->chunk, count, err);
+}
+
+static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err)
+{
+    One *one = ctx;
+    *key = str_printf(one->req->arena, "%lld", (long long)one->chunk[i].number);
+    return write_node(one->batch, txn, one->req, &one->pool, one->image, one->start_task, &one->chunk[i], w, err);
+}
+
+static bool list_txn(Txn *txn, void *ctx, Err *err)
+{
+    static const DataRows rows = { list_fetch, list_write };
+    return load_pool(ctx, txn, err) && data_list_fill(((One *)ctx)->out, txn, &rows, ctx, err);
 }
 
 static bool nodes_get(Req *req, Reply *reply, Err *err)
@@ -214,7 +208,7 @@ static bool nodes_get(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(one.batch, req, reply, "nodes", filterable, &list, err) && store_read(one.batch->site->store, list_txn, &one, err) &&
-           data_list_end(&list, one.after, err);
+           data_list_end(&list, err);
 }
 
 /* -- extensions -- */
@@ -244,7 +238,7 @@ static bool extensions_get(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     One one = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(one.batch, req, reply, "extensions", filterable, &list, err) && store_read(one.batch->site->store, extensions_txn, &one, err) &&
-           data_list_end(&list, STR_NONE, err);
+           data_list_end(&list, err);
 }
 
 static bool extension_get(Req *req, Reply *reply, Err *err)

@@ -10,7 +10,7 @@
 #define POOLS_WRITE  "Microsoft.Batch/batchAccounts/pools/write"
 #define POOLS_DELETE "Microsoft.Batch/batchAccounts/pools/delete"
 
-enum { BODY_MAX = 1024 * 1024, CHUNK = 100, REMOVE_MAX = 100 };
+enum { BODY_MAX = 1024 * 1024, REMOVE_MAX = 100 };
 
 /* -- out -- */
 
@@ -91,32 +91,29 @@ static bool pool_get(Req *req, Reply *reply, Err *err)
     return data_one_end(&item, "pools", err);
 }
 
-typedef struct List { Batch *batch; Req *req; DataList *out; Str after; } List;     /* after: set when more follow */
+typedef struct List { Batch *batch; Req *req; DataList *out; Pool *chunk; } List;
+
+static bool list_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
+{
+    List *l = ctx;
+    return pool_list(txn, l->req->arena, data_account(l->req)->id, after, limit, &l->chunk, count, err);
+}
+
+static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err)
+{
+    List *l = ctx;
+    Str body;
+    *key = l->chunk[i].key;
+    if (!pool_body_open(l->batch->site, txn, l->req->arena, &l->chunk[i], &body, err))
+        return false;
+    write_pool(l->batch, l->req, &l->chunk[i], body, w);
+    return true;
+}
 
 static bool list_txn(Txn *txn, void *ctx, Err *err)
 {
-    List *l = ctx;
-    Pool *pools;
-    size_t count = CHUNK;
-    Str after = l->out->after;
-    while (count == CHUNK) {
-        if (!pool_list(txn, l->req->arena, data_account(l->req)->id, after, CHUNK, &pools, &count, err))
-            return false;
-        for (size_t i = 0; i < count; i++) {
-            Str body;
-            if (data_list_full(l->out)) {
-                l->after = after;
-                return true;
-            }
-            if (!pool_body_open(l->batch->site, txn, l->req->arena, &pools[i], &body, err))
-                return false;
-            write_pool(l->batch, l->req, &pools[i], body, data_item_begin(l->out));
-            if (!data_item_end(l->out, err))
-                return false;
-            after = pools[i].key;
-        }
-    }
-    return true;
+    static const DataRows rows = { list_fetch, list_write };
+    return data_list_fill(((List *)ctx)->out, txn, &rows, ctx, err);
 }
 
 static bool pools_get(Req *req, Reply *reply, Err *err)
@@ -125,7 +122,7 @@ static bool pools_get(Req *req, Reply *reply, Err *err)
     AUTO(data_list_done_auto) DataList list = { 0 };
     List l = { .batch = req->ctx, .req = req, .out = &list };
     return data_list_begin(l.batch, req, reply, "pools", filterable, &list, err) && store_read(l.batch->site->store, list_txn, &l, err) &&
-           data_list_end(&list, l.after, err);
+           data_list_end(&list, err);
 }
 
 /* -- add -- */
