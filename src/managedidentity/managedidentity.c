@@ -4,7 +4,7 @@
 
 #define TYPE "Microsoft.ManagedIdentity/userAssignedIdentities"
 
-enum { NAME_MIN = 3, NAME_MAX_LEN = 128, PAGE_MAX = 500, BODY_MAX = 64 * 1024 };
+enum { NAME_MIN = 3, NAME_MAX_LEN = 128, BODY_MAX = 64 * 1024 };
 
 struct ManagedIdentities {
     Site     *site;
@@ -275,41 +275,23 @@ static bool drop(void *ctx, Arena *arena, Str resource_id, Err *err)
 
 /* ---- lists: in a group, in a subscription ---- */
 
-typedef struct List { ManagedIdentities *ids; Req *req; ArmPage page; JsonWriter *w; } List;
-
-static bool list_txn(Txn *txn, void *ctx, Err *err)
+static bool write_listed(void *ctx, Txn *txn, Arena *arena, const ArmResource *resource, JsonWriter *w, Err *err)
 {
-    List *l = ctx;
-    Arena *arena = l->req->arena;
-    Str subscription = req_param(l->req, "subscriptionId"), group = req_param(l->req, "resourceGroupName");
-    size_t limit = (size_t)l->page.limit, count;
-    ArmResource *resources;
+    UserAssigned u;
+    bool found;
 
-    if ((group.ptr && !arm_require_group(l->ids->arm, txn, arena, subscription, group, &group, err)) ||
-        !arm_resources_of_type(l->ids->arm, txn, arena, STR(TYPE), subscription, group, l->page.after, l->page.limit + 1, &resources, &count, err))
+    if (!load(ctx, txn, arena, resource->id, &u, &found, err))
         return false;
-    json_open(l->w, NULL);
-    json_open_array(l->w, "value");
-    for (size_t i = 0; i < count && i < limit; i++) {
-        UserAssigned u;
-        bool found;
-        if (!load(l->ids, txn, arena, resources[i].id, &u, &found, err))
-            return false;
-        if (found)
-            write_identity(l->ids, l->w, &u);
-    }
-    json_close_array(l->w);
-    if (count > limit)
-        arm_page_next(l->ids->arm, l->req, l->w, str_lower(arena, resources[limit - 1].id));
-    json_close(l->w);
+    if (found)
+        write_identity(ctx, w, &u);
     return true;
 }
 
 static bool identity_list(Req *req, Reply *reply, Err *err)
 {
-    List l = { .ids = req->ctx, .req = req, .w = &reply->json };
+    ManagedIdentities *ids = req->ctx;
 
-    return arm_page_read(req, PAGE_MAX, &l.page, err) && store_read(l.ids->site->store, list_txn, &l, err) && json_end(l.w, err);
+    return arm_list_of_type(ids->arm, req, reply, STR(TYPE), write_listed, ids, err);
 }
 
 /* ---- the system-assigned identity of a resource ---- */

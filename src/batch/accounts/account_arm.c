@@ -10,7 +10,7 @@
 
 #define TYPE "Microsoft.Batch/batchAccounts"
 
-enum { BODY_MAX = 256 * 1024, PAGE_MAX = 500 };
+enum { BODY_MAX = 256 * 1024 };
 
 /* -- answers -- */
 
@@ -100,40 +100,19 @@ static bool account_get(Req *req, Reply *reply, Err *err)
            write_account(r.batch, req->arena, &r.account, &r.encryption, r.resource.tags_json, &reply->json, err) && json_end(&reply->json, err);
 }
 
-typedef struct List { Batch *batch; Req *req; ArmPage page; JsonWriter *w; } List;
-
-static bool list_txn(Txn *txn, void *ctx, Err *err)
+static bool write_listed(void *ctx, Txn *txn, Arena *arena, const ArmResource *resource, JsonWriter *w, Err *err)
 {
-    List *l = ctx;
-    Arena *arena = l->req->arena;
-    Str subscription = req_param(l->req, "subscriptionId"), group = req_param(l->req, "resourceGroupName");
-    size_t limit = (size_t)l->page.limit, count;
-    ArmResource *resources;
-    if ((group.ptr && !arm_require_group(l->batch->arm, txn, arena, subscription, group, &group, err)) ||
-        !arm_resources_of_type(l->batch->arm, txn, arena, ACCOUNT_TYPE, subscription, group, l->page.after, l->page.limit + 1, &resources, &count, err))
-        return false;
-    json_open(l->w, NULL);
-    json_open_array(l->w, "value");
-    for (size_t i = 0; i < count && i < limit; i++) {
-        Account account;
-        Encryption encryption;
-        bool found;
-        if (!account_by_arm_id(txn, arena, resources[i].id, &account, &found, err) ||
-            (found && (!encryption_find(txn, arena, account.id, &encryption, err) ||
-                       !write_account(l->batch, arena, &account, &encryption, resources[i].tags_json, l->w, err))))
-            return false;
-    }
-    json_close_array(l->w);
-    if (count > limit)
-        arm_page_next(l->batch->arm, l->req, l->w, str_lower(arena, resources[limit - 1].id));
-    json_close(l->w);
-    return true;
+    Account account;
+    Encryption encryption;
+    bool found;
+    return account_by_arm_id(txn, arena, resource->id, &account, &found, err) &&
+           (!found || (encryption_find(txn, arena, account.id, &encryption, err) && write_account(ctx, arena, &account, &encryption, resource->tags_json, w, err)));
 }
 
 static bool account_list(Req *req, Reply *reply, Err *err)
 {
-    List l = { .batch = req->ctx, .req = req, .w = &reply->json };
-    return arm_page_read(req, PAGE_MAX, &l.page, err) && store_read(l.batch->site->store, list_txn, &l, err) && json_end(l.w, err);
+    Batch *batch = req->ctx;
+    return arm_list_of_type(batch->arm, req, reply, ACCOUNT_TYPE, write_listed, batch, err);
 }
 
 /* -- create, update -- */
