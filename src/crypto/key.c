@@ -79,8 +79,7 @@ bool key_spec_parse(Str kty, int64_t bits, Str crv, KeySpec *out, Err *err)
         *out = (KeySpec){ .kind = KEY_RSA, .rsa_bits = bits ? (int)bits : 2048 };
         return true;
     }
-    if (str_eq_nocase(kty, STR("RSA-HSM")) || str_eq_nocase(kty, STR("EC-HSM"))
-        || str_eq_nocase(kty, STR("oct")) || str_eq_nocase(kty, STR("oct-HSM"))) {
+    if (str_eq_nocase(kty, STR("RSA-HSM")) || str_eq_nocase(kty, STR("EC-HSM"))) {
         err_field(err, "kty", "kty '" STR_FMT "' is not served here yet; use RSA or EC", STR_ARG(kty));
         err->code = ERR_NOT_BUILT;
         return false;
@@ -153,6 +152,7 @@ void key_free(KeyRef *key)
     if (key->doer)
         key->doer->done(key->doer_self);
     EVP_PKEY_free(key->pkey);           /* libcrypto clears private numbers as it frees them */
+    secret_free(key->octets);
     free(key);
 }
 
@@ -176,7 +176,7 @@ bool key_from_doer(const KeyPublic *parts, const KeyDoer *doer, void *self, KeyR
 
 bool key_same_public(const KeyRef *a, const KeyRef *b)
 {
-    bool same = EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+    bool same = a->pkey && b->pkey && EVP_PKEY_eq(a->pkey, b->pkey) == 1;
     openssl_forget();                   /* keys of different kinds leave a report */
     return same;
 }
@@ -226,7 +226,7 @@ bool key_from_spki(Bytes der, KeyRef **out, Err *err)
 
 bool key_to_pkcs8(const KeyRef *key, Secret **der, Err *err)
 {
-    if (!key->is_private || key->doer)
+    if (!key->is_private || key->doer || !key->pkey)
         return err_set(err, ERR_BAD_INPUT, "only the public half of this key is here");
     unsigned char *data = NULL;
     size_t len = 0;
@@ -245,6 +245,8 @@ bool key_to_pkcs8(const KeyRef *key, Secret **der, Err *err)
 
 bool key_to_spki(Arena *arena, const KeyRef *key, Bytes *der, Err *err)
 {
+    if (!key->pkey)
+        return err_set(err, ERR_BAD_INPUT, "a symmetric key has no public half");
     int len = i2d_PUBKEY(key->pkey, NULL);
     if (len <= 0)
         return openssl_failed(err, "writing a public key");

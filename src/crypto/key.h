@@ -1,4 +1,4 @@
-/* key.h - asymmetric keys as handles: others ask a KeyRef to sign or to unwrap and never see its numbers.
+/* key.h - keys as handles: others ask a KeyRef to sign or to unwrap and never see its numbers.
  *
  * A KeyRef is shared between threads and counted. Signatures and ciphertexts follow JOSE (RFC 7518): EC signatures are
  * r || s, each padded to the curve's width. */
@@ -7,13 +7,18 @@
 #include "base/secret.h"
 
 typedef struct KeyRef KeyRef;
-typedef enum KeyKind { KEY_RSA = 1, KEY_EC } KeyKind;
+typedef enum KeyKind { KEY_RSA = 1, KEY_EC, KEY_OCT } KeyKind;                     /* KEY_OCT: symmetric, key_oct.h; has no public half */
 typedef enum KeyCurve { CURVE_NONE = 0, CURVE_P256, CURVE_P384, CURVE_P521, CURVE_P256K } KeyCurve;   /* JOSE names P-256, P-384, P-521, P-256K */
 typedef enum SignAlg { SIGN_RS256 = 1, SIGN_RS384, SIGN_RS512, SIGN_PS256, SIGN_PS384, SIGN_PS512,
                        SIGN_ES256, SIGN_ES384, SIGN_ES512, SIGN_ES256K } SignAlg;
 typedef enum WrapAlg { WRAP_RSA1_5 = 1, WRAP_RSA_OAEP, WRAP_RSA_OAEP_256 } WrapAlg;
 
-typedef struct KeySpec { KeyKind kind; int rsa_bits; KeyCurve curve; } KeySpec;   /* rsa_bits 2048, 3072 or 4096 */
+typedef enum CipherAlg { CIPHER_A128GCM = 1, CIPHER_A192GCM, CIPHER_A256GCM, CIPHER_A128CBC, CIPHER_A192CBC, CIPHER_A256CBC, CIPHER_A128CBCPAD, CIPHER_A192CBCPAD,
+                         CIPHER_A256CBCPAD, CIPHER_A128KW, CIPHER_A192KW, CIPHER_A256KW, CIPHER_CKM_AES_KEY_WRAP, CIPHER_CKM_AES_KEY_WRAP_PAD } CipherAlg;
+typedef enum MacAlg { MAC_HS256 = 1, MAC_HS384, MAC_HS512 } MacAlg;
+typedef struct CipherText { Bytes value, iv, tag, aad; } CipherText;              /* what an algorithm has not is empty */
+
+typedef struct KeySpec { KeyKind kind; int rsa_bits; KeyCurve curve; int oct_bits; } KeySpec;   /* rsa_bits 2048, 3072 or 4096 */
 
 bool    key_generate(KeySpec spec, KeyRef **out, Err *err) MUST_CHECK;            /* RSA takes up to seconds: worker threads only */
 KeyRef *key_share(KeyRef *key);                                                   /* one more reference */
@@ -45,6 +50,10 @@ bool    key_from_private(const KeyPrivate *parts, KeyRef **out, Err *err) MUST_C
 typedef struct KeyDoer {
     bool (*sign)(void *self, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err);       /* alg fits the key, and the digest the alg */
     bool (*unwrap)(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err);                    /* wrapped is as long as the modulus */
+    /* Of symmetric keys; others need none of them. Lengths, iv, tag and aad have been checked as key_oct.h says. */
+    bool (*encrypt)(void *self, CipherAlg alg, Bytes plain, Bytes iv, Bytes aad, Arena *arena, CipherText *out, Err *err);
+    bool (*decrypt)(void *self, CipherAlg alg, const CipherText *in, Secret **plain, Err *err);
+    bool (*mac)(void *self, MacAlg alg, Bytes data, Arena *arena, Bytes *mac, Err *err);
     void (*done)(void *self);                                                                            /* with the last reference */
 } KeyDoer;
 /* Takes over self, also when it fails. key_is_private holds for it, key_to_pkcs8 does not. */

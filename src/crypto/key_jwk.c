@@ -27,6 +27,8 @@ static bool number_of(Arena *arena, const KeyRef *key, const char *name, size_t 
 bool key_public(Arena *arena, const KeyRef *key, KeyPublic *out, Err *err)
 {
     KeyPublic parts = { .kind = key->spec.kind, .curve = key->spec.curve };
+    if (!key->pkey)
+        return err_set(err, ERR_BAD_INPUT, "a symmetric key has no public half");
     size_t width = key_curve_bytes(key->spec.curve);
     bool read = key->spec.kind == KEY_RSA
         ? number_of(arena, key, OSSL_PKEY_PARAM_RSA_N, 0, &parts.n, err) && number_of(arena, key, OSSL_PKEY_PARAM_RSA_E, 0, &parts.e, err)

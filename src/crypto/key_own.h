@@ -9,6 +9,7 @@ enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096 };
 struct KeyRef {
     atomic_uint users;
     EVP_PKEY   *pkey;           /* never changed after it is made, so threads may share it; contexts are made for each use */
+    Secret     *octets;         /* of a symmetric key, which has no pkey; NULL when it is elsewhere */
     KeySpec     spec;
     bool        is_private;
     const KeyDoer *doer;        /* NULL: the private half is in pkey */

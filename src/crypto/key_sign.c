@@ -57,7 +57,7 @@ static bool check_use(const KeyRef *key, SignAlg alg, Bytes digest, Err *err)
     size_t row = row_of(alg);
     if (!sign_alg_fits(alg, key->spec))
         return err_field(err, "alg", "alg " STR_FMT " does not fit this key, which is %s" STR_FMT, STR_ARG(algs[row].name),
-                         key->spec.kind == KEY_RSA ? "RSA" : "EC on ", STR_ARG(key_curve_name(key->spec.curve)));
+                         key->spec.kind == KEY_RSA ? "RSA" : key->spec.kind == KEY_OCT ? "symmetric" : "EC on ", STR_ARG(key_curve_name(key->spec.curve)));
     if (digest.len != algs[row].digest_size)
         return err_field(err, "value", "value must be a digest of %zu bytes for " STR_FMT "; it has %zu", algs[row].digest_size,
                          STR_ARG(algs[row].name), digest.len);

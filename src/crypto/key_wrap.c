@@ -31,7 +31,7 @@ static bool check_kind(const KeyRef *key, WrapAlg alg, Err *err)
 {
     if (key->spec.kind == KEY_RSA)
         return true;
-    return err_field(err, "alg", "alg " STR_FMT " needs an RSA key; this one is EC", STR_ARG(algs[row_of(alg)].name));
+    return err_field(err, "alg", "alg " STR_FMT " needs an RSA key", STR_ARG(algs[row_of(alg)].name));
 }
 
 static EVP_PKEY_CTX *context_for(const KeyRef *key, WrapAlg alg, bool wrapping)

@@ -56,10 +56,13 @@ static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
     return true;
 }
 
-typedef struct CryptoIn { Str alg, value, digest; } CryptoIn;
+typedef struct CryptoIn { Str alg, value, digest, iv, tag, aad; } CryptoIn;
 static const JsonField value_fields[] = {
     JSON_FIELD(CryptoIn, alg,   "alg",   JSON_REQUIRED),
     JSON_FIELD(CryptoIn, value, "value", JSON_REQUIRED),
+    JSON_FIELD(CryptoIn, iv,    "iv",    JSON_OPTIONAL),
+    JSON_FIELD(CryptoIn, tag,   "tag",   JSON_OPTIONAL),
+    JSON_FIELD(CryptoIn, aad,   "aad",   JSON_OPTIONAL),
 };
 static const JsonField verify_fields[] = {
     JSON_FIELD(CryptoIn, alg,    "alg",    JSON_REQUIRED),
@@ -72,16 +75,62 @@ static bool decode(Arena *arena, Str text, const char *field, Bytes *out, Err *e
     return base64url_decode(arena, text, out, err) || err_field(err, field, "%s must be base64url without padding", field);
 }
 
-static void reply_value(const Crypto *crypto, Reply *reply, Bytes value)
+static bool decode_if_given(Arena *arena, Str text, const char *field, Bytes *out, Err *err)
+{
+    return !text.len || decode(arena, text, field, out, err);
+}
+
+static void put_if_any(JsonWriter *w, Arena *arena, const char *name, Bytes bytes)
+{
+    if (bytes.len)
+        json_put_str(w, name, base64url_encode(arena, bytes));
+}
+
+static void reply_cipher_text(const Crypto *crypto, Reply *reply, const CipherText *result)
 {
     Req *req = crypto->req;
-    Str text = base64url_encode(req->arena, value);
+    Str text = base64url_encode(req->arena, result->value);
     json_open(&reply->json, NULL);
     json_put_str(&reply->json, "kid", object_url(req->ctx, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version));
     json_put_str(&reply->json, "value", text);
+    put_if_any(&reply->json, req->arena, "iv", result->iv);
+    put_if_any(&reply->json, req->arena, "tag", result->tag);
+    put_if_any(&reply->json, req->arena, "aad", result->aad);
     json_close(&reply->json);
     if (text.ptr)
         secret_wipe((void *)(uintptr_t)text.ptr, text.len);          /* may be what was decrypted */
+}
+
+static void reply_value(const Crypto *crypto, Reply *reply, Bytes value)
+{
+    const CipherText result = { .value = value };
+    reply_cipher_text(crypto, reply, &result);
+}
+
+/* With a symmetric key. Wrapping and encrypting have algorithms of their own ("Key types, algorithms, and operations", symmetric keys). */
+static bool cipher(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *err)
+{
+    Arena *arena = crypto->req->arena;
+    CipherAlg alg;
+    CipherText given = { 0 }, made;
+    bool wraps = crypto->op == OP_WRAP || crypto->op == OP_UNWRAP;
+    if (!cipher_alg_parse(in->alg, &alg) || cipher_alg_wraps(alg) != wraps)
+        return err_field(err, "alg", wraps ? "alg must be A128KW, A192KW, A256KW, CKM_AES_KEY_WRAP or CKM_AES_KEY_WRAP_PAD to wrap with a symmetric key"
+                                           : "alg must be A128, A192 or A256 with GCM, CBC or CBCPAD to encrypt with a symmetric key");
+    if (!decode(arena, in->value, "value", &given.value, err) || !decode_if_given(arena, in->iv, "iv", &given.iv, err) ||
+        !decode_if_given(arena, in->tag, "tag", &given.tag, err) || !decode_if_given(arena, in->aad, "aad", &given.aad, err))
+        return false;
+    if (crypto->op == OP_ENCRYPT || crypto->op == OP_WRAP) {
+        if (!key_encrypt(crypto->key, alg, given.value, given.iv, given.aad, arena, &made, err))
+            return false;
+        reply_cipher_text(crypto, reply, &made);
+        return true;
+    }
+    AUTO(secret_free_auto) Secret *plain = NULL;
+    if (!key_decrypt(crypto->key, alg, &given, &plain, err))
+        return false;
+    reply_value(crypto, reply, secret_bytes(plain));
+    return true;
 }
 
 static bool wrap(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *err)
@@ -89,6 +138,8 @@ static bool wrap(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *er
     Arena *arena = crypto->req->arena;
     WrapAlg alg;
     Bytes value, out;
+    if (key_spec(crypto->key).kind == KEY_OCT)
+        return cipher(crypto, in, reply, err);
     if (key_spec(crypto->key).kind != KEY_RSA || !wrap_alg_parse(in->alg, &alg))
         return err_field(err, "alg", "alg must be RSA-OAEP-256, RSA-OAEP or RSA1_5, with an RSA key");
     if (!decode(arena, in->value, "value", &value, err))
@@ -106,12 +157,44 @@ static bool wrap(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *er
     return true;
 }
 
+static void reply_verdict(Reply *reply, bool is_valid)
+{
+    json_open(&reply->json, NULL);
+    json_put_bool(&reply->json, "value", is_valid);
+    json_close(&reply->json);
+}
+
+/* With a symmetric key: HMAC over the digest that is given, as the asymmetric algorithms sign what is given. */
+static bool authenticate(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *err)
+{
+    Arena *arena = crypto->req->arena;
+    bool verifies = crypto->op == OP_VERIFY;
+    const char *field = verifies ? "digest" : "value";
+    MacAlg alg;
+    Bytes digest, mac, given;
+    if (!mac_alg_parse(in->alg, &alg))
+        return err_field(err, "alg", "alg must be HS256, HS384 or HS512 with a symmetric key");
+    if (!decode(arena, verifies ? in->digest : in->value, field, &digest, err))
+        return false;
+    if (digest.len != mac_alg_size(alg))
+        return err_field(err, field, "the digest for " STR_FMT " must have %zu bytes, not %zu", STR_ARG(in->alg), mac_alg_size(alg), digest.len);
+    if ((verifies && !decode(arena, in->value, "value", &given, err)) || !key_mac(crypto->key, alg, digest, arena, &mac, err))
+        return false;
+    if (verifies)
+        reply_verdict(reply, secret_equal(mac, given));
+    else
+        reply_value(crypto, reply, mac);
+    return true;
+}
+
 static bool sign(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *err)
 {
     Arena *arena = crypto->req->arena;
     SignAlg alg;
     Bytes digest, signature;
     bool verifies = crypto->op == OP_VERIFY, is_valid;
+    if (key_spec(crypto->key).kind == KEY_OCT)
+        return authenticate(crypto, in, reply, err);
     if (!sign_alg_parse(in->alg, &alg))
         return err_field(err, "alg", "alg '" STR_FMT "' is not one this key type signs with: RS, PS or ES with 256, 384 or 512, or ES256K", STR_ARG(in->alg));
     if (!decode(arena, verifies ? in->digest : in->value, verifies ? "digest" : "value", &digest, err))
@@ -127,9 +210,7 @@ static bool sign(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *er
     }
     if (!decode(arena, in->value, "value", &signature, err) || !key_verify_digest(crypto->key, alg, digest, signature, &is_valid, err))
         return false;
-    json_open(&reply->json, NULL);
-    json_put_bool(&reply->json, "value", is_valid);
-    json_close(&reply->json);
+    reply_verdict(reply, is_valid);
     return true;
 }
 

@@ -2,12 +2,13 @@
 #include "base/encode.h"
 #include "keyvault/keys/key.h"
 
-typedef struct JwkIn { Str kty, crv, n, e, x, y, d, p, q, dp, dq, qi; } JwkIn;
+typedef struct JwkIn { Str kty, crv, n, e, x, y, d, p, q, dp, dq, qi, k; } JwkIn;
 static const JsonField jwk_fields[] = {
     JSON_FIELD(JwkIn, kty, "kty", JSON_REQUIRED), JSON_FIELD(JwkIn, crv, "crv", JSON_OPTIONAL), JSON_FIELD(JwkIn, n, "n", JSON_OPTIONAL),
     JSON_FIELD(JwkIn, e, "e", JSON_OPTIONAL),     JSON_FIELD(JwkIn, x, "x", JSON_OPTIONAL),     JSON_FIELD(JwkIn, y, "y", JSON_OPTIONAL),
     JSON_FIELD(JwkIn, d, "d", JSON_OPTIONAL),     JSON_FIELD(JwkIn, p, "p", JSON_OPTIONAL),     JSON_FIELD(JwkIn, q, "q", JSON_OPTIONAL),
     JSON_FIELD(JwkIn, dp, "dp", JSON_OPTIONAL),   JSON_FIELD(JwkIn, dq, "dq", JSON_OPTIONAL),   JSON_FIELD(JwkIn, qi, "qi", JSON_OPTIONAL),
+    JSON_FIELD(JwkIn, k, "k", JSON_OPTIONAL),
 };
 
 /* Decoded members; the private ones are wiped by jwk_wipe. */
@@ -36,10 +37,22 @@ static bool jwk_kind(const JwkIn *in, Str kty, KeyPrivate *out, Err *err)
 {
     bool is_rsa = str_eq_nocase(kty, STR("RSA"));
     if (!is_rsa && !str_eq_nocase(kty, STR("EC")))
-        return err_field(err, "key.kty", "key.kty '" STR_FMT "' is not a known key type; use RSA or EC", STR_ARG(str_slice(in->kty, 0, 40)));
+        return err_field(err, "key.kty", "key.kty '" STR_FMT "' is not a known key type; use RSA, EC or oct", STR_ARG(str_slice(in->kty, 0, 40)));
     out->open.kind = is_rsa ? KEY_RSA : KEY_EC;
     out->open.curve = is_rsa ? CURVE_NONE : key_curve_parse(in->crv);
     return true;
+}
+
+static bool oct_read(Arena *arena, const JwkIn *in, KeyRef **key, Err *err)
+{
+    Bytes octets;
+    if (!in->k.ptr)
+        return err_field(err, "key.k", "key.k is missing: the bytes of a symmetric key");
+    if (!base64url_decode(arena, in->k, &octets, err))
+        return arena_ok(arena) ? err_field(err, "key.k", "key.k must be base64url") : err_too_big(err);
+    bool good = key_oct_from_bytes(octets, key, err);
+    secret_wipe((void *)(uintptr_t)octets.ptr, octets.len);
+    return good;
 }
 
 /* wants_token: member "Hsm" says the same as a type that ends with -HSM. */
@@ -54,7 +67,11 @@ static bool jwk_read(Req *req, const JsonVal *jwk, bool wants_token, KeyPlace *p
     Str kty = in.kty;
     if (wants_token && !str_ends_nocase(kty, STR("-HSM")))
         kty = str_printf(req->arena, STR_FMT "-HSM", STR_ARG(kty));
-    if (!key_place_parse(req->ctx, req_vault(req), kty, place, &kty, err) || !jwk_kind(&in, kty, &parts, err))
+    if (!key_place_parse(req->ctx, req_vault(req), kty, place, &kty, err))
+        return false;
+    if (str_eq_nocase(kty, STR("oct")))
+        return oct_read(req->arena, &in, key, err);
+    if (!jwk_kind(&in, kty, &parts, err))
         return false;
     bool good = jwk_decode(req->arena, &in, &parts, err) && key_from_private(&parts, key, err);
     jwk_wipe(&parts);

@@ -3,7 +3,8 @@
 
 static bool software_keep(KeyRef *key, KeyMade *out, Err *err)
 {
-    if (!key_to_pkcs8(key, &out->kept, err)) {
+    bool good = key_spec(key).kind == KEY_OCT ? key_oct_bytes(key, &out->kept, err) : key_to_pkcs8(key, &out->kept, err);
+    if (!good) {
         key_free(key);
         return false;
     }
@@ -15,7 +16,7 @@ static bool software_make(KeyVault *kv, const Vault *vault, KeySpec spec, KeyMad
 {
     KeyRef *key;
     (void)kv, (void)vault;
-    return key_generate(spec, &key, err) && software_keep(key, out, err);
+    return (spec.kind == KEY_OCT ? key_oct_generate(spec, &key, err) : key_generate(spec, &key, err)) && software_keep(key, out, err);
 }
 
 static bool software_take(KeyVault *kv, const Vault *vault, KeyRef *key, KeyMade *out, Err *err)
@@ -26,8 +27,8 @@ static bool software_take(KeyVault *kv, const Vault *vault, KeyRef *key, KeyMade
 
 static bool software_open(KeyVault *kv, const Vault *vault, const JsonVal *jwk, Bytes kept, KeyRef **out, Err *err)
 {
-    (void)kv, (void)vault, (void)jwk;
-    return key_from_pkcs8(kept, out, err);
+    (void)kv, (void)vault;
+    return str_eq(json_str(json_get(jwk, "kty")), STR("oct")) ? key_oct_from_bytes(kept, out, err) : key_from_pkcs8(kept, out, err);
 }
 
 static void software_forget(KeyVault *kv, Bytes kept) { (void)kv, (void)kept; }     /* it was in the row alone */
@@ -40,10 +41,25 @@ bool key_place_parse(const KeyVault *kv, const Vault *vault, Str kty, KeyPlace *
     (void)kv, (void)vault;
     *place = str_ends_nocase(kty, STR("-HSM")) ? PLACE_TOKEN : PLACE_SOFTWARE;
     *kind = *place == PLACE_TOKEN ? str_slice(kty, 0, kty.len - 4) : kty;
-    if (!places[*place] || str_eq_nocase(*kind, STR("oct")))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "kty " STR_FMT " is not implemented by this version of Vaultyard; use RSA or EC.",
+    if (!places[*place])
+        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "kty " STR_FMT " is not implemented by this version of Vaultyard; use RSA, EC or oct.",
                          STR_ARG(str_slice(kty, 0, 40)));
     return true;
+}
+
+bool key_want_spec(Str kind, int64_t bits, Str crv, KeySpec *out, Err *err)
+{
+    if (str_eq_nocase(kind, STR("oct")))
+        return key_oct_spec(bits, out, err);
+    if (!str_eq_nocase(kind, STR("RSA")) && !str_eq_nocase(kind, STR("EC")))
+        return err_field(err, "kty", "kty '" STR_FMT "' is not a known key type; use RSA, EC or oct", STR_ARG(str_slice(kind, 0, 40)));
+    return key_spec_parse(kind, str_eq_nocase(kind, STR("EC")) ? 0 : bits, crv, out, err);
+}
+
+KeyKind key_kind_of_doc(const JsonVal *doc)
+{
+    Str kty = json_str(json_path(doc, "jwk.kty"));
+    return str_starts_nocase(kty, STR("oct")) ? KEY_OCT : str_starts_nocase(kty, STR("EC")) ? KEY_EC : KEY_RSA;
 }
 
 KeyPlace key_place_of_doc(const JsonVal *doc)

@@ -2,9 +2,9 @@
  *
  * PLACE_SOFTWARE: sealed in the version's row, used in this process. PLACE_TOKEN: in a PKCS#11 token, which uses it; kinds RSA-HSM, EC-HSM and
  * oct-HSM. What makes, takes over or opens a key of a vault does it here; what then uses it asks its KeyRef and need not know the place.
- * A row's sealed value is what the place wants kept: PKCS#8 in software, what finds the key again for a token. */
+ * A row's sealed value is what the place wants kept: PKCS#8 in software, or the bytes of a symmetric key; what finds the key again for a token. */
 #pragma once
-#include "crypto/key.h"
+#include "crypto/key_oct.h"
 #include "keyvault/objects/object.h"
 
 typedef enum KeyPlace { PLACE_SOFTWARE = 1, PLACE_TOKEN } KeyPlace;
@@ -25,8 +25,10 @@ typedef struct KeyPlaceOps {
     void (*forget)(KeyVault *kv, Bytes kept);                                                         /* no row holds it: it never came to be, or it was purged */
 } KeyPlaceOps;
 
-/* Of a wanted type: "RSA-HSM" is an RSA key in the token. *kind: the type without the place. ERR_NOT_BUILT, or why this vault has no such place. */
+/* Of a wanted type: "RSA-HSM" is an RSA key in the token. *kind: the type without the place; key_want_spec says what of it is wanted. ERR_NOT_BUILT, or why this vault has no such place. */
 bool key_place_parse(const KeyVault *kv, const Vault *vault, Str kty, KeyPlace *place, Str *kind, Err *err) MUST_CHECK;
+bool key_want_spec(Str kind, int64_t bits, Str crv, KeySpec *out, Err *err) MUST_CHECK;               /* oct too */
+KeyKind  key_kind_of_doc(const JsonVal *doc);                                                         /* of a stored version */
 KeyPlace key_place_of_doc(const JsonVal *doc);                                                        /* of a stored version */
 
 bool key_made_new(KeyVault *kv, const Vault *vault, KeyPlace place, KeySpec spec, KeyMade *out, Err *err) MUST_CHECK;

@@ -66,7 +66,8 @@ static bool spec_now(const Rotation *r, KeySpec *spec, KeyPlace *place, Err *err
         return false;
     if (str_eq(kty, STR("RSA")) && !base64url_decode(r->arena, json_str(json_get(jwk, "n")), &n, err))
         return false;
-    return key_spec_parse(kty, (int64_t)n.len * 8, json_str(json_get(jwk, "crv")), spec, err);
+    int64_t bits = str_eq(kty, STR("RSA")) ? (int64_t)n.len * 8 : json_int(json_get(jwk, "bits"), 0);
+    return key_want_spec(kty, bits, json_str(json_get(jwk, "crv")), spec, err);
 }
 
 /* Outside any transaction: making an RSA key takes its time. */

@@ -37,7 +37,7 @@ static void test_spec_takes_the_services_names_and_defaults(void **state)
         { "EC", 0, "P-224", ERR_BAD_INPUT, "crv" },       { "EC", 0, "", ERR_BAD_INPUT, "crv" },
         { "EC", 2048, "P-256", ERR_BAD_INPUT, "key_size" }, { "DSA", 0, NULL, ERR_BAD_INPUT, "kty" },
         { "", 0, NULL, ERR_BAD_INPUT, "kty" },            { "RSA-HSM", 0, NULL, ERR_NOT_BUILT, "kty" },
-        { "EC-HSM", 0, NULL, ERR_NOT_BUILT, "kty" },      { "oct", 0, NULL, ERR_NOT_BUILT, "kty" },
+        { "EC-HSM", 0, NULL, ERR_NOT_BUILT, "kty" },      { "oct", 0, NULL, ERR_BAD_INPUT, "kty" },
     };
     KeySpec spec;
     Err err;

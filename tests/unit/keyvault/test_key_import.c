@@ -103,7 +103,6 @@ static void test_bad_keys_are_refused_by_member(void **state)
         { "{\"key\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" Y "\",\"y\":\"" X "\",\"d\":\"" D "\"}}", 400, "BadParameter",   "" },
         { "{\"key\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"!\",\"y\":\"" Y "\",\"d\":\"" D "\"}}",     400, "BadParameter",   "key.x" },
         { "{\"key\":{" EC_KEY ",\"key_ops\":[\"wrapKey\"]}}",                                             400, "BadParameter",   "key_ops" },
-        { "{\"key\":{\"kty\":\"oct\",\"k\":\"AQID\"}}",                                                   501, "NotImplemented", "oct" },
         { "{\"key\":{\"kty\":\"RSA-HSM\"}}",                                                              501, "NotImplemented", "RSA-HSM" },
         { "{\"key\":{" EC_KEY "},\"Hsm\":true}",                                                          501, "NotImplemented", "HSM" },
         { "{\"key\":{" EC_KEY "},\"attributes\":{\"exportable\":true}}",                                  501, "NotImplemented", "Exportable" },
