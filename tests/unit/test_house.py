@@ -27,5 +27,9 @@ for path in sorted((ROOT / "src").rglob("*.[ch]")):
     for bare in re.findall(r"AUTO\([a-z_]+\) [^=;\n]+;", text):
         wrong.append(f"{path.relative_to(ROOT)}: not initialised, so an early return releases garbage: {bare}")
 
+for path in sorted((ROOT / "tests").rglob("*")):
+    if path.suffix in (".c", ".h", ".py") and "node_modules" not in path.parts and path.read_text().count("\n") > 600:
+        wrong.append(f"{path.relative_to(ROOT)}: past 600 lines it is usually two tests")
+
 print("\n".join(wrong) or "the house is in order")
 sys.exit(1 if wrong else 0)
