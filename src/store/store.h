@@ -44,6 +44,12 @@ bool  txn_query_vals(Txn *txn, const char *sql, const DbVal *vals, size_t count,
 bool    rows_next(Rows *rows, Err *err);            /* true: on a row; false: at the end (err->code ERR_NONE) or failed: set *err = (Err){0} before the loop and check err->code after it */
 void    rows_free(Rows *rows);                      /* NULL is fine */
 DEFINE_AUTO_FREE(Rows, rows_free)
+/* Reads the row it is on into a struct of the caller's; texts are copied into the arena. */
+typedef bool RowFn(Arena *arena, Rows *rows, void *into, Err *err);
+bool    rows_one(Rows *rows, Arena *arena, RowFn *read, void *into, bool *found, Err *err) MUST_CHECK;      /* the first, if there is one */
+/* All that are left, at most `most`, in an array of the arena that grows as they come. out: a T**, for a `read` that fills one T. */
+#define rows_all(rows, arena, read, most, out, count, err) rows_array(rows, arena, read, most, sizeof **(out), (void **)(out), count, err)
+bool    rows_array(Rows *rows, Arena *arena, RowFn *read, size_t most, size_t size, void **out, size_t *count, Err *err) MUST_CHECK;
 bool    row_is_null(Rows *rows, int column);
 int64_t row_int(Rows *rows, int column);
 Str     row_text(Rows *rows, int column);           /* until the next rows_next; str_dup to keep; absent for NULL */

@@ -10,8 +10,9 @@ const char *account_certificate_format_name(CertificateFormat format) { return f
 static Str text_of(Arena *arena, Rows *rows, int column) { return row_is_null(rows, column) ? STR_NONE : str_dup(arena, row_text(rows, column)); }
 static Bytes blob_of(Arena *arena, Rows *rows, int column) { return row_is_null(rows, column) ? (Bytes){ NULL, 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, column)))); }
 
-static bool from_row(Arena *arena, Rows *rows, AccountCertificate *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
+    AccountCertificate *out = into;
     *out = (AccountCertificate){
         .account_id = text_of(arena, rows, 0), .thumbprint = text_of(arena, rows, 1), .format = (CertificateFormat)row_int(rows, 2),
         .state = (CertificateState)row_int(rows, 3), .state_ms = row_int(rows, 4), .previous = (CertificateState)row_int(rows, 5), .previous_ms = row_int(rows, 6),
@@ -24,13 +25,8 @@ static bool from_row(Arena *arena, Rows *rows, AccountCertificate *out, Err *err
 bool account_certificate_find(Txn *txn, Arena *arena, Str account_id, Str thumbprint, AccountCertificate *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM batch_certificate WHERE account_id = ?1 AND thumbprint = ?2", db_text(account_id), db_text(thumbprint)))
-        return false;
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
+    return txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM batch_certificate WHERE account_id = ?1 AND thumbprint = ?2", db_text(account_id), db_text(thumbprint)) &&
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool account_certificate_require(Txn *txn, Arena *arena, Str account_id, Str thumbprint, AccountCertificate *out, Err *err)
@@ -46,20 +42,9 @@ bool account_certificate_require(Txn *txn, Arena *arena, Str account_id, Str thu
 bool account_certificate_list(Txn *txn, Arena *arena, Str account_id, Str after, int64_t limit, AccountCertificate **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    AccountCertificate *list = ARENA_ARRAY(arena, AccountCertificate, (size_t)limit + 1);
-    size_t n = 0;
-    if (!list)
-        return err_too_big(err);
-    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM batch_certificate WHERE account_id = ?1 AND thumbprint > ?2 ORDER BY thumbprint LIMIT ?3",
-                   db_text(account_id), db_text(after.ptr ? after : STR("")), db_int(limit)))
-        return false;
-    *err = (Err){ 0 };
-    while (rows_next(rows, err))
-        if (!from_row(arena, rows, &list[n++], err))
-            return false;
-    *out = list;
-    *count = n;
-    return err->code == ERR_NONE;
+    return txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM batch_certificate WHERE account_id = ?1 AND thumbprint > ?2 ORDER BY thumbprint LIMIT ?3",
+                   db_text(account_id), db_text(after.ptr ? after : STR("")), db_int(limit)) &&
+           rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 /* -- sealed columns -- */

@@ -13,8 +13,9 @@ static Bytes blob_of(Arena *arena, Rows *rows, int column)
     return row_is_null(rows, column) ? (Bytes){ NULL, 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, column))));
 }
 
-static bool from_row(Arena *arena, Rows *rows, Job *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
+    Job *out = into;
     *out = (Job){
         .account_id = str_dup(arena, row_text(rows, 0)), .key = str_dup(arena, row_text(rows, 1)), .id = str_dup(arena, row_text(rows, 2)),
         .pool_key = str_dup(arena, row_text(rows, 3)), .state = (JobState)row_int(rows, 4), .state_ms = row_int(rows, 5),
@@ -30,13 +31,8 @@ static bool from_row(Arena *arena, Rows *rows, Job *out, Err *err)
 bool job_find(Txn *txn, Arena *arena, Str account_id, Str job_id, Job *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT " JOB_COLUMNS " FROM batch_job WHERE account_id = ?1 AND job_key = ?2", db_text(account_id), db_text(str_lower(arena, job_id))))
-        return false;
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
+    return txn_query(txn, &rows, err, "SELECT " JOB_COLUMNS " FROM batch_job WHERE account_id = ?1 AND job_key = ?2", db_text(account_id), db_text(str_lower(arena, job_id))) &&
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool job_require(Txn *txn, Arena *arena, Str account_id, Str job_id, Job *out, Err *err)
@@ -47,35 +43,19 @@ bool job_require(Txn *txn, Arena *arena, Str account_id, Str job_id, Job *out, E
     return found || err_named(err, ERR_NOT_FOUND, "JobNotFound", NULL, "The specified job does not exist: '" STR_FMT "'.", STR_ARG(str_slice(job_id, 0, 80)));
 }
 
-static bool all_rows(Arena *arena, Rows *rows, Job *list, size_t *count, Err *err)
-{
-    *err = (Err){ 0 };
-    *count = 0;
-    while (rows_next(rows, err))
-        if (!from_row(arena, rows, &list[(*count)++], err))
-            return false;
-    return err->code == ERR_NONE;
-}
-
 bool job_list(Txn *txn, Arena *arena, Str account_id, Str after, int64_t limit, Job **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    *out = ARENA_ARRAY(arena, Job, (size_t)limit + 1);
-    if (!*out)
-        return err_too_big(err);
     return txn_query(txn, &rows, err, "SELECT " JOB_COLUMNS " FROM batch_job WHERE account_id = ?1 AND job_key > ?2 ORDER BY job_key LIMIT ?3",
-                     db_text(account_id), db_text(after.ptr ? after : STR("")), db_int(limit)) && all_rows(arena, rows, *out, count, err);
+                     db_text(account_id), db_text(after.ptr ? after : STR("")), db_int(limit)) && rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 bool job_list_active(Txn *txn, Arena *arena, Str account_id, Str pool_key, int64_t limit, Job **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    *out = ARENA_ARRAY(arena, Job, (size_t)limit + 1);
-    if (!*out)
-        return err_too_big(err);
     return txn_query(txn, &rows, err,
                      "SELECT " JOB_COLUMNS " FROM batch_job WHERE account_id = ?1 AND pool_key = ?2 AND state = ?3 ORDER BY priority DESC, created_ms, job_key LIMIT ?4",
-                     db_text(account_id), db_text(pool_key), db_int(JOB_ACTIVE), db_int(limit)) && all_rows(arena, rows, *out, count, err);
+                     db_text(account_id), db_text(pool_key), db_int(JOB_ACTIVE), db_int(limit)) && rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 static SealPlace place(Arena *arena, Str account_id, Str job_key, const char *column)

@@ -9,8 +9,9 @@ enum { NODE_RUNS_MAX = 4096, JOB_RUNS_MAX = 4096 };
 #define RUN_COLUMNS \
     "id, node_id, account_id, pool_key, kind, job_key, task_key, state, seen_lease, slots, retries, retry_ms, boot_ms, start_ms, end_ms, exit_code, result, failure, created_ms"
 
-static bool from_row(Arena *arena, Rows *rows, Run *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
+    Run *out = into;
     *out = (Run){
         .id = str_dup(arena, row_text(rows, 0)), .node_id = str_dup(arena, row_text(rows, 1)), .account_id = str_dup(arena, row_text(rows, 2)),
         .pool_key = str_dup(arena, row_text(rows, 3)), .kind = (RunKind)row_int(rows, 4), .job_key = str_dup(arena, row_text(rows, 5)),
@@ -22,26 +23,17 @@ static bool from_row(Arena *arena, Rows *rows, Run *out, Err *err)
     return arena_ok(arena) || err_too_big(err);
 }
 
-static bool one_row(Arena *arena, Rows *rows, Run *out, bool *found, Err *err)
-{
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
-}
-
 bool run_find(Txn *txn, Arena *arena, Str run_id, Run *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    return txn_query(txn, &rows, err, "SELECT " RUN_COLUMNS " FROM batch_run WHERE id = ?1", db_text(run_id)) && one_row(arena, rows, out, found, err);
+    return txn_query(txn, &rows, err, "SELECT " RUN_COLUMNS " FROM batch_run WHERE id = ?1", db_text(run_id)) && rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool run_of_node(Txn *txn, Arena *arena, RunKind kind, Str node_id, Str job_key, Run *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     return txn_query(txn, &rows, err, "SELECT " RUN_COLUMNS " FROM batch_run WHERE node_id = ?1 AND kind = ?2 AND job_key = ?3", db_text(node_id), db_int(kind), db_text(job_key)) &&
-           one_row(arena, rows, out, found, err);
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool run_open_of_task(Txn *txn, Arena *arena, Str account_id, Str job_key, Str task_key, Str *run_id, Err *err)
@@ -57,41 +49,18 @@ bool run_open_of_task(Txn *txn, Arena *arena, Str account_id, Str job_key, Str t
     return err->code == ERR_NONE && (arena_ok(arena) || err_too_big(err));
 }
 
-/* Grows as it reads: mostly there are few. */
-static bool all_rows(Arena *arena, Rows *rows, size_t most, Run **out, size_t *count, Err *err)
-{
-    Run *list = NULL;
-    size_t n = 0, room = 0;
-    *err = (Err){ 0 };
-    while (n < most && rows_next(rows, err)) {
-        if (n == room) {
-            Run *more = ARENA_ARRAY(arena, Run, room = room ? room * 2 : 16);
-            if (!more)
-                return err_too_big(err);
-            if (n)
-                memcpy(more, list, n * sizeof *list);
-            list = more;
-        }
-        if (!from_row(arena, rows, &list[n++], err))
-            return false;
-    }
-    *out = list;
-    *count = n;
-    return err->code == ERR_NONE;
-}
-
 bool run_list_job(Txn *txn, Arena *arena, Str account_id, Str job_key, RunKind kind, Run **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     return txn_query(txn, &rows, err, "SELECT " RUN_COLUMNS " FROM batch_run WHERE account_id = ?1 AND job_key = ?2 AND kind = ?3 ORDER BY node_id",
-                     db_text(account_id), db_text(job_key), db_int(kind)) && all_rows(arena, rows, JOB_RUNS_MAX, out, count, err);
+                     db_text(account_id), db_text(job_key), db_int(kind)) && rows_all(rows, arena, from_row, JOB_RUNS_MAX, out, count, err);
 }
 
 bool run_list_node(Txn *txn, Arena *arena, Str node_id, Run **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     return txn_query(txn, &rows, err, "SELECT " RUN_COLUMNS " FROM batch_run WHERE node_id = ?1 AND state <> ?2 ORDER BY created_ms, id", db_text(node_id), db_int(RUN_ENDED)) &&
-           all_rows(arena, rows, NODE_RUNS_MAX, out, count, err);
+           rows_all(rows, arena, from_row, NODE_RUNS_MAX, out, count, err);
 }
 
 bool run_count_tasks(Txn *txn, Str node_id, int64_t *count, int64_t *slots, Err *err)

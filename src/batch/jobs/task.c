@@ -15,8 +15,9 @@ static Bytes blob_of(Arena *arena, Rows *rows, int column)
     return row_is_null(rows, column) ? (Bytes){ NULL, 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, column))));
 }
 
-static bool from_row(Arena *arena, Rows *rows, Task *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
+    Task *out = into;
     *out = (Task){
         .account_id = str_dup(arena, row_text(rows, 0)), .job_key = str_dup(arena, row_text(rows, 1)), .key = str_dup(arena, row_text(rows, 2)),
         .id = str_dup(arena, row_text(rows, 3)), .seq = row_int(rows, 4), .state = (TaskState)row_int(rows, 5), .state_ms = row_int(rows, 6),
@@ -34,13 +35,8 @@ static bool from_row(Arena *arena, Rows *rows, Task *out, Err *err)
 bool task_find(Txn *txn, Arena *arena, Str account_id, Str job_key, Str task_id, Task *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT " TASK_COLUMNS " FROM batch_task" WHERE_TASK, db_text(account_id), db_text(job_key), db_text(str_lower(arena, task_id))))
-        return false;
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
+    return txn_query(txn, &rows, err, "SELECT " TASK_COLUMNS " FROM batch_task" WHERE_TASK, db_text(account_id), db_text(job_key), db_text(str_lower(arena, task_id))) &&
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool task_require(Txn *txn, Arena *arena, const Job *job, Str task_id, Task *out, Err *err)
@@ -55,67 +51,40 @@ bool task_require(Txn *txn, Arena *arena, const Job *job, Str task_id, Task *out
 bool task_of_last_run(Txn *txn, Arena *arena, Str run_id, Task *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT " TASK_COLUMNS " FROM batch_task WHERE last_run = ?1 AND last_run <> ''", db_text(run_id)))
-        return false;
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
-}
-
-static bool all_rows(Arena *arena, Rows *rows, Task *list, size_t *count, Err *err)
-{
-    *err = (Err){ 0 };
-    *count = 0;
-    while (rows_next(rows, err))
-        if (!from_row(arena, rows, &list[(*count)++], err))
-            return false;
-    return err->code == ERR_NONE;
+    return txn_query(txn, &rows, err, "SELECT " TASK_COLUMNS " FROM batch_task WHERE last_run = ?1 AND last_run <> ''", db_text(run_id)) &&
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool task_list(Txn *txn, Arena *arena, Str account_id, Str job_key, Str after, int64_t limit, Task **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    *out = ARENA_ARRAY(arena, Task, (size_t)limit + 1);
-    if (!*out)
-        return err_too_big(err);
     return txn_query(txn, &rows, err, "SELECT " TASK_COLUMNS " FROM batch_task WHERE account_id = ?1 AND job_key = ?2 AND task_key > ?3 ORDER BY task_key LIMIT ?4",
-                     db_text(account_id), db_text(job_key), db_text(after.ptr ? after : STR("")), db_int(limit)) && all_rows(arena, rows, *out, count, err);
+                     db_text(account_id), db_text(job_key), db_text(after.ptr ? after : STR("")), db_int(limit)) && rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 bool task_list_state(Txn *txn, Arena *arena, Str account_id, Str job_key, TaskState state, bool free_only, int64_t limit, Task **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    *out = ARENA_ARRAY(arena, Task, (size_t)limit + 1);
-    if (!*out)
-        return err_too_big(err);
     return txn_query(txn, &rows, err,
                      "SELECT " TASK_COLUMNS " FROM batch_task WHERE account_id = ?1 AND job_key = ?2 AND state = ?3 AND (?4 = 0 OR open_run = '') ORDER BY seq LIMIT ?5",
-                     db_text(account_id), db_text(job_key), db_int(state), db_int(free_only), db_int(limit)) && all_rows(arena, rows, *out, count, err);
+                     db_text(account_id), db_text(job_key), db_int(state), db_int(free_only), db_int(limit)) && rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 bool task_list_to_end(Txn *txn, Arena *arena, Str account_id, Str job_key, TaskEnd ends, bool with_waiting, int64_t limit, Task **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    *out = ARENA_ARRAY(arena, Task, (size_t)limit + 1);
-    if (!*out)
-        return err_too_big(err);
     return txn_query(txn, &rows, err,
                      "SELECT " TASK_COLUMNS " FROM batch_task WHERE account_id = ?1 AND job_key = ?2 AND (state = 2 OR state = 3 OR (state = 1 AND ?3 = 1))"
                      " AND ends <> ?4 AND ends <> ?5 LIMIT ?6",
                      db_text(account_id), db_text(job_key), db_int(with_waiting), db_int(ends), db_int(TASK_END_TERMINATE), db_int(limit)) &&
-           all_rows(arena, rows, *out, count, err);
+           rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 bool task_list_node(Txn *txn, Arena *arena, Str node_id, int64_t limit, Task **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    *out = ARENA_ARRAY(arena, Task, (size_t)limit + 1);
-    if (!*out)
-        return err_too_big(err);
     return txn_query(txn, &rows, err, "SELECT " TASK_COLUMNS " FROM batch_task WHERE node_id = ?1 AND node_id <> '' ORDER BY state_ms DESC LIMIT ?2",
-                     db_text(node_id), db_int(limit)) && all_rows(arena, rows, *out, count, err);
+                     db_text(node_id), db_int(limit)) && rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 static SealPlace place(Arena *arena, const Task *task, const char *column)

@@ -133,8 +133,9 @@ static Bytes blob_of(Arena *arena, Rows *rows, int column)
     return row_is_null(rows, column) ? (Bytes){ NULL, 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, column))));
 }
 
-static bool from_row(Arena *arena, Rows *rows, Command *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
+    Command *out = into;
     *out = (Command){
         .node_id = str_dup(arena, row_text(rows, 0)), .number = row_int(rows, 1), .id = str_dup(arena, row_text(rows, 2)),
         .kind = str_dup(arena, row_text(rows, 3)), .until_ms = row_int(rows, 4), .body = blob_of(arena, rows, 5), .result = blob_of(arena, rows, 6),
@@ -146,20 +147,9 @@ static bool from_row(Arena *arena, Rows *rows, Command *out, Err *err)
 bool command_pending(Txn *txn, Arena *arena, Str node_id, int64_t after, Command **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    Command *list = ARENA_ARRAY(arena, Command, PENDING_MAX);
-    size_t n = 0;
-    if (!list)
-        return err_too_big(err);
-    if (!txn_query(txn, &rows, err, "SELECT " COMMAND_COLUMNS " FROM batch_command WHERE node_id = ?1 AND number > ?2 AND result IS NULL ORDER BY number LIMIT ?3",
-                   db_text(node_id), db_int(after), db_int(PENDING_MAX)))
-        return false;
-    *err = (Err){ 0 };
-    while (rows_next(rows, err))
-        if (!from_row(arena, rows, &list[n++], err))
-            return false;
-    *out = list;
-    *count = n;
-    return err->code == ERR_NONE;
+    return txn_query(txn, &rows, err, "SELECT " COMMAND_COLUMNS " FROM batch_command WHERE node_id = ?1 AND number > ?2 AND result IS NULL ORDER BY number LIMIT ?3",
+                   db_text(node_id), db_int(after), db_int(PENDING_MAX)) &&
+           rows_all(rows, arena, from_row, PENDING_MAX, out, count, err);
 }
 
 bool command_passed(Txn *txn, Str node_id, int64_t cursor, Err *err)
@@ -170,13 +160,8 @@ bool command_passed(Txn *txn, Str node_id, int64_t cursor, Err *err)
 bool command_find(Txn *txn, Arena *arena, Str command_id, Command *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT " COMMAND_COLUMNS " FROM batch_command WHERE id = ?1", db_text(command_id)))
-        return false;
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
+    return txn_query(txn, &rows, err, "SELECT " COMMAND_COLUMNS " FROM batch_command WHERE id = ?1", db_text(command_id)) &&
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool command_body_open(const Site *site, Txn *txn, Arena *arena, Str account_id, const Command *command, Str *body, Err *err)

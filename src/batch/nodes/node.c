@@ -12,8 +12,9 @@ static Bytes blob_of(Arena *arena, Rows *rows, int column)
     return row_is_null(rows, column) ? (Bytes){ NULL, 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, column))));
 }
 
-static bool from_row(Arena *arena, Rows *rows, Node *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
+    Node *out = into;
     *out = (Node){
         .id = str_dup(arena, row_text(rows, 0)), .account_id = str_dup(arena, row_text(rows, 1)), .pool_key = str_dup(arena, row_text(rows, 2)),
         .number = row_int(rows, 3), .host_name = str_dup(arena, row_text(rows, 4)), .dedicated = row_int(rows, 5) != 0,
@@ -31,13 +32,8 @@ static bool from_row(Arena *arena, Rows *rows, Node *out, Err *err)
 bool node_find(Txn *txn, Arena *arena, Str node_id, Node *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT " NODE_COLUMNS " FROM batch_node WHERE id = ?1", db_text(str_lower(arena, node_id))))
-        return false;
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
+    return txn_query(txn, &rows, err, "SELECT " NODE_COLUMNS " FROM batch_node WHERE id = ?1", db_text(str_lower(arena, node_id))) &&
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool node_require(Txn *txn, Arena *arena, const Pool *pool, Str node_id, Node *out, Err *err)
@@ -53,20 +49,9 @@ bool node_require(Txn *txn, Arena *arena, const Pool *pool, Str node_id, Node *o
 bool node_list(Txn *txn, Arena *arena, Str account_id, Str pool_key, int64_t after, int64_t limit, Node **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    Node *list = ARENA_ARRAY(arena, Node, (size_t)limit + 1);
-    size_t n = 0;
-    if (!list)
-        return err_too_big(err);
-    if (!txn_query(txn, &rows, err, "SELECT " NODE_COLUMNS " FROM batch_node WHERE account_id = ?1 AND pool_key = ?2 AND number > ?3 ORDER BY number LIMIT ?4",
-                   db_text(account_id), db_text(pool_key), db_int(after), db_int(limit)))
-        return false;
-    *err = (Err){ 0 };
-    while (rows_next(rows, err))
-        if (!from_row(arena, rows, &list[n++], err))
-            return false;
-    *out = list;
-    *count = n;
-    return err->code == ERR_NONE;
+    return txn_query(txn, &rows, err, "SELECT " NODE_COLUMNS " FROM batch_node WHERE account_id = ?1 AND pool_key = ?2 AND number > ?3 ORDER BY number LIMIT ?4",
+                   db_text(account_id), db_text(pool_key), db_int(after), db_int(limit)) &&
+           rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 bool node_insert(Batch *batch, Txn *txn, Arena *arena, const Pool *pool, int64_t number, bool dedicated, int64_t now_ms, Str *node_id, Err *err)

@@ -76,8 +76,9 @@ static Str text_of(Arena *arena, Rows *rows, int column)
     return row_is_null(rows, column) ? STR_NONE : str_dup(arena, row_text(rows, column));
 }
 
-static bool from_row(Arena *arena, Rows *rows, Pool *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
+    Pool *out = into;
     *out = (Pool){
         .account_id = text_of(arena, rows, 0), .key = text_of(arena, rows, 1), .id = text_of(arena, rows, 2), .host_prefix = text_of(arena, rows, 3),
         .next_number = row_int(rows, 4), .state = (PoolState)row_int(rows, 5), .state_ms = row_int(rows, 6),
@@ -95,14 +96,9 @@ static bool from_row(Arena *arena, Rows *rows, Pool *out, Err *err)
 bool pool_find(Txn *txn, Arena *arena, Str account_id, Str pool_id, Pool *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT " POOL_COLUMNS " FROM batch_pool p WHERE p.account_id = ?1 AND p.pool_key = ?2",
-                   db_text(account_id), db_text(str_lower(arena, pool_id))))
-        return false;
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return from_row(arena, rows, out, err);
+    return txn_query(txn, &rows, err, "SELECT " POOL_COLUMNS " FROM batch_pool p WHERE p.account_id = ?1 AND p.pool_key = ?2",
+                   db_text(account_id), db_text(str_lower(arena, pool_id))) &&
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool pool_require(Txn *txn, Arena *arena, Str account_id, Str pool_id, Pool *out, Err *err)
@@ -116,20 +112,9 @@ bool pool_require(Txn *txn, Arena *arena, Str account_id, Str pool_id, Pool *out
 bool pool_list(Txn *txn, Arena *arena, Str account_id, Str after, int64_t limit, Pool **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    Pool *list = ARENA_ARRAY(arena, Pool, (size_t)limit + 1);
-    size_t n = 0;
-    if (!list)
-        return err_too_big(err);
-    if (!txn_query(txn, &rows, err, "SELECT " POOL_COLUMNS " FROM batch_pool p WHERE p.account_id = ?1 AND p.pool_key > ?2 ORDER BY p.pool_key LIMIT ?3",
-                   db_text(account_id), db_text(after.ptr ? after : STR("")), db_int(limit)))
-        return false;
-    *err = (Err){ 0 };
-    while (rows_next(rows, err))
-        if (!from_row(arena, rows, &list[n++], err))
-            return false;
-    *out = list;
-    *count = n;
-    return err->code == ERR_NONE;
+    return txn_query(txn, &rows, err, "SELECT " POOL_COLUMNS " FROM batch_pool p WHERE p.account_id = ?1 AND p.pool_key > ?2 ORDER BY p.pool_key LIMIT ?3",
+                   db_text(account_id), db_text(after.ptr ? after : STR("")), db_int(limit)) &&
+           rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
 bool pool_count(Txn *txn, Str account_id, int64_t *count, Err *err)
