@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "keyvault/objects/feed.h"
 #include "keyvault/keys/key.h"
+#include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_policy.h"
 
 typedef struct Rotation {
@@ -164,7 +165,8 @@ bool key_rotation_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *va
     if (!r.has_policy)
         return true;                    /* nothing was ever scheduled */
     if (!object_find(txn, arena, vault, KV_KEY, name, &r.object, &found, err) ||
-        (found && !version_find(kv, txn, arena, vault, KV_KEY, name, r.object.current, &r.current, &found, err)))
+        (found && !version_find(kv, txn, arena, vault, KV_KEY, name, r.object.current, &r.current, &found, err)) ||
+        !key_notify_schedule(kv, txn, key, &r.policy, found && !r.object.deleted_ms ? &r.current : NULL, err))
         return false;
     return found && !r.object.deleted_ms && decide(&r) ? runner_schedule(kv->site->runner, txn, WORK_ROTATE, key, r.due_ms, err)
                                                        : runner_cancel(kv->site->runner, txn, WORK_ROTATE, key, err);
@@ -173,7 +175,8 @@ bool key_rotation_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *va
 bool key_rotation_erase(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err)
 {
     return txn_exec(txn, NULL, err, "DELETE FROM kv_rotation WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(arena, name))) &&
-           runner_cancel(kv->site->runner, txn, WORK_ROTATE, work_key(arena, vault, name), err);
+           runner_cancel(kv->site->runner, txn, WORK_ROTATE, work_key(arena, vault, name), err) &&
+           runner_cancel(kv->site->runner, txn, WORK_NOTIFY, work_key(arena, vault, name), err);
 }
 
 /* ---- the policy ---- */

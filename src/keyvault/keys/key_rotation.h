@@ -12,7 +12,7 @@ bool key_rotate(Req *req, Reply *reply, Err *err);
 bool key_rotation_get(Req *req, Reply *reply, Err *err);
 bool key_rotation_set(Req *req, Reply *reply, Err *err);
 
-/* Schedules the key's next rotation, or takes it off: in every transaction that changes its versions, their expiry, or the policy. */
+/* Schedules the key's next rotation and notification, or takes them off: in every transaction that changes its versions, their expiry, or the policy. */
 bool key_rotation_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;
 bool key_rotation_erase(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;      /* with the key */
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/events/expiry.h"
+#include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
 #include "keyvault/vaults/vault_arm.h"
@@ -253,7 +254,7 @@ Str vault_id_of(const char *name)
 }
 
 static const struct { const char *kind; RunnerFn *fn; } kinds[] = {
-    { WORK_ISSUE, certificate_issue_run }, { WORK_ROTATE, key_rotation_run }, { WORK_RENEW, certificate_renew_run }, { WORK_PURGE, object_purge_run }, { WORK_EXPIRY, expiry_run }, { WORK_VAULT_PURGE, vault_purge_run },
+    { WORK_ISSUE, certificate_issue_run }, { WORK_ROTATE, key_rotation_run }, { WORK_NOTIFY, key_notify_run }, { WORK_RENEW, certificate_renew_run }, { WORK_PURGE, object_purge_run }, { WORK_EXPIRY, expiry_run }, { WORK_VAULT_PURGE, vault_purge_run },
 };
 
 typedef struct Take { const char *kind; int64_t now_ms; Str key; bool found; } Take;

@@ -1,6 +1,8 @@
 /* test_key_rotation.c - rotation of keys: asked for, and by the clock, which is in the test's hand. */
 #include "fixture.h"
+#include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_rotation.h"
+#include "keyvault/objects/feed.h"
 
 #define DAY INT64_C(86400000)
 
@@ -207,6 +209,61 @@ static void test_bad_policies_are_refused_by_field(void **state)
 
 #define CASE(name) cmocka_unit_test_setup(name, reset)
 
+static int64_t notices(void) { return count_of("SELECT count(*) FROM kv_feed WHERE kind = 2 AND change = 7"); }     /* keys, FEED_NEAR_EXPIRY */
+
+static void test_notify_tells_once_before_a_version_expires(void **state)
+{
+    (void)state;
+    assert_int_equal(KV_KEY, 2);
+    assert_int_equal(FEED_NEAR_EXPIRY, 7);
+    int64_t start = object_now(), before = notices();
+    (void)make("told", text("{\"kty\":\"EC\",\"attributes\":{\"exp\":%lld}}", (long long)(start + 100 * DAY) / 1000));
+    Answer policy = set_policy("told", "{\"lifetimeActions\":[" NOTIFY("\"timeBeforeExpiry\":\"P20D\"") "],\"attributes\":{}}");
+    expect_status(&policy, 200);
+    set_object_time(start + 79 * DAY);
+    assert_int_equal(run_due(WORK_NOTIFY), 0);
+    set_object_time(start + 81 * DAY);
+    assert_int_equal(run_due(WORK_NOTIFY), 1);
+    assert_int_equal(notices(), before + 1);
+    Answer touched = vault_call("PATCH", "/keys/told/", "{\"tags\":{\"a\":\"b\"}}");      /* scheduled anew, told already */
+    expect_status(&touched, 200);
+    (void)run_due(WORK_NOTIFY);
+    assert_int_equal(notices(), before + 1);
+
+    /* Another expiry is another matter. */
+    Answer moved = vault_call("PATCH", "/keys/told/", text("{\"attributes\":{\"exp\":%lld}}", (long long)(start + 200 * DAY) / 1000));
+    expect_status(&moved, 200);
+    (void)run_due(WORK_NOTIFY);
+    assert_int_equal(notices(), before + 1);
+    set_object_time(start + 181 * DAY);
+    assert_int_equal(run_due(WORK_NOTIFY), 1);
+    assert_int_equal(notices(), before + 2);
+}
+
+static void test_notify_is_silent_of_what_is_gone_or_has_no_such_action(void **state)
+{
+    (void)state;
+    int64_t start = object_now(), before = notices();
+    static const char *const names[] = { "gone", "taken-off", "endless" };
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        (void)make(names[i], i == 2 ? "{\"kty\":\"EC\"}" : text("{\"kty\":\"EC\",\"attributes\":{\"exp\":%lld}}", (long long)(start + 100 * DAY) / 1000));
+        Answer policy = set_policy(names[i], "{\"lifetimeActions\":[" NOTIFY("\"timeBeforeExpiry\":\"P20D\"") "],\"attributes\":{}}");
+        expect_status(&policy, 200);
+    }
+    Answer deleted = vault_call("DELETE", "/keys/gone", NULL), without = set_policy("taken-off", "{\"lifetimeActions\":[],\"attributes\":{}}");
+    expect_status(&deleted, 200);
+    expect_status(&without, 200);
+    set_object_time(start + 150 * DAY);
+    (void)run_due(WORK_NOTIFY);
+    assert_int_equal(notices(), before);
+
+    /* What comes back after its time is told of then. */
+    Answer back = vault_call("POST", "/deletedkeys/gone/recover", NULL);
+    expect_status(&back, 200);
+    assert_int_equal(run_due(WORK_NOTIFY), 1);
+    assert_int_equal(notices(), before + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +274,8 @@ int main(void)
         CASE(test_a_disabled_or_deleted_key_is_left_alone),
         CASE(test_a_backup_brings_the_policy_along),
         CASE(test_bad_policies_are_refused_by_field),
+        CASE(test_notify_tells_once_before_a_version_expires),
+        CASE(test_notify_is_silent_of_what_is_gone_or_has_no_such_action),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }
