@@ -8,37 +8,34 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "certs/listen.h"
-#include "certs/look.h"
+#include "certs/loaded.h"
 #include "certs/scrape.h"
-#include "certs/state.h"
 #include "certs/status.h"
+#include "certs/watch.h"
 
-enum { SETTINGS_MAX_BYTES = 1024 * 1024, INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_FIRST_MAX_MS = 60 * 1000, RETRY_MAX_MS = 15 * 60 * 1000, REPORT_WITHIN_MS = 500 };
+enum { INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_FIRST_MAX_MS = 60 * 1000, RETRY_MAX_MS = 15 * 60 * 1000, REPORT_WITHIN_MS = 500,
+       STATE_ARENA_BYTES = 32 * 1024 * 1024, REMOVE_ARENA_BYTES = 1024 * 1024 };
 
 typedef struct CertAgent {
     const CertAgentConfig *config;
-    CertSettings settings;
-    Fetcher *fetcher;
-    Listeners listeners;
-    Looks looks;
-    Tracked *tracked;               /* one an observed certificate, in their order */
+    Loaded *loaded;                 /* the settings at work; replaced whole by new ones */
+    int64_t loaded_ms;              /* real: since when */
+    char refused[sizeof ((Err *)0)->text + 64];     /* why what the file says now is not used; "": it is */
     HookRun hook;
     Scrape *scrape;                 /* NULL: the metrics are not served */
     char state_path[4096];          /* "": none */
-    const char *metrics_path;       /* NULL: no such file */
     bool is_notified;               /* systemd was told that we are ready */
     size_t listening;               /* as the state file says */
     int64_t report_by_ms;           /* mono: state and status are behind, and are written then; INT64_MAX: they are not */
     int64_t poll_at_ms, poll_by_ms; /* object time; mono: at the latest, should the clock have been set back */
-    int signals, watch;             /* descriptors; watch -1: no clock file */
+    int signals;                    /* descriptor */
+    Watch watch;
     int64_t offset_ms, started_ms;
     bool synced;                    /* every observed certificate was current once */
 } CertAgent;
@@ -77,9 +74,10 @@ static bool say_plan(Arena *arena, const Observed *observed, const Fetched *fetc
 
 static StateView view_of(const CertAgent *agent)
 {
-    return (StateView){ .settings = &agent->settings, .tracked = agent->tracked, .hook = &agent->hook, .started_ms = agent->started_ms, .now_ms = real_now_ms(),
-                        .next_poll_ms = agent->poll_at_ms - agent->offset_ms, .is_synced = agent->synced, .listening = listeners_active(&agent->listeners),
-                        .scraped_at = agent->scrape ? scrape_where(agent->scrape) : NULL };
+    return (StateView){ .settings = &agent->loaded->settings, .tracked = agent->loaded->tracked, .hook = &agent->hook, .started_ms = agent->started_ms, .now_ms = real_now_ms(),
+                        .next_poll_ms = agent->poll_at_ms - agent->offset_ms, .is_synced = agent->synced, .listening = listeners_active(&agent->loaded->listeners),
+                        .scraped_at = agent->scrape ? scrape_where(agent->scrape) : NULL, .settings_ms = agent->loaded_ms, .settings_error = agent->refused,
+                        .left = agent->loaded->left, .left_count = agent->loaded->left_count };
 }
 
 static void put_metrics(void *ctx, Buf *text)
@@ -92,9 +90,9 @@ static void put_metrics(void *ctx, Buf *text)
 static void serve_metrics(CertAgent *agent)
 {
     Err err = { 0 };
-    if (agent->config->once || agent->scrape || !agent->settings.metrics_listen.len)
+    if (agent->config->once || agent->scrape || !agent->loaded->settings.metrics_listen.len)
         return;
-    if (scrape_new(agent->settings.metrics_listen, &agent->scrape, &err))
+    if (scrape_new(agent->loaded->settings.metrics_listen, &agent->scrape, &err))
         log_event(LOG_INFO, "certs.metrics_served", log_cstr("at", scrape_where(agent->scrape)));
     else
         log_event(LOG_ERROR, "certs.metrics_not_served", log_cstr("error", err.text));
@@ -106,7 +104,7 @@ static void write_state(CertAgent *agent)
     StateView view = view_of(agent);
     if (agent->config->dry_run)
         return;
-    if ((agent->state_path[0] && !state_write(agent->state_path, &view, &err)) || (agent->metrics_path && !metrics_write(agent->metrics_path, &view, &err)))
+    if ((agent->state_path[0] && !state_write(agent->state_path, &view, &err)) || (agent->loaded->metrics_path && !metrics_write(agent->loaded->metrics_path, &view, &err)))
         log_event(LOG_ERROR, "certs.state_not_written", log_cstr("error", err.text));
 }
 
@@ -115,13 +113,13 @@ static bool install_and_owe(CertAgent *agent, Arena *arena, const Observed *obse
 {
     HookRun *hook = &agent->hook;
     bool was_pending = hook->is_pending, moves = !str_eq(installed_version(arena, observed), fetched->version);
-    if (moves && agent->settings.hook.word_count && !was_pending) {
+    if (moves && agent->loaded->settings.hook.word_count && !was_pending) {
         hook->is_pending = true;
         write_state(agent);
     }
     bool done = install_certificate(arena, observed, fetched, changed, err);
     hook->is_pending = was_pending;
-    if (*changed && agent->settings.hook.word_count)
+    if (*changed && agent->loaded->settings.hook.word_count)
         hook_ask(hook, str_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(observed->store_dir), STR_ARG(observed->link_name)));
     return done;
 }
@@ -129,15 +127,15 @@ static bool install_and_owe(CertAgent *agent, Arena *arena, const Observed *obse
 static size_t failed_count(const CertAgent *agent)
 {
     size_t failed = 0;
-    for (size_t i = 0; i < agent->settings.observed_count; i++)
-        failed += agent->tracked[i].is_failed;
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++)
+        failed += agent->loaded->tracked[i].is_failed;
     return failed;
 }
 
 static bool is_any_due(const CertAgent *agent)
 {
-    for (size_t i = 0; i < agent->settings.observed_count; i++)
-        if (agent->tracked[i].is_due)
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++)
+        if (agent->loaded->tracked[i].is_due)
             return true;
     return false;
 }
@@ -146,11 +144,11 @@ static bool is_any_due(const CertAgent *agent)
  * longer than the poll period: neither a hot loop nor a day lost over an hour's trouble. */
 static int64_t retry_pause_ms(const CertAgent *agent, const Tracked *tracked, ErrCode why)
 {
-    int64_t poll_ms = agent->settings.poll_s * 1000, good_ms = tracked->not_after_ms - object_now(agent);
+    int64_t poll_ms = agent->loaded->settings.poll_s * 1000, good_ms = tracked->not_after_ms - object_now(agent);
     if (why == ERR_CONFLICT && good_ms > RETRY_MIN_MS)       /* what the vault offers is not fit, what is here is: nothing to hurry for while it lasts */
         return good_ms < poll_ms ? good_ms : poll_ms;
     if (!agent->synced && tracked->tries < INITIAL_TRIES) {
-        double pause = (double)agent->settings.initial_backoff_ms;
+        double pause = (double)agent->loaded->settings.initial_backoff_ms;
         for (int i = 1; i < tracked->tries && pause < BACKOFF_MAX_MS; i++)
             pause *= 1.25;
         return pause < BACKOFF_MAX_MS ? (int64_t)pause : BACKOFF_MAX_MS;
@@ -167,11 +165,11 @@ static int64_t retry_pause_ms(const CertAgent *agent, const Tracked *tracked, Er
 static bool next_due(void *ctx, Str vault_url, size_t *index)
 {
     CertAgent *agent = ctx;
-    if (!listeners_is_ready(&agent->listeners, vault_url))
+    if (!listeners_is_ready(&agent->loaded->listeners, vault_url))
         return false;
-    for (size_t i = 0; i < agent->settings.observed_count; i++)
-        if (agent->tracked[i].is_due && str_eq(agent->settings.observed[i].vault_url, vault_url)) {
-            agent->tracked[i].is_due = false;
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++)
+        if (agent->loaded->tracked[i].is_due && str_eq(agent->loaded->settings.observed[i].vault_url, vault_url)) {
+            agent->loaded->tracked[i].is_due = false;
             *index = i;
             return true;
         }
@@ -181,7 +179,7 @@ static bool next_due(void *ctx, Str vault_url, size_t *index)
 /* Puts what was fetched on disk. */
 static bool use(CertAgent *agent, const Looked *looked, Err *err)
 {
-    const Observed *observed = &agent->settings.observed[looked->index];
+    const Observed *observed = &agent->loaded->settings.observed[looked->index];
     bool changed = false;
     if (agent->config->dry_run)
         return say_plan(looked->arena, observed, looked->fetched);
@@ -195,8 +193,8 @@ static bool use(CertAgent *agent, const Looked *looked, Err *err)
 static void on_looked(void *ctx, const Looked *looked)
 {
     CertAgent *agent = ctx;
-    Tracked *tracked = &agent->tracked[looked->index];
-    const Observed *observed = &agent->settings.observed[looked->index];
+    Tracked *tracked = &agent->loaded->tracked[looked->index];
+    Observed *observed = &agent->loaded->settings.observed[looked->index];
     Err err = looked->failed ? *looked->failed : (Err){ 0 };
     tracked->is_failed = looked->failed || !use(agent, looked, &err);
     if (looked->arena) {
@@ -208,8 +206,11 @@ static void on_looked(void *ctx, const Looked *looked)
     tracked->try_ms = real_now_ms();
     tracked->tries = tracked->is_failed ? tracked->tries + 1 : 0;
     tracked->failing_since_ms = !tracked->is_failed ? 0 : tracked->failing_since_ms ? tracked->failing_since_ms : tracked->try_ms;
-    if (!tracked->is_failed)
+    if (!tracked->is_failed) {
         tracked->success_ms = tracked->try_ms;
+        observed->must_remake = false;
+        memcpy(tracked->mark, observed->mark, sizeof observed->mark);
+    }
     int64_t pause_ms = tracked->is_failed ? retry_pause_ms(agent, tracked, err.code) : 0;
     tracked->retry_ms = tracked->try_ms + pause_ms;
     tracked->retry_by_ms = mono_now_ms() + pause_ms;
@@ -225,13 +226,41 @@ static void say_ready(CertAgent *agent)
     agent->is_notified = true;
 }
 
+/* systemd.service(5), ExecReload: between the two it waits. Before we were ready there is nothing to say. */
+static void say_reloads(const CertAgent *agent, bool begins)
+{
+    char text[300];
+    if (begins)
+        (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)mono_now_ms() * 1000);
+    else
+        (void)snprintf(text, sizeof text, "READY=1\nSTATUS=%.200s", agent->refused[0] ? "The changed settings cannot be used, the former stay." : "Certificates are watched.");
+    if (agent->is_notified)
+        notify_systemd(text);
+}
+
+/* Once all that is observed is current, so that a service which was told to use another certificate has it before the former goes. */
+static void clean_up(CertAgent *agent)
+{
+    Loaded *loaded = agent->loaded;
+    size_t kept = 0;
+    for (size_t i = 0; i < loaded->left_count; i++) {
+        AUTO(arena_free_auto) Arena *arena = arena_new(REMOVE_ARENA_BYTES);
+        Err err = { 0 };
+        if (arena && install_remove(arena, &loaded->left[i], loaded->settings.observed, loaded->settings.observed_count, agent->config->dry_run ? stdout : NULL, &err))
+            continue;
+        log_event(LOG_ERROR, "certs.not_cleaned_up", log_str("directory", loaded->left[i].store_dir), log_str("link", loaded->left[i].link_name), log_cstr("error", err.text));
+        loaded->left[kept++] = loaded->left[i];
+    }
+    loaded->left_count = kept;
+}
+
 static void report(CertAgent *agent)
 {
     size_t failed = 0, missing = 0;
     int tries = 0;
-    const char *reason = "";
-    for (size_t i = 0; i < agent->settings.observed_count; i++) {
-        const Tracked *tracked = &agent->tracked[i];
+    const char *reason = agent->refused;
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++) {
+        const Tracked *tracked = &agent->loaded->tracked[i];
         failed += tracked->is_failed;
         missing += tracked->success_ms == 0;
         tries = tracked->tries > tries ? tracked->tries : tries;
@@ -239,10 +268,81 @@ static void report(CertAgent *agent)
             reason = tracked->reason;
     }
     agent->synced = agent->synced || (missing == 0 && failed == 0);
-    bool waiting = agent->settings.require_initial_sync && !agent->synced;
-    say_status(agent, !waiting ? failed == 0 ? SERVICE_RUNNING : SERVICE_RUNNING_BEHIND : tries < INITIAL_TRIES ? SERVICE_SYNCING : SERVICE_SYNC_FAILED, reason);
+    if (missing == 0 && failed == 0)
+        clean_up(agent);
+    bool waiting = agent->loaded->settings.require_initial_sync && !agent->synced;
+    say_status(agent, !waiting ? failed == 0 && !agent->refused[0] ? SERVICE_RUNNING : SERVICE_RUNNING_BEHIND : tries < INITIAL_TRIES ? SERVICE_SYNCING : SERVICE_SYNC_FAILED, reason);
     if (!waiting)
         say_ready(agent);
+}
+
+/* ---- settings ---- */
+
+static bool is_all_carried(const Loaded *loaded)
+{
+    for (size_t i = 0; i < loaded->settings.observed_count; i++)
+        if (!loaded->tracked[i].success_ms)
+            return false;
+    return true;
+}
+
+/* What works by the settings begins anew, with what is known of certificates that stay; a hook that runs goes on. */
+static void use_settings(CertAgent *agent, Loaded *fresh)
+{
+    Loaded *former = agent->loaded;
+    bool moves = !str_eq(fresh->settings.metrics_listen, former->settings.metrics_listen);
+    agent->loaded = fresh;
+    agent->loaded_ms = real_now_ms();
+    agent->refused[0] = '\0';
+    agent->synced = agent->synced && is_all_carried(fresh);
+    agent->listening = 0;
+    if (moves) {
+        scrape_free(agent->scrape);
+        agent->scrape = NULL;
+    }
+    loaded_free(former);
+    agent->poll_at_ms = agent->poll_by_ms = 0;           /* at once: owners, files and directories may be others */
+    agent->report_by_ms = fresh->settings.observed_count ? INT64_MAX : 0;
+    log_event(LOG_INFO, "certs.settings_applied", log_int("observed", (int64_t)fresh->settings.observed_count), log_int("poll_s", fresh->settings.poll_s));
+}
+
+static void refuse_settings(CertAgent *agent, const Err *err)
+{
+    char why[sizeof agent->refused];
+    (void)snprintf(why, sizeof why, "the changed settings cannot be used, the former stay: %s", err->text);
+    if (strcmp(why, agent->refused) == 0)
+        return;
+    (void)snprintf(agent->refused, sizeof agent->refused, "%s", why);
+    agent->report_by_ms = 0;
+    log_event(LOG_ERROR, "certs.settings_refused", log_cstr("error", err->text));
+}
+
+/* Told by a signal it is read again even if it is the same: what it names, a CA file for example, may have changed. */
+typedef enum LookWhy { WHY_EVENT = 1, WHY_POLL, WHY_SIGNAL } LookWhy;
+static void look_at_settings(CertAgent *agent, LookWhy why)
+{
+    const CertAgentConfig *config = agent->config;
+    Loaded *fresh = NULL;
+    Err err = { 0 };
+    bool is_unusable = false, same = loaded_text_is(agent->loaded, config->settings_path, &err);
+    if (same && why != WHY_SIGNAL) {
+        agent->report_by_ms = agent->refused[0] ? 0 : agent->report_by_ms;
+        agent->refused[0] = '\0';
+        return;
+    }
+    if (err.code) {
+        if (err.code != ERR_NOT_FOUND || why != WHY_EVENT)           /* an editor may be between two steps; what is gone for long is found out by the next poll */
+            refuse_settings(agent, &err);
+        return;
+    }
+    say_reloads(agent, true);
+    if (loaded_new(config, &fresh, &is_unusable, &err) && loaded_carry(fresh, agent->loaded, &err)) {
+        use_settings(agent, fresh);
+    } else {
+        loaded_free(fresh);
+        refuse_settings(agent, &err);
+    }
+    say_reloads(agent, false);
 }
 
 /* 0 up to `most_ms`, so that machines started together do not ask together. */
@@ -257,9 +357,9 @@ static void on_changed(void *ctx, Str vault_url, Str name)
 {
     CertAgent *agent = ctx;
     bool only_failed = name.ptr && !name.len;
-    for (size_t i = 0; i < agent->settings.observed_count; i++) {
-        const Observed *observed = &agent->settings.observed[i];
-        Tracked *tracked = &agent->tracked[i];
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++) {
+        const Observed *observed = &agent->loaded->settings.observed[i];
+        Tracked *tracked = &agent->loaded->tracked[i];
         if (str_eq(observed->vault_url, vault_url) && (only_failed ? tracked->is_failed : !name.len || str_eq_nocase(observed->name, name)))
             tracked->is_due = true;
     }
@@ -270,18 +370,20 @@ static void set_due_by_time(CertAgent *agent)
 {
     int64_t mono_ms = mono_now_ms();
     bool polls = object_now(agent) >= agent->poll_at_ms || mono_ms >= agent->poll_by_ms;
-    for (size_t i = 0; i < agent->settings.observed_count; i++) {
-        Tracked *tracked = &agent->tracked[i];
+    if (polls && agent->poll_by_ms && !agent->config->once)      /* what inotify did not tell, behind links for example */
+        look_at_settings(agent, WHY_POLL);
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++) {
+        Tracked *tracked = &agent->loaded->tracked[i];
         bool retries = tracked->is_failed && mono_ms >= tracked->retry_by_ms;
         bool is_over = !tracked->is_failed && tracked->not_after_ms && object_now(agent) >= tracked->not_after_ms;      /* from now on it fails, and is tried as such */
-        if ((polls || retries || is_over) && !looks_at(&agent->looks, i))
+        if ((polls || retries || is_over) && !looks_at(&agent->loaded->looks, i))
             tracked->is_due = true;
     }
     if (polls) {
-        int64_t period_ms = agent->settings.poll_s * 1000 - chance_ms(agent->settings.jitter_s * 1000);
+        int64_t period_ms = agent->loaded->settings.poll_s * 1000 - chance_ms(agent->loaded->settings.jitter_s * 1000);
         agent->poll_at_ms = object_now(agent) + period_ms;
         agent->poll_by_ms = mono_ms + period_ms;
-        listeners_prepare(&agent->listeners);
+        listeners_prepare(&agent->loaded->listeners);
         serve_metrics(agent);
     }
 }
@@ -290,12 +392,12 @@ static void set_due_by_time(CertAgent *agent)
 static int64_t step(CertAgent *agent)
 {
     set_due_by_time(agent);
-    int64_t listen_at_ms = listeners_step(&agent->listeners, on_changed, agent);
+    int64_t listen_at_ms = listeners_step(&agent->loaded->listeners, on_changed, agent);
     LookCaller caller = { .ctx = agent, .now_ms = object_now(agent), .next = next_due, .ended = on_looked };
-    bool hook_ran = agent->hook.pid > 0, ended = looks_step(&agent->looks, &caller) > 0;
-    int64_t hook_at_ms = agent->config->once ? INT64_MAX : hook_step(&agent->hook, &agent->settings.hook);
+    bool hook_ran = agent->hook.pid > 0, ended = looks_step(&agent->loaded->looks, &caller) > 0;
+    int64_t hook_at_ms = agent->config->once ? INT64_MAX : hook_step(&agent->hook, &agent->loaded->settings.hook);
     int64_t scrape_at_ms = agent->scrape ? scrape_step(agent->scrape, put_metrics, agent) : INT64_MAX;
-    size_t listening = listeners_active(&agent->listeners);
+    size_t listening = listeners_active(&agent->loaded->listeners);
     int64_t mono_ms = mono_now_ms(), poll_ms = agent->poll_by_ms - mono_ms, wait_ms = agent->poll_at_ms - object_now(agent);
     wait_ms = poll_ms < wait_ms ? poll_ms : wait_ms;
 
@@ -303,17 +405,17 @@ static int64_t step(CertAgent *agent)
     if ((ended || hook_ran != (agent->hook.pid > 0) || listening != agent->listening) && agent->report_by_ms == INT64_MAX)
         agent->report_by_ms = mono_ms + REPORT_WITHIN_MS;
     agent->listening = listening;
-    if (agent->report_by_ms != INT64_MAX && (mono_ms >= agent->report_by_ms || looks_is_idle(&agent->looks))) {
+    if (agent->report_by_ms != INT64_MAX && (mono_ms >= agent->report_by_ms || looks_is_idle(&agent->loaded->looks))) {
         agent->report_by_ms = INT64_MAX;
         report(agent);
         write_state(agent);
     }
     if (agent->report_by_ms != INT64_MAX && agent->report_by_ms - mono_ms < wait_ms)
         wait_ms = agent->report_by_ms - mono_ms;
-    for (size_t i = 0; i < agent->settings.observed_count; i++) {
-        const Tracked *tracked = &agent->tracked[i];
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++) {
+        const Tracked *tracked = &agent->loaded->tracked[i];
         int64_t left_ms = tracked->is_failed ? tracked->retry_by_ms - mono_ms : tracked->not_after_ms ? tracked->not_after_ms - object_now(agent) : INT64_MAX;
-        if (!tracked->is_due && !looks_at(&agent->looks, i) && left_ms < wait_ms)
+        if (!tracked->is_due && !looks_at(&agent->loaded->looks, i) && left_ms < wait_ms)
             wait_ms = left_ms;
     }
     if (scrape_at_ms != INT64_MAX && scrape_at_ms - mono_ms < wait_ms)
@@ -333,35 +435,27 @@ static bool wait(CertAgent *agent, int64_t wait_ms)
     Err err = { 0 };
     struct pollfd fds[3 + HOOK_FDS] = { { .fd = agent->signals, .events = POLLIN } };
     size_t count = 1;
-    if (agent->watch >= 0)
-        fds[count++] = (struct pollfd){ .fd = agent->watch, .events = POLLIN };
+    if (agent->watch.fd >= 0)
+        fds[count++] = (struct pollfd){ .fd = agent->watch.fd, .events = POLLIN };
     count += hook_fds(&agent->hook, fds + count);
     if (agent->scrape)
         fds[count++] = (struct pollfd){ .fd = scrape_fd(agent->scrape), .events = POLLIN };
-    if (!http_wait(fetcher_client(agent->fetcher), fds, count, until_ms(wait_ms), &err)) {
+    if (!http_wait(fetcher_client(agent->loaded->fetcher), fds, count, until_ms(wait_ms), &err)) {
         log_event(LOG_ERROR, "certs.cannot_wait", log_cstr("error", err.text));
         return false;
     }
-    if (fds[0].revents)
-        return false;
-    if (agent->watch >= 0 && fds[1].revents) {
-        char events[4096];
-        if (read(agent->watch, events, sizeof events) > 0)
-            read_clock(agent);
-    }
-    return true;
-}
-
-static bool watch_clock(CertAgent *agent)
-{
-    agent->watch = -1;
-    if (!agent->config->clock_path)
+    unsigned watched = agent->watch.fd >= 0 && fds[1].revents ? watch_take(&agent->watch) : 0;
+    if (watched & WATCHED_CLOCK)
+        read_clock(agent);
+    if (watched & WATCHED_SETTINGS)
+        look_at_settings(agent, WHY_EVENT);
+    if (!fds[0].revents)
         return true;
-    char dir[4096];
-    const char *slash = strrchr(agent->config->clock_path, '/');
-    (void)snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - agent->config->clock_path) : 1, slash ? agent->config->clock_path : ".");
-    agent->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    return agent->watch >= 0 && inotify_add_watch(agent->watch, dir, IN_MOVED_TO | IN_CLOSE_WRITE) >= 0;
+    struct signalfd_siginfo signal;
+    if (read(agent->signals, &signal, sizeof signal) != sizeof signal || signal.ssi_signo != SIGHUP)
+        return false;
+    look_at_settings(agent, WHY_SIGNAL);
+    return true;
 }
 
 static bool catch_signals(CertAgent *agent)
@@ -370,9 +464,10 @@ static bool catch_signals(CertAgent *agent)
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-    agent->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    agent->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return agent->signals >= 0;
 }
 
@@ -380,10 +475,10 @@ static bool catch_signals(CertAgent *agent)
 static bool run_hook_to_its_end(CertAgent *agent)
 {
     HookRun *hook = &agent->hook;
-    if (agent->config->dry_run || !hook->is_pending || agent->settings.hook.word_count == 0)
+    if (agent->config->dry_run || !hook->is_pending || agent->loaded->settings.hook.word_count == 0)
         return true;
     hook->due_ms = 0;
-    for (int64_t at_ms = hook_step(hook, &agent->settings.hook); hook->pid > 0; at_ms = hook_step(hook, &agent->settings.hook)) {
+    for (int64_t at_ms = hook_step(hook, &agent->loaded->settings.hook); hook->pid > 0; at_ms = hook_step(hook, &agent->loaded->settings.hook)) {
         struct pollfd fds[HOOK_FDS];
         size_t count = hook_fds(hook, fds);
         if (poll(fds, count, until_ms(at_ms - mono_now_ms())) < 0 && errno != EINTR)
@@ -396,7 +491,7 @@ static int run_until_told(CertAgent *agent)
 {
     for (;;) {
         int64_t wait_ms = step(agent);
-        if (agent->config->once && looks_is_idle(&agent->looks) && !is_any_due(agent)) {
+        if (agent->config->once && looks_is_idle(&agent->loaded->looks) && !is_any_due(agent)) {
             bool good = run_hook_to_its_end(agent);
             report(agent);                                   /* with nothing observed, too */
             write_state(agent);
@@ -416,43 +511,47 @@ static void find_state_path(CertAgent *agent)
         (void)snprintf(agent->state_path, sizeof agent->state_path, "%.*sstate.json", slash ? (int)(slash - status) + 1 : 0, status);
 }
 
+/* What the process before owed and had. */
+static bool remember(CertAgent *agent, Err *err)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(STATE_ARENA_BYTES);
+    StateBefore before = { 0 };
+    if (!arena || !agent->state_path[0])
+        return arena || err_set(err, ERR_INTERNAL, "out of memory");
+    state_read(arena, agent->state_path, &before);
+    if (before.hook_is_pending && agent->loaded->settings.hook.word_count)
+        hook_ask(&agent->hook, STR_NONE);
+    return loaded_remember(agent->loaded, &before, err);
+}
+
 int cert_agent_run(const CertAgentConfig *config)
 {
-    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = -1, .report_by_ms = INT64_MAX };
-    hook_init(&agent.hook);
-    AUTO(arena_free_auto) Arena *arena = arena_new(4 * SETTINGS_MAX_BYTES);
-    Str text;
+    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = { .fd = -1 }, .report_by_ms = INT64_MAX };
     Err err = { 0 };
-    if (!arena)
-        return 1;
-    if (!file_read(arena, config->settings_path, SETTINGS_MAX_BYTES, &text, &err) || !settings_read(arena, text, &agent.settings, &err) ||
-        !sign_in_complete(arena, &agent.settings.sign_in, &err)) {
+    bool is_unusable = false;
+    hook_init(&agent.hook);
+    find_state_path(&agent);
+    if (!loaded_new(config, &agent.loaded, &is_unusable, &err) && is_unusable) {
         log_event(LOG_ERROR, "certs.settings_unusable", log_cstr("error", err.text));
         say_status(&agent, SERVICE_BAD_SETTINGS, err.text);
         return 2;
     }
-    /* What the command line says goes first: it is what somebody typed just now. */
-    const char *ca_file = config->ca_file ? config->ca_file : agent.settings.ca_file.ptr ? str_to_cstr(arena, agent.settings.ca_file, &err) : NULL;
-    const char *proxy = agent.settings.proxy.ptr ? str_to_cstr(arena, agent.settings.proxy, &err) : NULL;
-    if (!catch_signals(&agent) || !watch_clock(&agent) || !fetcher_new(ca_file, proxy, &agent.fetcher, &err) ||
-        !looks_new(agent.fetcher, &agent.settings, ca_file, proxy, &agent.looks, &err) ||
-        (!config->once && !listeners_new(agent.fetcher, &agent.settings, ca_file, proxy, &agent.listeners, &err))) {
+    agent.loaded_ms = agent.started_ms;
+    if (!agent.loaded || !catch_signals(&agent) || !remember(&agent, &err)) {
         log_event(LOG_ERROR, "certs.not_started", log_cstr("error", err.text));
+        loaded_free(agent.loaded);
+        fd_close(&agent.signals);
         return 1;
     }
-    agent.metrics_path = config->metrics_path ? config->metrics_path : agent.settings.metrics_file.ptr ? str_to_cstr(arena, agent.settings.metrics_file, &err) : NULL;
-    agent.tracked = ARENA_ARRAY(arena, Tracked, agent.settings.observed_count + 1);
-    if (!agent.tracked)
-        return 1;
-    find_state_path(&agent);
-    if (agent.settings.hook.word_count && agent.state_path[0] && state_hook_is_pending(agent.state_path))
-        hook_ask(&agent.hook, STR_NONE);
-    if (agent.settings.observed_count == 0)
+    if (!config->once && !watch_init(config->clock_path, config->settings_path, &agent.watch, &err))
+        log_event(LOG_WARN, "certs.settings_not_watched", log_cstr("error", err.text));      /* polls and SIGHUP find them out as well */
+    const CertSettings *settings = &agent.loaded->settings;
+    if (settings->observed_count == 0)
         agent.report_by_ms = 0;                              /* no look will end: what is nothing is in sync */
     read_clock(&agent);
-    if (!agent.settings.require_initial_sync)
+    if (!settings->require_initial_sync)
         say_status(&agent, SERVICE_RUNNING, "");             /* polling has begun, whether or not certificates are there yet */
-    log_event(LOG_INFO, "certs.started", log_int("observed", (int64_t)agent.settings.observed_count), log_int("poll_s", agent.settings.poll_s));
+    log_event(LOG_INFO, "certs.started", log_int("observed", (int64_t)settings->observed_count), log_int("poll_s", settings->poll_s));
 
     int code = run_until_told(&agent);
     notify_systemd("STOPPING=1");
@@ -461,10 +560,8 @@ int cert_agent_run(const CertAgentConfig *config)
         write_state(&agent);                                 /* the next process runs it again */
     }
     scrape_free(agent.scrape);
-    listeners_done(&agent.listeners);
-    looks_done(&agent.looks);
-    fetcher_free(agent.fetcher);
+    loaded_free(agent.loaded);
     fd_close(&agent.signals);
-    fd_close(&agent.watch);
+    watch_done(&agent.watch);
     return code;
 }

@@ -58,6 +58,7 @@ int settings_explain(const char *path, FILE *to)
         say_observed(&s.observed[i], to);
     if (s.observed_count == 0)
         (void)fprintf(to, "keeps      nothing: observedCertificates is empty\n");
+    (void)fprintf(to, "cleans up  %s\n", s.clean_up ? "what is no longer observed, once all that is observed is current" : "nothing: what is no longer observed stays on disk");
     if (s.hook.word_count) {
         (void)fprintf(to, "then runs ");
         for (size_t i = 0; i < s.hook.word_count; i++)

@@ -31,7 +31,7 @@ typedef struct Install {
     Str stem;                               /* "<vault>.<name>.<version>.<nbf>.<exp>" */
 } Install;
 
-static Str file_prefix(Arena *arena, const Observed *observed)
+Str installed_prefix(Arena *arena, const Observed *observed)
 {
     return str_printf(arena, STR_FMT "." STR_FMT ".", STR_ARG(observed->vault), STR_ARG(observed->name));
 }
@@ -42,7 +42,7 @@ static Str in_store(Arena *arena, const Observed *observed, Str name, const char
 }
 
 /* "<vault>.<name>.<version>.<nbf>.<exp>", with ".PEM" behind it for a file. */
-static Installed parse_name(Str file, Str prefix)
+Installed installed_parse(Str file, Str prefix)
 {
     Installed none = { 0 }, out = { 0 };
     Err ignored;
@@ -69,7 +69,7 @@ static Installed linked(Arena *arena, const Observed *observed, const char *end)
         return (Installed){ 0 };
     target[len] = '\0';
     const char *base = strrchr(target, '/');
-    Installed found = parse_name(str_from(base ? base + 1 : target), file_prefix(arena, observed));
+    Installed found = installed_parse(str_from(base ? base + 1 : target), installed_prefix(arena, observed));
     found.version = str_dup(arena, found.version);
     return found;
 }
@@ -95,6 +95,8 @@ static bool is_as_wanted(const Observed *observed, const char *path)
 Str installed_version(Arena *arena, const Observed *observed)
 {
     Installed have = installed_read(arena, observed);
+    if (observed->must_remake)
+        return STR_NONE;
     if ((observed->files & FILE_PEM) && (!have.version.ptr || !is_as_wanted(observed, in_store(arena, observed, observed->link_name, "").ptr)))
         return STR_NONE;                                /* a dangling link is as good as none: the file is fetched again */
     if (!(observed->files & FILES_SEPARATE))
@@ -149,7 +151,7 @@ static void drop_old(Arena *arena, const Observed *observed, Str current, bool i
     enum { SEEN_MAX = 256 };
     Kept kept[SEEN_MAX];
     size_t count = 0;
-    Str prefix = file_prefix(arena, observed);
+    Str prefix = installed_prefix(arena, observed);
     Err ignored;
     char *dir_path = str_to_cstr(arena, observed->store_dir, &ignored);
     DIR *dir = dir_path ? opendir(dir_path) : NULL;
@@ -162,7 +164,7 @@ static void drop_old(Arena *arena, const Observed *observed, Str current, bool i
             continue;
         if (str_ends(name, STR(".tmp")) && st.st_mtim.tv_sec < real_now_ms() / 1000 - TEMPORARY_AGE_S)
             drop(arena, observed, str_dup(arena, name));
-        else if (parse_name(name, prefix).version.ptr && S_ISDIR(st.st_mode) == is_dir && !S_ISLNK(st.st_mode))
+        else if (installed_parse(name, prefix).version.ptr && S_ISDIR(st.st_mode) == is_dir && !S_ISLNK(st.st_mode))
             kept[count++] = (Kept){ str_dup(arena, name), st.st_mtim };
     }
     (void)closedir(dir);
@@ -312,7 +314,7 @@ bool install_certificate(Arena *arena, const Observed *observed, const Fetched *
     if (str_eq(installed_version(arena, observed), fetched->version))
         return true;
     Install in = { .arena = arena, .observed = observed, .fetched = fetched };
-    in.stem = str_printf(arena, STR_FMT STR_FMT ".%lld.%lld", STR_ARG(file_prefix(arena, observed)), STR_ARG(fetched->version),
+    in.stem = str_printf(arena, STR_FMT STR_FMT ".%lld.%lld", STR_ARG(installed_prefix(arena, observed)), STR_ARG(fetched->version),
                          (long long)(fetched->leaf.not_before_ms / 1000), (long long)(fetched->leaf.not_after_ms / 1000));
     bool pem = observed->files & FILE_PEM, separate = observed->files & FILES_SEPARATE;
     if (!in.stem.ptr)

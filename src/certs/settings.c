@@ -153,6 +153,18 @@ static void note_others(Arena *arena, CertSettings *settings, const JsonVal *obj
     }
 }
 
+/* FNV-1a, 64 bits: it tells changed settings from unchanged ones and guards nothing. */
+static void mark(Arena *arena, Observed *o)
+{
+    Str text = str_printf(arena, "%u %o " STR_FMT " " STR_FMT " " STR_FMT, o->files, (unsigned)o->mode, STR_ARG(o->owner), STR_ARG(o->group), STR_ARG(o->pkcs12_password_file));
+    for (size_t i = 0; i < o->acl_count; i++)
+        text = str_printf(arena, STR_FMT " " STR_FMT ":" STR_FMT, STR_ARG(text), STR_ARG(o->acls[i].user), STR_ARG(o->acls[i].group));
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
+    (void)snprintf(o->mark, sizeof o->mark, "%016llx", (unsigned long long)hash);
+}
+
 static bool is_windows_store(Str dir) { return str_eq(dir, STR("LocalMachine")) || str_eq(dir, STR("CurrentUser")); }
 
 static bool observed_read(Arena *arena, const JsonVal *item, const Observed *each, Str common_dir, bool acl_enabled, CertSettings *settings, Observed *out, Err *err)
@@ -190,6 +202,7 @@ static bool observed_read(Arena *arena, const JsonVal *item, const Observed *eac
         return false;
     if (version.len && !out->pinned.ptr)
         settings_note(arena, settings, "a URL names a version; newer versions are followed all the same (vaultyard.pinVersion holds to it)");
+    mark(arena, out);
     return arena_ok(arena) || err_too_big(err);
 }
 

@@ -32,6 +32,8 @@ typedef struct Observed {
     mode_t mode;                /* of the files */
     int64_t keep_versions;
     Str pkcs12_password_file;   /* absent: the empty password */
+    char mark[17];              /* of how its files are made (kinds, mode, owner, group, readers, password): differs when they have to be made again */
+    bool must_remake;           /* they were made by other settings; set and cleared by the agent */
 } Observed;
 
 typedef struct Hook {
@@ -50,6 +52,7 @@ typedef struct CertSettings {
     SignIn sign_in;
     int64_t initial_backoff_ms; /* first pause between tries of the initial sync */
     bool push;                  /* false: polls only */
+    bool clean_up;              /* what is no longer observed goes from disk */
     Str proxy, ca_file;         /* absent: none; the system's */
     Str metrics_listen, metrics_file;   /* absent: none; scrape.h says what an address is */
     Hook hook;

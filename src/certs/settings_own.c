@@ -10,7 +10,7 @@ static const struct { const char *word; FileKind kind; } file_words[] = {
 
 /* What may stand at the top and again in an entry. */
 typedef struct EachIn { const JsonVal *files, *mode; Str owner, group, password_file; OptInt keep; OptBool pin; } EachIn;
-typedef struct OwnIn { EachIn each; const JsonVal *hook, *sign_in, *metrics; Str proxy, ca_file; OptInt jitter, backoff; OptBool push; } OwnIn;
+typedef struct OwnIn { EachIn each; const JsonVal *hook, *sign_in, *metrics; Str proxy, ca_file; OptInt jitter, backoff; OptBool push, clean_up; } OwnIn;
 typedef struct SignInIn { Str tenant, client, authority, secret, certificate, password, token; bool workload; } SignInIn;
 typedef struct MetricsIn { Str listen, file; } MetricsIn;
 typedef struct HookIn { const JsonVal *command; Str user; OptInt timeout; } HookIn;
@@ -24,6 +24,7 @@ static const JsonField own_fields[] = {
     JSON_FIELD(OwnIn, hook, "hook", JSON_OPTIONAL),                  JSON_FIELD(OwnIn, proxy, "proxy", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, ca_file, "caFile", JSON_OPTIONAL),             JSON_FIELD(OwnIn, jitter, "jitterSeconds", JSON_OPTIONAL),
     JSON_FIELD(OwnIn, backoff, "initialSyncBackoffMs", JSON_OPTIONAL), JSON_FIELD(OwnIn, push, "push", JSON_OPTIONAL),
+    JSON_FIELD(OwnIn, clean_up, "cleanUp", JSON_OPTIONAL),
 };
 static const JsonField each_fields[] = {
     JSON_FIELD(EachIn, files, "files", JSON_OPTIONAL),               JSON_FIELD(EachIn, mode, "mode", JSON_OPTIONAL),
@@ -243,6 +244,7 @@ bool own_settings_read(const JsonVal *own, CertSettings *settings, Observed *eac
         settings->jitter_s = in.jitter.value;
     if (in.push.set)
         settings->push = in.push.value;
+    settings->clean_up = in.clean_up.set && in.clean_up.value;
     settings->ca_file = in.ca_file.len ? in.ca_file : STR_NONE;
     settings->proxy = in.proxy.len ? in.proxy : STR_NONE;
     each->pinned = pin ? STR("") : STR_NONE;             /* the entry puts its own version here */

@@ -1,6 +1,7 @@
 /* state.c - writing state.json and the metrics, and telling systemd. */
 #include "certs/state.h"
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -38,10 +39,27 @@ static void put_certificate(JsonWriter *w, const StateView *view, size_t i)
     put_time(w, "lastTry", tracked->try_ms);
     put_time(w, "lastSuccess", tracked->success_ms);
     put_time(w, "nextTry", tracked->is_failed ? tracked->retry_ms : view->next_poll_ms);
+    json_put_str(w, "madeBySettings", tracked->mark[0] ? str_from(tracked->mark) : STR_NONE);
     json_put_bool(w, "isCurrent", !tracked->is_failed && tracked->success_ms > 0);
     put_time(w, "failingSince", tracked->failing_since_ms);
     json_put_str(w, "lastError", tracked->is_failed ? str_from(tracked->reason) : STR_NONE);
     json_close(w);
+}
+
+static void put_left(JsonWriter *w, const StateView *view)
+{
+    json_open_array(w, "leaving");
+    for (size_t i = 0; i < view->left_count; i++) {
+        const Observed *left = &view->left[i];
+        json_open(w, NULL);
+        json_put_str(w, "url", left->base_url);
+        json_put_str(w, "vault", left->vault);
+        json_put_str(w, "name", left->name);
+        json_put_str(w, "directory", left->store_dir);
+        json_put_str(w, "link", left->link_name);
+        json_close(w);
+    }
+    json_close_array(w);
 }
 
 static void put_hook(JsonWriter *w, const HookRun *hook)
@@ -70,6 +88,8 @@ bool state_write(const char *path, const StateView *view, Err *err)
     put_time(&w, "started", view->started_ms);
     put_time(&w, "written", view->now_ms);
     put_time(&w, "nextPoll", view->next_poll_ms);
+    put_time(&w, "settingsRead", view->settings_ms);
+    json_put_str(&w, "settingsError", view->settings_error && *view->settings_error ? str_from(view->settings_error) : STR_NONE);
     json_put_bool(&w, "firstSyncDone", view->is_synced);
     json_put_int(&w, "vaultsListenedTo", (int64_t)view->listening);
     json_put_str(&w, "metricsServedAt", view->scraped_at ? str_from(view->scraped_at) : STR_NONE);
@@ -79,18 +99,41 @@ bool state_write(const char *path, const StateView *view, Err *err)
     for (size_t i = 0; i < view->settings->observed_count; i++)
         put_certificate(&w, view, i);
     json_close_array(&w);
+    if (view->left_count)
+        put_left(&w, view);
     json_close(&w);
     return json_end(&w, err) && file_replace(path, buf_bytes(&text), 0644, (uid_t)-1, (gid_t)-1, err);
 }
 
-bool state_hook_is_pending(const char *path)
+/* Only what could have been written by us: names that stay in their directory. */
+static bool observed_of(const JsonVal *v, Observed *out)
 {
-    AUTO(arena_free_auto) Arena *arena = arena_new(4 * STATE_MAX_BYTES);
+    *out = (Observed){ .base_url = json_str(json_get(v, "url")), .vault = json_str(json_get(v, "vault")), .name = json_str(json_get(v, "name")),
+                       .store_dir = json_str(json_get(v, "directory")), .link_name = json_str(json_get(v, "link")) };
+    (void)snprintf(out->mark, sizeof out->mark, STR_FMT, STR_ARG(json_str(json_get(v, "madeBySettings"))));
+    const Str names[] = { out->vault, out->name, out->link_name };
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (!names[i].len || names[i].ptr[0] == '.' || memchr(names[i].ptr, '/', names[i].len))
+            return false;
+    return str_starts(out->store_dir, STR("/"));
+}
+
+void state_read(Arena *arena, const char *path, StateBefore *out)
+{
+    static const char *const lists[] = { "certificates", "leaving" };
     const JsonVal *root;
     Str text;
     Err ignored = { 0 };
-    return arena && file_read(arena, path, STATE_MAX_BYTES, &text, &ignored) && json_parse(arena, text, JSON_STRICT, &root, &ignored) &&
-           json_bool(json_path(root, "hook.pending"), false);
+    *out = (StateBefore){ 0 };
+    if (!file_read(arena, path, STATE_MAX_BYTES, &text, &ignored) || !json_parse(arena, text, JSON_STRICT, &root, &ignored))
+        return;
+    out->hook_is_pending = json_bool(json_path(root, "hook.pending"), false);
+    out->observed = ARENA_ARRAY(arena, Observed, json_count(json_get(root, lists[0])) + json_count(json_get(root, lists[1])) + 1);
+    for (size_t k = 0; k < COUNT_OF(lists) && out->observed; k++) {
+        const JsonVal *list = json_get(root, lists[k]);
+        for (size_t i = 0; json_kind(list) == JSON_ARRAY && i < json_count(list); i++)
+            out->observed_count += observed_of(json_at(list, i), &out->observed[out->observed_count]);
+    }
 }
 
 /* Names of vaults, certificates and links hold no quote or backslash but a link may: those are escaped (Prometheus exposition formats, text). */
@@ -131,6 +174,8 @@ void metrics_put(Buf *text, const StateView *view)
     put_metric(text, view, "current", "1: the last try found or made it current.", is_current);
     buf_printf(text, "# HELP vaultyard_certs_vaults_listened_to Vaults whose change feed is listened to.\n# TYPE vaultyard_certs_vaults_listened_to gauge\n"
                      "vaultyard_certs_vaults_listened_to %zu\n", view->listening);
+    buf_printf(text, "# HELP vaultyard_certs_settings_current 1: the settings file is in use as it is.\n# TYPE vaultyard_certs_settings_current gauge\n"
+                     "vaultyard_certs_settings_current %d\n", !view->settings_error || !*view->settings_error);
     if (view->settings->hook.word_count)
         buf_printf(text, "# HELP vaultyard_certs_hook_failures Failed runs of the hook in a row.\n# TYPE vaultyard_certs_hook_failures gauge\nvaultyard_certs_hook_failures %d\n",
                    view->hook->failures);

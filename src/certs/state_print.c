@@ -39,6 +39,10 @@ static bool print_state(const JsonVal *root, FILE *to)
     bool runs = pid > 0 && (kill(pid, 0) == 0 || errno == EPERM), good = runs;
     (void)fprintf(to, "agent %s, process %d, state of " STR_FMT ", next poll " STR_FMT ", vaults listened to: %lld\n", runs ? "runs" : "DOES NOT RUN", (int)pid,
                   STR_ARG(json_str(json_get(root, "written"))), STR_ARG(json_str(json_get(root, "nextPoll"))), (long long)json_int(json_get(root, "vaultsListenedTo"), 0));
+    Str refused = json_str(json_get(root, "settingsError"));
+    if (refused.len)
+        (void)fprintf(to, "SETTINGS: what the file says now is not used: " STR_FMT "\n", STR_ARG(refused));
+    good = good && !refused.len;
     if (json_count(list))
         (void)fprintf(to, "STATE     VERSION       EXPIRES               LAST SUCCESS          LINK\n");
     for (size_t i = 0; i < json_count(list); i++)

@@ -100,7 +100,7 @@ class CertificateAgent(unittest.TestCase):
         return sid.rsplit("/", 1)
 
     def agent(self, name, observed, **more):
-        agent = Agent(self.site, self.metadata, f"{self.id().rsplit('.', 1)[1]}-{name}", observed, **more)
+        agent = Agent(self.site, self.metadata, f"{self.id().rsplit('.', 1)[1][5:40]}-{name}", observed, **more)
         self.addCleanup(agent.stop)
         return agent
 
@@ -221,7 +221,7 @@ class CertificateAgent(unittest.TestCase):
         return int(head.split()[1]), body.decode()
 
     def served_at(self, agent):
-        wait_for("its metrics are served", lambda: (agent.dir / "state.json").exists() and agent.state()["metricsServedAt"])
+        wait_for("its metrics are served", lambda: (agent.dir / "state.json").exists() and agent.state().get("metricsServedAt"))
         return int(agent.state()["metricsServedAt"].rsplit(":", 1)[1])
 
     def test_prometheus_reads_the_same_by_http_as_in_the_file(self):

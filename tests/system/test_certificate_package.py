@@ -56,7 +56,7 @@ class Settings(unittest.TestCase):
         everything["secretsManagementSettings"]["aclEnabled"] = True
         everything["secretsManagementSettings"]["observedCertificates"] = [
             {"url": "https://contoso.vault.azure.net/secrets/web", "acls": [{"user": "www-data"}, {"group": "ssl"}], "vaultyard": {"pinVersion": False, "keepVersions": 5, "mode": "640"}}]
-        everything["vaultyard"] = {"push": False, "jitterSeconds": 0, "proxy": "http://p:3128", "caFile": "/ca", "initialSyncBackoffMs": 5, "files": ["pkcs12"],
+        everything["vaultyard"] = {"push": False, "cleanUp": True, "jitterSeconds": 0, "proxy": "http://p:3128", "caFile": "/ca", "initialSyncBackoffMs": 5, "files": ["pkcs12"],
                                    "pkcs12PasswordFile": "/p", "hook": {"command": "true"}, "metrics": {"listen": "[::1]:9477", "file": "/var/lib/node_exporter/certs.prom"}, "signIn": {"workloadIdentity": True, "tenantId": "t", "clientId": "c", "federatedTokenFile": "/f"}}
         documents = [*(json.loads(path.read_text()) for path in EXAMPLES), windows, everything]
         for document, wrong in zip(documents, faults(documents)):
@@ -72,7 +72,7 @@ class Settings(unittest.TestCase):
                              ("secretsManagementSettings.observedCertificates", [{"certificateStoreLocation": "/x"}]), ("authenticationSettings.msiClientID", "c"),
                              ("msiClientId", "c"), ("vaultyard.hooks", {}), ("vaultyard.hook", {"command": ["nginx"]}), ("vaultyard.hook", {"timeoutSeconds": 5}),
                              ("vaultyard.files", ["pfx"]), ("vaultyard.keepVersions", 1), ("vaultyard.signIn", {"clientSecret": "inline"}),
-                             ("vaultyard.signIn", {"clientSecretFile": "/a", "clientCertificateFile": "/b"}), ("vaultyard.metrics", {"listen": "localhost:9477"}), ("vaultyard.metrics", {"port": 9477}), ("vaultyard.mode", "rw-r-----")):
+                             ("vaultyard.signIn", {"clientSecretFile": "/a", "clientCertificateFile": "/b"}), ("vaultyard.metrics", {"listen": "localhost:9477"}), ("vaultyard.metrics", {"port": 9477}), ("vaultyard.cleanUp", "yes"), ("vaultyard.mode", "rw-r-----")):
             document = copy.deepcopy(good)
             *way, last = place.split(".")
             at = document

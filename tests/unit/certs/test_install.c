@@ -125,6 +125,71 @@ static void test_a_failure_leaves_what_is_there(void **state)
     assert_int_equal(access(str_printf(arena, STR_FMT "/v.web/sub", STR_ARG(observed.store_dir)).ptr, F_OK), 0);
 }
 
+static bool exists(const char *name)
+{
+    struct stat st;
+    return lstat(str_printf(arena, STR_FMT "/%s", STR_ARG(observed.store_dir), name).ptr, &st) == 0;
+}
+
+static void test_files_are_made_again_by_other_settings(void **state)
+{
+    (void)state;
+    bool changed;
+    Err err = { 0 };
+    assert_true(install("a1", &changed, &err) && changed);
+    observed.must_remake = true;
+    assert_null(installed_version(arena, &observed).ptr);
+    assert_str(installed_read(arena, &observed).version, "a1");
+    assert_true(install("a1", &changed, &err) && changed);
+}
+
+static void test_what_left_goes_and_nothing_else(void **state)
+{
+    (void)state;
+    bool changed;
+    Err err = { 0 };
+    char *text = NULL;
+    size_t size = 0;
+    observed.files = FILE_PEM | FILE_KEY;
+    assert_true(install("a1", &changed, &err) && install("a2", &changed, &err));
+    Observed left = observed, other = observed;
+    other.name = STR("webby");
+    other.link_name = STR("v.webby");
+    observed = other;
+    assert_true(install("b1", &changed, &err));
+    observed = left;
+    assert_true(file_replace(str_printf(arena, STR_FMT "/v.web.txt", STR_ARG(left.store_dir)).ptr, bytes_of(STR("mine")), 0600, (uid_t)-1, (gid_t)-1, &err));
+    /* Said, not done. */
+    FILE *plan = open_memstream(&text, &size);
+    assert_true(install_remove(arena, &left, &other, 1, plan, &err));
+    (void)fclose(plan);
+    assert_non_null(strstr(text, "/v.web would be removed\n"));
+    assert_non_null(strstr(text, "/v.web.d would be removed\n"));
+    assert_null(strstr(text, "webby"));
+    free(text);
+    assert_true(exists("v.web"));
+    /* Still wanted as separate files: only the .PEM goes. */
+    Observed still = left;
+    still.files = FILE_KEY;
+    assert_true(install_remove(arena, &left, &still, 1, NULL, &err));
+    assert_false(exists("v.web"));
+    assert_true(exists("v.web.d/key.pem"));
+    /* Under another link: the files stay, the former link goes. */
+    still.link_name = STR("site");
+    assert_true(install_remove(arena, &left, &still, 1, NULL, &err));
+    assert_false(exists("v.web.d"));
+    assert_true(exists("v.web.a2.1700000000.1700086400/key.pem"));
+    assert_true(install_remove(arena, &left, &other, 1, NULL, &err));
+    assert_false(exists("v.web.a2.1700000000.1700086400") || exists("v.web.a1.1700000000.1700086400"));
+    assert_true(exists("v.webby") && exists("v.webby.d/key.pem") && exists("v.web.txt"));
+    /* A link that leads elsewhere is not ours, and what is gone already is no error. */
+    assert_int_equal(symlink("/etc/hostname", str_printf(arena, STR_FMT "/v.web", STR_ARG(left.store_dir)).ptr), 0);
+    assert_true(install_remove(arena, &left, NULL, 0, NULL, &err));
+    assert_true(exists("v.web"));
+    left.store_dir = STR("/nonexistent/store");
+    assert_true(install_remove(arena, &left, NULL, 0, NULL, &err));
+}
+
 static const char *in_store(const char *name) { return str_printf(arena, STR_FMT "/%s", STR_ARG(observed.store_dir), name).ptr; }
 
 static const char *target_of(const char *link)
@@ -317,6 +382,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_the_file_is_named_and_ordered_as_documented, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_same_version_is_not_written_again_unless_its_file_is_gone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_files_are_made_again_by_other_settings, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_left_goes_and_nothing_else, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_two_versions_are_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_failure_leaves_what_is_there, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_separate_files_lie_in_one_directory_behind_one_link, set_up, tear_down),

@@ -227,6 +227,7 @@ static void test_unusable_own_settings_are_named(void **state)
         { "{\"caFile\":\"ca.pem\"}", "vaultyard.caFile" },
         { "{\"proxy\":\"proxy:3128\"}", "vaultyard.proxy" },
         { "{\"pkcs12PasswordFile\":\"p\"}", "vaultyard.pkcs12PasswordFile" },
+        { "{\"cleanUp\":\"yes\"}", "vaultyard.cleanUp" },
         { "{\"metrics\":\"127.0.0.1:9477\"}", "vaultyard.metrics" },
         { "{\"metrics\":{\"port\":9477}}", "vaultyard.metrics.port" },
         { "{\"metrics\":{\"listen\":\"localhost:9477\"}}", "vaultyard.metrics.listen" },

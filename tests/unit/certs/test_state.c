@@ -28,7 +28,7 @@ static int set_up(void **state)
     settings = (CertSettings){ .observed = observed, .observed_count = 2 };
     hook_init(&hook);
     view = (StateView){ .settings = &settings, .tracked = tracked, .hook = &hook, .started_ms = NOW_MS, .now_ms = NOW_MS, .next_poll_ms = NOW_MS + 60000,
-                        .listening = 1 };
+                        .listening = 1, .settings_error = "" };
     return mkdtemp(base) ? 0 : -1;
 }
 
@@ -69,19 +69,81 @@ static void test_each_certificate_says_how_it_stands(void **state)
     assert_null(json_get(written(), "hook"));
 }
 
+static bool hook_is_pending(const char *path)
+{
+    StateBefore before;
+    state_read(arena, path, &before);
+    return before.hook_is_pending;
+}
+
 static void test_a_hook_that_is_owed_is_remembered(void **state)
 {
     (void)state;
-    assert_false(state_hook_is_pending(file("state.json")));             /* no file */
+    assert_false(hook_is_pending(file("state.json")));             /* no file */
     settings.hook.word_count = 1;
     (void)written();
-    assert_false(state_hook_is_pending(file("state.json")));
+    assert_false(hook_is_pending(file("state.json")));
     hook_ask(&hook, STR("/c/v.a"));
     (void)written();
-    assert_true(state_hook_is_pending(file("state.json")));
+    assert_true(hook_is_pending(file("state.json")));
     Err err = { 0 };
     assert_true(file_replace(file("state.json"), bytes_of(STR("{\"hook\":{\"pending\":tr")), 0600, (uid_t)-1, (gid_t)-1, &err));
-    assert_false(state_hook_is_pending(file("state.json")));             /* not ours */
+    assert_false(hook_is_pending(file("state.json")));             /* not ours */
+}
+
+static int printed(const char *name, const char *wanted)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    int code = state_print(file(name), to);
+    (void)fclose(to);
+    if (!strstr(text, wanted))
+        fail_msg("'%s' is not in:\n%s", wanted, text);
+    free(text);
+    return code;
+}
+
+static void test_what_was_observed_is_remembered_unless_it_leads_elsewhere(void **state)
+{
+    (void)state;
+    StateBefore before;
+    Observed gone = { .base_url = STR("https://v.vault.x/secrets/old"), .vault = STR("v"), .name = STR("old"), .store_dir = STR("/c"), .link_name = STR("v.old") };
+    view.left = &gone;
+    view.left_count = 1;
+    assert_int_equal(json_count(json_get(written(), "leaving")), 1);
+    state_read(arena, file("state.json"), &before);
+    assert_int_equal(before.observed_count, 3);
+    assert_str(before.observed[1].link_name, "odd\"name\\");
+    assert_str(before.observed[2].name, "old");
+    Err err = { 0 };
+    static const char odd[] = "{\"certificates\":[{\"vault\":\"v\",\"name\":\"a\",\"directory\":\"/c\",\"link\":\"../a\"},{\"vault\":\"v\",\"name\":\"a\",\"directory\":\"c\",\"link\":\"a\"},"
+                              "{\"vault\":\"..\",\"name\":\"a\",\"directory\":\"/c\",\"link\":\"a\"},{\"vault\":\"v\",\"directory\":\"/c\",\"link\":\"a\"},7],\"leaving\":\"x\"}";
+    assert_true(file_replace(file("state.json"), bytes_of(str_from(odd)), 0600, (uid_t)-1, (gid_t)-1, &err));
+    state_read(arena, file("state.json"), &before);
+    assert_int_equal(before.observed_count, 0);
+    state_read(arena, file("none.json"), &before);
+    assert_int_equal(before.observed_count, 0);
+}
+
+static void test_settings_that_are_not_used_are_said_everywhere(void **state)
+{
+    (void)state;
+    assert_null(json_get(written(), "settingsError"));
+    tracked[1] = tracked[0];
+    view.settings_error = "the changed settings cannot be used, the former stay: not an object";
+    assert_str(json_str(json_get(written(), "settingsError")), view.settings_error);
+    assert_int_equal(printed("state.json", "SETTINGS: what the file says now is not used: the changed settings"), 1);
+    Buf text;
+    size_t at;
+    buf_init(&text, 65536);
+    metrics_put(&text, &view);
+    assert_true(str_find(buf_str(&text), STR("\nvaultyard_certs_settings_current 0\n"), &at));
+    buf_reset(&text);
+    view.settings_error = "";
+    metrics_put(&text, &view);
+    assert_true(str_find(buf_str(&text), STR("\nvaultyard_certs_settings_current 1\n"), &at));
+    buf_done(&text);
 }
 
 static void test_metrics_are_in_the_text_format(void **state)
@@ -101,19 +163,6 @@ static void test_metrics_are_in_the_text_format(void **state)
         if (!str_find(text, str_from(lines[i]), &at))
             fail_msg("no line %s", lines[i]);
     assert_false(metrics_write("/nonexistent/certs.prom", &view, &err));
-}
-
-static int printed(const char *name, const char *wanted)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&text, &size);
-    int code = state_print(file(name), to);
-    (void)fclose(to);
-    if (!strstr(text, wanted))
-        fail_msg("'%s' is not in:\n%s", wanted, text);
-    free(text);
-    return code;
 }
 
 static void test_status_is_a_table_with_an_exit_code(void **state)
@@ -161,6 +210,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_certificate_says_how_it_stands, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_hook_that_is_owed_is_remembered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_was_observed_is_remembered_unless_it_leads_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_settings_that_are_not_used_are_said_everywhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_metrics_are_in_the_text_format, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_status_is_a_table_with_an_exit_code, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_systemd_is_told, set_up, tear_down),
