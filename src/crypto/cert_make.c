@@ -4,15 +4,6 @@
 
 enum { SERIAL_SIZE = 16 };
 
-/* Without a wish the key's own strength decides (RFC 5480 section 4). */
-const EVP_MD *cert_digest(const KeyRef *key, int wanted_bits)
-{
-    const Algorithms *fetched = algorithms();
-    KeyCurve curve = key_spec(key).curve;
-    int bits = wanted_bits ? wanted_bits : curve == CURVE_P521 ? 512 : curve == CURVE_P384 ? 384 : 256;
-    return bits == 512 ? fetched->sha512 : bits == 384 ? fetched->sha384 : fetched->sha256;
-}
-
 /* RFC 5280 section 4.1.2.2: positive, unique, at most 20 octets. 126 random bits with the top two fixed to 01 are
  * always 16 octets, as Key Vault's are. */
 static bool set_serial(X509 *cert)
@@ -112,8 +103,10 @@ static bool make(Arena *arena, const KeyRef *signer, const X509 *issuer, const K
         return openssl_failed(err, "making a certificate");
     if (!add_extensions(cert, spec, err))
         return false;
-    if (!add_key_identifiers(cert, issuer ? issuer : cert) || X509_sign(cert, signer->pkey, cert_digest(signer, spec->digest_bits)) <= 0)
-        return openssl_failed(err, "signing a certificate");
+    if (!add_key_identifiers(cert, issuer ? issuer : cert))
+        return openssl_failed(err, "making a certificate");
+    if (!cert_sign(cert, signer, spec->digest_bits, err))
+        return false;
     unsigned char *encoded = NULL;
     int len = i2d_X509(cert, &encoded);
     return cert_keep_der(arena, encoded, len, der, err);
@@ -152,11 +145,12 @@ bool cert_request(Arena *arena, const KeyRef *key, const CertSpec *spec, Bytes *
     if (!cert_extensions(spec, &extensions, err))
         return false;
     bool made = request && X509_REQ_set_version(request, X509_REQ_VERSION_1) && X509_REQ_set_subject_name(request, name)
-        && X509_REQ_set_pubkey(request, key->pkey) && X509_REQ_add_extensions(request, extensions) == 1
-        && X509_REQ_sign(request, key->pkey, cert_digest(key, spec->digest_bits)) > 0;
+        && X509_REQ_set_pubkey(request, key->pkey) && X509_REQ_add_extensions(request, extensions) == 1;
     sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
     if (!made)
         return openssl_failed(err, "making a certificate request");
+    if (!cert_sign_request(request, key, spec->digest_bits, err))
+        return false;
     unsigned char *encoded = NULL;
     int len = i2d_X509_REQ(request, &encoded);
     return cert_keep_der(arena, encoded, len, csr_der, err);

@@ -29,6 +29,10 @@ bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *
 bool cert_serial_hex(Arena *arena, const ASN1_INTEGER *serial, Str *out);
 
 const EVP_MD *cert_digest(const KeyRef *key, int wanted_bits);        /* of a signature; 0: as fits the key */
+/* cert_sign.c: the last step of making one, with a key that is here or elsewhere. digest_bits 0: as fits the key. */
+bool cert_sign(X509 *cert, const KeyRef *key, int digest_bits, Err *err) MUST_CHECK;
+bool cert_sign_request(X509_REQ *request, const KeyRef *key, int digest_bits, Err *err) MUST_CHECK;
+bool cert_sign_crl(X509_CRL *crl, const KeyRef *key, Err *err) MUST_CHECK;
 /* Takes over what an i2d function allocated. */
 bool cert_keep_der(Arena *arena, unsigned char *encoded, int len, Bytes *der, Err *err) MUST_CHECK;
 

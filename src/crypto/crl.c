@@ -54,8 +54,10 @@ bool crl_make(Arena *arena, const KeyRef *ca_key, Bytes ca_der, const CrlSpec *s
     for (size_t i = 0; i < spec->count; i++)
         if (!add_entry(arena, crl, &spec->entries[i], err))
             return false;
-    if (!add_extensions(crl, ca, spec->number) || X509_CRL_sort(crl) != 1 || X509_CRL_sign(crl, ca_key->pkey, cert_digest(ca_key, 0)) <= 0)
-        return openssl_failed(err, "signing a revocation list");
+    if (!add_extensions(crl, ca, spec->number) || X509_CRL_sort(crl) != 1)
+        return openssl_failed(err, "making a revocation list");
+    if (!cert_sign_crl(crl, ca_key, err))
+        return false;
     unsigned char *encoded = NULL;
     int len = i2d_X509_CRL(crl, &encoded);
     return cert_keep_der(arena, encoded, len, der, err);

@@ -25,5 +25,9 @@ bool key_from_traditional(KeyKind kind, Bytes der, KeyRef **out, Err *err) MUST_
 /* True if the private numbers belong to the public ones. For keys from outside: a signature is made and checked. */
 bool key_is_consistent(const KeyRef *key);
 
+/* DER of an EC signature that is r || s, each `width` bytes; 0: out of memory. */
+enum { DER_EC_MAX = 2 * 66 + 16 };
+size_t ec_raw_to_der(const uint8_t *raw, size_t width, uint8_t der[DER_EC_MAX]);
+
 size_t key_curve_bytes(KeyCurve curve);         /* width of one coordinate: 32, 48, 66, 32 */
 const char *key_curve_group(KeyCurve curve);    /* OpenSSL's name of the group */

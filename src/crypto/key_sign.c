@@ -17,7 +17,7 @@ static const struct { SignAlg alg; Str name; KeyKind kind; KeyCurve curve; bool 
     { SIGN_ES256K, { "ES256K", 6 }, KEY_EC,  CURVE_P256K, false, SHA256_SIZE },
 };
 
-enum { COORDINATE_MAX = 66, RAW_EC_MAX = 2 * COORDINATE_MAX, DER_EC_MAX = RAW_EC_MAX + 16, RSA_BYTES_MAX = 512 };
+enum { RSA_BYTES_MAX = 512 };
 
 bool sign_alg_parse(Str name, SignAlg *out)
 {
@@ -92,8 +92,7 @@ static bool der_to_raw(const uint8_t *der, size_t der_len, size_t width, uint8_t
     return fits;
 }
 
-/* The other way; 0: out of memory. */
-static size_t raw_to_der(const uint8_t *raw, size_t width, uint8_t der[DER_EC_MAX])
+size_t ec_raw_to_der(const uint8_t *raw, size_t width, uint8_t der[DER_EC_MAX])
 {
     ECDSA_SIG *pair = ECDSA_SIG_new();
     BIGNUM *r = BN_bin2bn(raw, (int)width, NULL), *s = BN_bin2bn(raw + width, (int)width, NULL);
@@ -152,7 +151,7 @@ bool key_verify_digest(const KeyRef *key, SignAlg alg, Bytes digest, Bytes signa
         return true;
     }
     if (width) {
-        size_t len = raw_to_der(signature.ptr, width, der);
+        size_t len = ec_raw_to_der(signature.ptr, width, der);
         if (!len)
             return openssl_failed(err, "checking a signature");
         signature = (Bytes){ der, len };

@@ -1,0 +1,158 @@
+#include "../cm.h"
+#include <openssl/rsa.h>
+#include "base/clock.h"
+#include "crypto/cert.h"
+#include "crypto/hash.h"
+#include "crypto/key_own.h"
+#include "crypto/key_raw.h"
+#include "keys.h"
+#include "tool.h"
+
+/* The bare private operation, as a device offers it. */
+static void bare(const KeyRef *key, Bytes in, uint8_t *out)
+{
+    size_t len = in.len;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+    assert_int_equal(EVP_PKEY_decrypt_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
+    assert_int_equal(EVP_PKEY_decrypt(ctx, out, &len, in.ptr, in.len), 1);
+    assert_int_equal(len, in.len);
+    EVP_PKEY_CTX_free(ctx);
+}
+
+static void test_signatures_built_of_the_bare_operation_verify(void **state)
+{
+    (void)state;
+    static const SignAlg algs[] = { SIGN_PS256, SIGN_PS384, SIGN_PS512 };
+    for (size_t i = 0; i < COUNT_OF(algs); i++)
+        for (int which = TEST_RSA2048; which <= TEST_RSA3072; which++) {
+            KeyRef *key = test_key(which);
+            uint8_t digest[64] = { 7, 8, 9 }, padded[RSA_BYTES_MOST], signature[RSA_BYTES_MOST];
+            size_t len = (size_t)key_spec(key).rsa_bits / 8;
+            Bytes given = { digest, sign_alg_digest_size(algs[i]) };
+            bool valid = false;
+            Err err;
+            assert_true(rsa_pad_pss(algs[i], given, key_spec(key).rsa_bits, padded, &err));
+            bare(key, (Bytes){ padded, len }, signature);
+            assert_true(key_verify_digest(key, algs[i], given, (Bytes){ signature, len }, &valid, &err));
+            assert_true(valid);
+        }
+}
+
+static void test_what_was_wrapped_comes_out_and_nothing_else_does(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    static const WrapAlg algs[] = { WRAP_RSA1_5, WRAP_RSA_OAEP, WRAP_RSA_OAEP_256 };
+    KeyRef *key = test_key(TEST_RSA2048);
+    for (size_t i = 0; i < COUNT_OF(algs); i++) {
+        AUTO(secret_free_auto) Secret *plain = NULL;
+        AUTO(secret_free_auto) Secret *other = NULL;
+        uint8_t padded[256];
+        Bytes wrapped;
+        Err err = { 0 };
+        assert_true(key_wrap(key, algs[i], bytes_of(STR("a value")), arena, &wrapped, &err));
+        bare(key, wrapped, padded);
+        assert_true(rsa_unpad(algs[i], (Bytes){ padded, sizeof padded }, &plain, &err));
+        assert_str(str_of(secret_bytes(plain)), "a value");
+        padded[1] ^= 0x55;
+        assert_false(rsa_unpad(algs[i], (Bytes){ padded, sizeof padded }, &other, &err));
+        assert_string_equal(err.text, "value does not unwrap with this key and algorithm");
+        assert_int_equal(err.code, ERR_BAD_INPUT);
+        assert_null(other);
+    }
+}
+
+static void test_two_signatures_tell_the_public_half(void **state)
+{
+    (void)state;
+    static const struct { int which; SignAlg alg; } rows[] = { { TEST_P256, SIGN_ES256 }, { TEST_P384, SIGN_ES384 }, { TEST_P521, SIGN_ES512 }, { TEST_P256K, SIGN_ES256K } };
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        AUTO(key_free_auto) KeyRef *found = NULL;
+        uint8_t raw[2][64] = { { 1 }, { 2 } };
+        size_t size = sign_alg_digest_size(rows[i].alg);
+        Bytes digests[2] = { { raw[0], size }, { raw[1], size } }, signatures[2];
+        KeyRef *key = test_key(rows[i].which);
+        Err err = { 0 };
+        for (size_t at = 0; at < 2; at++)
+            assert_true(key_sign_digest(key, rows[i].alg, digests[at], arena, &signatures[at], &err));
+        assert_true(ec_public_of_signatures(key_spec(key).curve, digests, signatures, &found, &err));
+        assert_true(key_same_public(found, key));
+
+        raw[1][0] ^= 1;                 /* signatures of different keys, as far as the digests say */
+        assert_false(ec_public_of_signatures(key_spec(key).curve, digests, signatures, &found, &err));
+        assert_int_equal(err.code, ERR_BAD_INPUT);
+    }
+}
+
+static void test_the_digest_structure_is_openssls(void **state)
+{
+    (void)state;
+    static const struct { SignAlg alg; size_t size; } rows[] = { { SIGN_RS256, 32 }, { SIGN_RS384, 48 }, { SIGN_RS512, 64 } };
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    KeyRef *key = test_key(TEST_RSA2048);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        uint8_t digest[64] = { 3 }, info[DIGEST_INFO_MAX], padded[256], made[256];
+        Bytes signature;
+        Err err;
+        size_t len = rsa_digest_info((Bytes){ digest, rows[i].size }, info);
+        memset(padded, 0xFF, sizeof padded);            /* RFC 8017 section 9.2 */
+        padded[0] = 0;
+        padded[1] = 1;
+        padded[sizeof padded - len - 1] = 0;
+        memcpy(padded + sizeof padded - len, info, len);
+        bare(key, (Bytes){ padded, sizeof padded }, made);
+        assert_true(key_sign_digest(key, rows[i].alg, (Bytes){ digest, rows[i].size }, arena, &signature, &err));
+        assert_memory_equal(signature.ptr, made, sizeof made);
+    }
+}
+
+/* ---- a key that is elsewhere ---- */
+
+static bool far_sign(void *self, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err) { return key_sign_digest(self, alg, digest, arena, signature, err); }
+static bool far_unwrap(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err) { return key_unwrap(self, alg, wrapped, plain, err); }
+static void far_done(void *self) { key_free(self); }
+static const KeyDoer far = { far_sign, far_unwrap, far_done };
+
+static void test_a_key_elsewhere_signs_certificates_and_requests(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    for (int which = 0; which < TEST_KEYS; which++) {
+        AUTO(key_free_auto) KeyRef *key = NULL;
+        KeyPublic parts;
+        Err err = { 0 };
+        Str dns[] = { STR("a.example") };
+        CertSpec spec = { .subject = STR("CN=a.example"), .dns = { dns, 1 }, .not_before_ms = real_now_ms(), .not_after_ms = real_now_ms() + 86400000 };
+        Bytes cert, request;
+        assert_true(key_public(arena, test_key(which), &parts, &err));
+        assert_true(key_from_doer(&parts, &far, key_share(test_key(which)), &key, &err));
+        assert_true(cert_self_sign(arena, key, &spec, &cert, &err));
+        assert_true(cert_request(arena, key, &spec, &request, &err));
+        tool_write("a.der", cert);
+        tool_write("a.csr", request);
+        assert_true(tool_openssl(arena, NULL, "x509 -inform DER -in a.der -out a.pem"));
+        assert_true(tool_openssl(arena, NULL, "verify -check_ss_sig -CAfile a.pem a.pem"));
+        assert_true(tool_openssl(arena, NULL, "req -inform DER -in a.csr -noout -verify"));
+    }
+}
+
+static int finish(void **state)
+{
+    (void)state;
+    test_keys_free();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_signatures_built_of_the_bare_operation_verify),
+        cmocka_unit_test(test_what_was_wrapped_comes_out_and_nothing_else_does),
+        cmocka_unit_test(test_two_signatures_tell_the_public_half),
+        cmocka_unit_test(test_the_digest_structure_is_openssls),
+        cmocka_unit_test(test_a_key_elsewhere_signs_certificates_and_requests),
+    };
+    return cmocka_run_group_tests(tests, NULL, finish);
+}
