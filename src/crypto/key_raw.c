@@ -73,6 +73,37 @@ bool rsa_unpad(WrapAlg alg, Bytes padded, Secret **plain, Err *err)
     return true;
 }
 
+/* RFC 5649: at most 8 bytes of padding and 8 of header. */
+static bool wrap_padded(Bytes key, Bytes plain, uint8_t *out, int *len)
+{
+    AUTO(EVP_CIPHER_CTX_free_auto) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    if (ctx)
+        EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+    return ctx && EVP_EncryptInit_ex2(ctx, EVP_aes_256_wrap_pad(), key.ptr, NULL, NULL) == 1 && EVP_EncryptUpdate(ctx, out, len, plain.ptr, (int)plain.len) == 1;
+}
+
+bool key_to_transfer(const KeyRef *key, const KeyRef *kek, Arena *arena, Bytes *blob, Err *err)
+{
+    enum { AES_BYTES = 32, WRAP_ROOM = 16 };
+    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
+    AUTO(secret_free_auto) Secret *aes = secret_new(AES_BYTES);
+    Bytes first;
+    int len;
+    if (!aes)
+        return err_set(err, ERR_INTERNAL, "out of memory for a key");
+    random_fill(secret_ptr(aes), AES_BYTES);
+    if (!key_to_pkcs8(key, &pkcs8, err) || !key_wrap(kek, WRAP_RSA_OAEP, secret_bytes(aes), arena, &first, err))
+        return false;
+    uint8_t *out = arena_alloc(arena, first.len + secret_bytes(pkcs8).len + WRAP_ROOM);
+    if (!out)
+        return err_too_big(err);
+    memcpy(out, first.ptr, first.len);
+    if (!wrap_padded(secret_bytes(aes), secret_bytes(pkcs8), out + first.len, &len))
+        return openssl_failed(err, "wrapping a key for its transfer");
+    *blob = (Bytes){ out, first.len + (size_t)len };
+    return true;
+}
+
 /* ---- the public half of an EC key ---- */
 
 enum { CANDIDATES = 4 };

@@ -17,3 +17,7 @@ bool rsa_unpad(WrapAlg alg, Bytes padded, Secret **plain, Err *err) MUST_CHECK;
 /* The key that made both signatures (r || s) of these digests: each alone fits several (SEC 1 section 4.1.6). For a device that tells
  * no public half of what it unwrapped. ERR_BAD_INPUT: no key, or more than one, made both. */
 bool ec_public_of_signatures(KeyCurve curve, const Bytes digests[2], const Bytes signatures[2], KeyRef **out, Err *err) MUST_CHECK;
+
+/* The private key as CKM_RSA_AES_KEY_WRAP has it (PKCS #11 2.40, section 2.1.21): a fresh AES-256 key under the RSA key `kek` (OAEP, SHA-1),
+ * then the PKCS#8 under that key (RFC 5649). It opens where the private half of kek is. */
+bool key_to_transfer(const KeyRef *key, const KeyRef *kek, Arena *arena, Bytes *blob, Err *err) MUST_CHECK;

@@ -113,7 +113,7 @@ static void test_the_digest_structure_is_openssls(void **state)
 static bool far_sign(void *self, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err) { return key_sign_digest(self, alg, digest, arena, signature, err); }
 static bool far_unwrap(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err) { return key_unwrap(self, alg, wrapped, plain, err); }
 static void far_done(void *self) { key_free(self); }
-static const KeyDoer far = { far_sign, far_unwrap, far_done };
+static const KeyDoer far = { .sign = far_sign, .unwrap = far_unwrap, .done = far_done };
 
 static void test_a_key_elsewhere_signs_certificates_and_requests(void **state)
 {

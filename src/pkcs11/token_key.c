@@ -1,0 +1,241 @@
+/* token_key.c - a KeyRef whose private operations the token does. */
+#include "crypto/key_raw.h"
+#include "pkcs11/token_own.h"
+#include <stdlib.h>
+
+typedef struct TokenKey {
+    Token  *token;
+    TokenId id;
+    KeySpec spec;
+    pthread_mutex_t lock;
+    CK_OBJECT_HANDLE handle;            /* good in one generation of the connection; 0, 0: not looked for */
+    unsigned generation;
+} TokenKey;
+
+static bool handle_of(TokenSession *session, TokenKey *key, CK_OBJECT_HANDLE *out, Err *err)
+{
+    (void)pthread_mutex_lock(&key->lock);
+    *out = key->generation == session->generation ? key->handle : 0;
+    (void)pthread_mutex_unlock(&key->lock);
+    if (*out)
+        return true;
+    if (!token_find_key(session, key->id, out, err))
+        return false;
+    if (!*out)
+        return err_named(err, ERR_UNAVAILABLE, "ServiceUnavailable", NULL, "The token has no private key for this version any more.");
+    (void)pthread_mutex_lock(&key->lock);
+    key->handle = *out;
+    key->generation = session->generation;
+    (void)pthread_mutex_unlock(&key->lock);
+    return true;
+}
+
+/* The object under this handle is another, or none: somebody took it out and put it back, for instance with the vendor's restore. */
+static bool is_stale(TokenKey *key, CK_RV rv)
+{
+    if (rv != CKR_KEY_HANDLE_INVALID && rv != CKR_OBJECT_HANDLE_INVALID)
+        return false;
+    (void)pthread_mutex_lock(&key->lock);
+    key->handle = 0;
+    (void)pthread_mutex_unlock(&key->lock);
+    return true;
+}
+
+/* The token knows the mechanism, but not with these parameters, or not at all. */
+static bool is_unknown(CK_RV rv)
+{
+    return rv == CKR_MECHANISM_INVALID || rv == CKR_MECHANISM_PARAM_INVALID || rv == CKR_ARGUMENTS_BAD || rv == CKR_FUNCTION_NOT_SUPPORTED;
+}
+
+typedef struct Use {
+    TokenKey *key;
+    CK_MECHANISM mechanism;
+    Bytes in;
+    uint8_t *out;
+    CK_ULONG room, len;
+    bool decrypts;
+} Use;
+
+static CK_RV use_once(TokenSession *session, Use *use, CK_OBJECT_HANDLE handle)
+{
+    CK_BYTE_PTR in = (CK_BYTE_PTR)(uintptr_t)use->in.ptr;
+    use->len = use->room;
+    CK_RV rv = use->decrypts ? session->fn->C_DecryptInit(session->handle, &use->mechanism, handle) : session->fn->C_SignInit(session->handle, &use->mechanism, handle);
+    if (rv != CKR_OK)
+        return rv;
+    return use->decrypts ? session->fn->C_Decrypt(session->handle, in, use->in.len, use->out, &use->len) : session->fn->C_Sign(session->handle, in, use->in.len, use->out, &use->len);
+}
+
+/* On false session->last says what the token answered. */
+static bool use_in(TokenSession *session, Use *use, Err *err)
+{
+    for (int attempt = 1;; attempt++) {
+        CK_OBJECT_HANDLE handle;
+        if (!handle_of(session, use->key, &handle, err))
+            return false;
+        CK_RV rv = use_once(session, use, handle);
+        if (attempt == 2 || !is_stale(use->key, rv))
+            return token_call(session, rv, use->decrypts ? "decrypting" : "signing", err);
+    }
+}
+
+/* ---- signing ---- */
+
+typedef struct Signing { TokenKey *key; SignAlg alg; Bytes digest; uint8_t out[RSA_BYTES_MOST]; size_t len; } Signing;
+
+static bool sign_pss(TokenSession *session, Signing *signing, Use *use, Err *err)
+{
+    size_t size = signing->digest.len;
+    uint8_t padded[RSA_BYTES_MOST];
+    CK_RSA_PKCS_PSS_PARAMS pss = { .hashAlg = size == 64 ? CKM_SHA512 : size == 48 ? CKM_SHA384 : CKM_SHA256,
+                                   .mgf = size == 64 ? CKG_MGF1_SHA512 : size == 48 ? CKG_MGF1_SHA384 : CKG_MGF1_SHA256, .sLen = size };
+    Token *token = session->token;
+    if (!atomic_load(&token->bare_pss)) {
+        use->mechanism = (CK_MECHANISM){ CKM_RSA_PKCS_PSS, &pss, sizeof pss };
+        use->in = signing->digest;
+        if (use_in(session, use, err))
+            return true;
+        if (!is_unknown(session->last))
+            return false;
+        atomic_store(&token->bare_pss, true);
+    }
+    use->mechanism = (CK_MECHANISM){ .mechanism = CKM_RSA_X_509 };
+    use->in = (Bytes){ padded, (size_t)signing->key->spec.rsa_bits / 8 };
+    return rsa_pad_pss(signing->alg, signing->digest, signing->key->spec.rsa_bits, padded, err) && use_in(session, use, err);
+}
+
+static bool sign_in(TokenSession *session, void *ctx, Err *err)
+{
+    Signing *signing = ctx;
+    uint8_t info[DIGEST_INFO_MAX];
+    Use use = { .key = signing->key, .out = signing->out, .room = sizeof signing->out };
+    SignAlg alg = signing->alg;
+    bool good;
+    if (alg == SIGN_PS256 || alg == SIGN_PS384 || alg == SIGN_PS512) {
+        good = sign_pss(session, signing, &use, err);
+    } else {
+        bool is_rsa = signing->key->spec.kind == KEY_RSA;
+        use.mechanism = (CK_MECHANISM){ .mechanism = is_rsa ? CKM_RSA_PKCS : CKM_ECDSA };
+        use.in = is_rsa ? (Bytes){ info, rsa_digest_info(signing->digest, info) } : signing->digest;
+        good = use_in(session, &use, err);
+    }
+    signing->len = use.len;
+    return good;
+}
+
+static size_t signature_size(KeySpec spec)
+{
+    return spec.kind == KEY_RSA ? (size_t)spec.rsa_bits / 8 : spec.curve == CURVE_P521 ? 132 : spec.curve == CURVE_P384 ? 96 : 64;
+}
+
+static bool key_sign_there(void *self, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err)
+{
+    TokenKey *key = self;
+    Signing signing = { .key = key, .alg = alg, .digest = digest };
+    if (!token_run(key->token, sign_in, &signing, err))
+        return false;
+    if (signing.len != signature_size(key->spec))
+        return err_set(err, ERR_INTERNAL, "the token made a signature of %zu bytes, not %zu", signing.len, signature_size(key->spec));
+    uint8_t *out = arena_alloc(arena, signing.len);
+    if (!out)
+        return err_too_big(err);
+    memcpy(out, signing.out, signing.len);
+    *signature = (Bytes){ out, signing.len };
+    return true;
+}
+
+/* ---- unwrapping ---- */
+
+typedef struct Unwrapping { TokenKey *key; WrapAlg alg; Bytes wrapped; Secret *plain; } Unwrapping;
+
+static bool does_not_unwrap(Err *err) { return err_field(err, "value", "value does not unwrap with this key and algorithm"); }
+
+/* What a token answers when the value is at fault; SoftHSM says CKR_GENERAL_ERROR. Which check failed is not told. */
+static bool is_value_at_fault(CK_RV rv)
+{
+    return rv == CKR_ENCRYPTED_DATA_INVALID || rv == CKR_ENCRYPTED_DATA_LEN_RANGE || rv == CKR_DATA_INVALID || rv == CKR_DATA_LEN_RANGE || rv == CKR_GENERAL_ERROR ||
+           rv == CKR_FUNCTION_FAILED;
+}
+
+static bool unwrap_native(TokenSession *session, Unwrapping *unwrapping, Use *use, Err *err)
+{
+    bool is_256 = unwrapping->alg == WRAP_RSA_OAEP_256;
+    CK_RSA_PKCS_OAEP_PARAMS oaep = { .hashAlg = is_256 ? CKM_SHA256 : CKM_SHA_1, .mgf = is_256 ? CKG_MGF1_SHA256 : CKG_MGF1_SHA1, .source = CKZ_DATA_SPECIFIED };
+    use->mechanism = unwrapping->alg == WRAP_RSA1_5 ? (CK_MECHANISM){ .mechanism = CKM_RSA_PKCS } : (CK_MECHANISM){ CKM_RSA_PKCS_OAEP, &oaep, sizeof oaep };
+    if (!use_in(session, use, err))
+        return false;
+    secret_truncate(unwrapping->plain, use->len);
+    return true;
+}
+
+static bool unwrap_bare(TokenSession *session, Unwrapping *unwrapping, Use *use, Err *err)
+{
+    uint8_t *bytes = use->out;
+    size_t len = use->in.len;
+    use->mechanism = (CK_MECHANISM){ .mechanism = CKM_RSA_X_509 };
+    if (!use_in(session, use, err))
+        return false;
+    if (use->len > len)
+        return err_set(err, ERR_INTERNAL, "the token gave %lu bytes for %zu", use->len, len);
+    memmove(bytes + len - use->len, bytes, use->len);           /* a token may leave leading zeros out */
+    memset(bytes, 0, len - use->len);
+    Secret *plain = NULL;
+    bool good = rsa_unpad(unwrapping->alg, (Bytes){ bytes, len }, &plain, err);
+    secret_free(unwrapping->plain);
+    unwrapping->plain = plain;
+    return good;
+}
+
+static bool unwrap_in(TokenSession *session, void *ctx, Err *err)
+{
+    Unwrapping *unwrapping = ctx;
+    size_t len = unwrapping->wrapped.len;
+    secret_free(TAKE(unwrapping->plain));
+    unwrapping->plain = secret_new(len);
+    if (!unwrapping->plain)
+        return err_set(err, ERR_INTERNAL, "out of memory for an unwrapped value");
+    Use use = { .key = unwrapping->key, .decrypts = true, .in = unwrapping->wrapped, .out = secret_ptr(unwrapping->plain), .room = len };
+    atomic_bool *bare = &session->token->bare_oaep_256;
+    bool may_be_bare = unwrapping->alg == WRAP_RSA_OAEP_256;
+    if (!may_be_bare || !atomic_load(bare)) {
+        if (unwrap_native(session, unwrapping, &use, err))
+            return true;
+        if (!may_be_bare || !is_unknown(session->last))
+            return is_value_at_fault(session->last) ? does_not_unwrap(err) : false;
+        atomic_store(bare, true);
+    }
+    return unwrap_bare(session, unwrapping, &use, err) || (is_value_at_fault(session->last) ? does_not_unwrap(err) : false);
+}
+
+static bool key_unwrap_there(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err)
+{
+    TokenKey *key = self;
+    Unwrapping unwrapping = { .key = key, .alg = alg, .wrapped = wrapped };
+    bool good = token_run(key->token, unwrap_in, &unwrapping, err);
+    if (good)
+        *plain = TAKE(unwrapping.plain);
+    secret_free(unwrapping.plain);
+    return good;
+}
+
+static void key_done(void *self)
+{
+    TokenKey *key = self;
+    (void)pthread_mutex_destroy(&key->lock);
+    free(key);
+}
+
+static const KeyDoer doer = { .sign = key_sign_there, .unwrap = key_unwrap_there, .done = key_done };
+
+bool token_key_open(Token *token, TokenId id, const KeyPublic *public_half, KeyRef **out, Err *err)
+{
+    TokenKey *key = calloc(1, sizeof *key);
+    if (!key)
+        return err_set(err, ERR_INTERNAL, "out of memory for a key");
+    *key = (TokenKey){ .token = token, .id = id };
+    (void)pthread_mutex_init(&key->lock, NULL);
+    if (!key_from_doer(public_half, &doer, key, out, err))
+        return false;
+    key->spec = key_spec(*out);
+    return true;
+}

@@ -1,0 +1,160 @@
+/* token_wrap.c - the token's own key that wraps the others, and keys on their way into the token. */
+#include "base/log.h"
+#include "pkcs11/token_own.h"
+
+#define WRAP_LABEL "vaultyard-wrap"
+enum { WRAP_KEY_BYTES = 32 };
+
+/* ---- templates ---- */
+
+typedef struct Template { CK_ATTRIBUTE items[16]; CK_ULONG count; } Template;
+
+static void put(Template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t len)
+{
+    t->items[t->count++] = (CK_ATTRIBUTE)ATTRIBUTE_BYTES(type, value, len);
+}
+
+static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+
+/* Of a private key: in the token for good under `as`, or of the session and fit to be wrapped. */
+static void private_template(Template *t, KeyKind kind, const TokenNew *as)
+{
+    static CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+    static CK_KEY_TYPE rsa = CKK_RSA, ec = CKK_EC;
+    put(t, CKA_CLASS, &class, sizeof class);
+    put(t, CKA_KEY_TYPE, kind == KEY_RSA ? &rsa : &ec, sizeof rsa);
+    put(t, CKA_TOKEN, as ? &yes : &no, sizeof yes);
+    put(t, CKA_PRIVATE, &yes, sizeof yes);
+    put(t, CKA_SENSITIVE, &yes, sizeof yes);
+    put(t, CKA_EXTRACTABLE, as ? &no : &yes, sizeof yes);
+    put(t, CKA_SIGN, &yes, sizeof yes);
+    if (kind == KEY_RSA) {
+        put(t, CKA_DECRYPT, &yes, sizeof yes);
+        put(t, CKA_UNWRAP, &yes, sizeof yes);           /* it may be the key that transfers are wrapped for */
+    }
+    if (as) {
+        put(t, CKA_ID, as->id.bytes, sizeof as->id.bytes);
+        put(t, CKA_LABEL, as->label.ptr, as->label.len);
+    }
+}
+
+/* X9.62 named curves as DER object identifiers (SEC 2 appendix A.2). */
+Bytes token_curve_params(KeyCurve curve)
+{
+    static const uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 }, p384[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22 },
+                         p521[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23 }, p256k[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a };
+    return curve == CURVE_P256 ? (Bytes){ p256, sizeof p256 } : curve == CURVE_P384 ? (Bytes){ p384, sizeof p384 } :
+           curve == CURVE_P521 ? (Bytes){ p521, sizeof p521 } : (Bytes){ p256k, sizeof p256k };
+}
+
+bool token_generate_in(TokenSession *session, KeySpec spec, const TokenNew *as, CK_OBJECT_HANDLE *public_half, CK_OBJECT_HANDLE *private_half, Err *err)
+{
+    static const uint8_t exponent[] = { 1, 0, 1 };
+    Template public = { 0 }, private = { 0 };
+    CK_MECHANISM mechanism = { .mechanism = spec.kind == KEY_RSA ? CKM_RSA_PKCS_KEY_PAIR_GEN : CKM_EC_KEY_PAIR_GEN };
+    CK_ULONG bits = (CK_ULONG)spec.rsa_bits;
+    put(&public, CKA_TOKEN, &no, sizeof no);
+    put(&public, CKA_VERIFY, &yes, sizeof yes);
+    if (spec.kind == KEY_RSA) {
+        put(&public, CKA_ENCRYPT, &yes, sizeof yes);
+        put(&public, CKA_MODULUS_BITS, &bits, sizeof bits);
+        put(&public, CKA_PUBLIC_EXPONENT, exponent, sizeof exponent);
+    } else {
+        Bytes params = token_curve_params(spec.curve);
+        put(&public, CKA_EC_PARAMS, params.ptr, params.len);
+    }
+    private_template(&private, spec.kind, as);
+    CK_RV rv = session->fn->C_GenerateKeyPair(session->handle, &mechanism, public.items, public.count, private.items, private.count, public_half, private_half);
+    if (rv == CKR_OK || module_is_lost(rv) || rv == CKR_DEVICE_MEMORY)
+        return token_call(session, rv, "making a key pair", err);
+    session->last = rv;
+    if (spec.kind == KEY_RSA)
+        return err_field(err, "key_size", "The token makes no RSA keys of %d bits (%s).", spec.rsa_bits, module_code(rv));
+    return err_field(err, "crv", "The token makes no keys on curve " STR_FMT " (%s).", STR_ARG(key_curve_name(spec.curve)), module_code(rv));
+}
+
+bool token_unwrap_in(TokenSession *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with, Bytes wrapped, KeyKind kind, const TokenNew *as, CK_OBJECT_HANDLE *out, Err *err)
+{
+    Template template = { 0 };
+    private_template(&template, kind, as);
+    return token_call(session, session->fn->C_UnwrapKey(session->handle, mechanism, with, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template.items, template.count, out),
+                      "unwrapping a key", err);
+}
+
+/* ---- the wrap key ---- */
+
+static bool make_wrap_key(TokenSession *session, CK_OBJECT_HANDLE *out)
+{
+    static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    static CK_KEY_TYPE aes = CKK_AES;
+    CK_ULONG len = WRAP_KEY_BYTES;
+    CK_MECHANISM mechanism = { .mechanism = CKM_AES_KEY_GEN };
+    Template t = { 0 };
+    put(&t, CKA_CLASS, &class, sizeof class);
+    put(&t, CKA_KEY_TYPE, &aes, sizeof aes);
+    put(&t, CKA_TOKEN, &yes, sizeof yes);
+    put(&t, CKA_PRIVATE, &yes, sizeof yes);
+    put(&t, CKA_SENSITIVE, &yes, sizeof yes);
+    put(&t, CKA_EXTRACTABLE, &no, sizeof no);
+    put(&t, CKA_WRAP, &yes, sizeof yes);
+    put(&t, CKA_UNWRAP, &yes, sizeof yes);
+    put(&t, CKA_ENCRYPT, &no, sizeof no);               /* else who can use it could open wrappings with it */
+    put(&t, CKA_DECRYPT, &no, sizeof no);
+    put(&t, CKA_VALUE_LEN, &len, sizeof len);
+    put(&t, CKA_LABEL, WRAP_LABEL, sizeof WRAP_LABEL - 1);
+    return session->fn->C_GenerateKey(session->handle, &mechanism, t.items, t.count, out) == CKR_OK;
+}
+
+/* A token may have the mechanism and yet not let private keys out under it: found out before anything relies on it. */
+static bool wraps_private_keys(TokenSession *session, CK_OBJECT_HANDLE wrap_key)
+{
+    CK_OBJECT_HANDLE public_half, private_half;
+    CK_MECHANISM mechanism = { .mechanism = session->token->wrap_mechanism };
+    uint8_t wrapped[TOKEN_WRAPPED_MAX];
+    CK_ULONG len = sizeof wrapped;
+    Err ignored;
+    if (!token_generate_in(session, (KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, NULL, &public_half, &private_half, &ignored))
+        return false;
+    bool does = session->fn->C_WrapKey(session->handle, &mechanism, wrap_key, private_half, wrapped, &len) == CKR_OK;
+    (void)session->fn->C_DestroyObject(session->handle, public_half);
+    (void)session->fn->C_DestroyObject(session->handle, private_half);
+    return does;
+}
+
+bool token_wrap_key_find(TokenSession *session, Err *err)
+{
+    Token *token = session->token;
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_ATTRIBUTE wanted[] = { ATTRIBUTE(CKA_CLASS, class), ATTRIBUTE(CKA_TOKEN, yes), ATTRIBUTE_BYTES(CKA_LABEL, WRAP_LABEL, sizeof WRAP_LABEL - 1) };
+    token->wrap_key = 0;
+    token->wrap_mechanism = CKM_AES_KEY_WRAP_PAD;       /* RFC 5649 */
+    if (!token_has_mechanism(session, CKM_AES_KEY_WRAP_PAD, CKF_WRAP | CKF_UNWRAP))
+        return true;
+    if (!token_find(session, wanted, COUNT_OF(wanted), &token->wrap_key, err) || token->wrap_key)
+        return token->wrap_key != 0;
+    CK_OBJECT_HANDLE made;
+    if (!make_wrap_key(session, &made))
+        return true;
+    if (wraps_private_keys(session, made))
+        token->wrap_key = made;
+    else
+        (void)session->fn->C_DestroyObject(session->handle, made);
+    return true;
+}
+
+bool token_settle(TokenSession *session, CK_OBJECT_HANDLE made, const TokenNew *as, KeyKind kind, Bytes *wrapped, Err *err)
+{
+    const Token *token = session->token;
+    CK_MECHANISM mechanism = { .mechanism = token->wrap_mechanism };
+    CK_OBJECT_HANDLE settled;
+    uint8_t *bytes = arena_alloc(as->arena, TOKEN_WRAPPED_MAX);
+    CK_ULONG len = TOKEN_WRAPPED_MAX;
+    if (!bytes)
+        return err_too_big(err);
+    if (!token_call(session, session->fn->C_WrapKey(session->handle, &mechanism, token->wrap_key, made, bytes, &len), "wrapping a key", err) ||
+        !token_unwrap_in(session, &mechanism, token->wrap_key, (Bytes){ bytes, len }, kind, as, &settled, err))
+        return false;
+    (void)session->fn->C_DestroyObject(session->handle, made);          /* of the session: it would go with it */
+    *wrapped = (Bytes){ bytes, len };
+    return true;
+}

@@ -1,0 +1,181 @@
+#include "../cm.h"
+#include <pthread.h>
+#include <stdlib.h>
+#include "pkcs11/token_own.h"
+#include "softhsm.h"
+
+static bool opens(const char *module, const char *label, const char *pin, bool *is_there, Err *err)
+{
+    Token *token = NULL;
+    *err = (Err){ 0 };
+    bool opened = softhsm_open_with(module, label, pin, &token, is_there, err);
+    token_close(token);
+    return opened;
+}
+
+static void test_what_is_configured_wrongly_is_refused(void **state)
+{
+    (void)state;
+    bool is_there;
+    size_t at;
+    Err err;
+    assert_false(opens("/nonexistent/module.so", "one", SOFT_PIN, &is_there, &err));
+    assert_int_equal(err.code, ERR_BAD_INPUT);
+    assert_true(str_find(str_from(err.text), STR("/nonexistent/module.so"), &at));
+    assert_false(opens("libm.so.6", "one", SOFT_PIN, &is_there, &err));
+    assert_true(str_find(str_from(err.text), STR("is no PKCS#11 module"), &at));
+    assert_false(opens(softhsm_module(), "", SOFT_PIN, &is_there, &err));
+    assert_false(opens(softhsm_module(), "a label that is longer than a token's", SOFT_PIN, &is_there, &err));
+    assert_int_equal(err.code, ERR_BAD_INPUT);
+}
+
+static void test_a_wrong_pin_is_refused_once_and_named(void **state)
+{
+    (void)state;
+    bool is_there;
+    size_t at;
+    Err err;
+    assert_false(opens(softhsm_module(), "one", "0815", &is_there, &err));
+    assert_int_equal(err.code, ERR_BAD_INPUT);
+    assert_true(str_find(str_from(err.text), STR("refuses the PIN (CKR_PIN_INCORRECT)"), &at));
+    assert_false(str_find(str_from(err.text), STR("0815"), &at));
+}
+
+static void test_a_token_that_is_absent_is_waited_for(void **state)
+{
+    (void)state;
+    Token *token = NULL;
+    bool is_there = true;
+    Err err = { 0 };
+    assert_true(softhsm_open_with(softhsm_module(), "later", SOFT_PIN, &token, &is_there, &err));
+    assert_false(is_there);
+    assert_false(token_reach(token, &err));
+    assert_int_equal(err.code, ERR_UNAVAILABLE);
+    softhsm_token("later");
+    token->retry_ms = 0;                                /* a second later */
+    assert_true(token_reach(token, &err));
+    token_close(token);
+}
+
+static Token *token;
+
+static void assert_signs(KeyRef *key)
+{
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    uint8_t digest[32] = { 9 };
+    bool valid = false;
+    Bytes signature;
+    Err err = { 0 };
+    if (!key_sign_digest(key, SIGN_ES256, (Bytes){ digest, 32 }, arena, &signature, &err))
+        fail_msg("%s", err.text);
+    assert_true(key_verify_digest(key, SIGN_ES256, (Bytes){ digest, 32 }, signature, &valid, &err));
+    assert_true(valid);
+}
+
+static KeyRef *make_key(Arena *arena)
+{
+    TokenNew as = { .id = token_id_new(), .label = STR("k"), .arena = arena };
+    KeyRef *key = NULL;
+    Bytes wrapped;
+    Err err = { 0 };
+    if (!token_make(token, &as, (KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, &wrapped, &err))
+        fail_msg("%s", err.text);
+    return key;
+}
+
+static void test_a_lost_connection_is_made_anew(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    AUTO(key_free_auto) KeyRef *key = make_key(arena);
+    const CK_FUNCTION_LIST *fn = token->module.fn;
+    unsigned before = token->generation;
+    assert_int_equal(fn->C_CloseAllSessions(token->slot), CKR_OK);          /* the sessions are gone */
+    assert_signs(key);
+    assert_int_equal(token->generation, before + 1);
+    assert_int_equal(fn->C_Logout(token->login), CKR_OK);                   /* the login is */
+    assert_signs(key);
+    assert_int_equal(fn->C_Finalize(NULL), CKR_OK);                         /* the module began anew */
+    assert_signs(key);
+    assert_true(token->generation > before + 1);
+}
+
+static void test_a_pin_that_was_changed_is_tried_once(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    softhsm_token("fickle");
+    Token *fickle = softhsm_open("fickle");
+    const CK_FUNCTION_LIST *fn = fickle->module.fn;
+    Err err = { 0 };
+    CK_UTF8CHAR old[] = SOFT_PIN, fresh[] = "1234567";
+    assert_int_equal(fn->C_SetPIN(fickle->login, old, sizeof old - 1, fresh, sizeof fresh - 1), CKR_OK);
+    assert_int_equal(fn->C_CloseAllSessions(fickle->slot), CKR_OK);
+    for (int i = 0; i < 3; i++) {
+        fickle->retry_ms = 0;
+        assert_false(token_reach(fickle, &err));
+        assert_true(fickle->is_pin_refused);
+    }
+    token_close(fickle);
+}
+
+enum { THREADS = 24, ROUNDS = 30 };
+
+static void *sign_often(void *ctx)
+{
+    for (int i = 0; i < ROUNDS; i++)
+        assert_signs(ctx);
+    return NULL;
+}
+
+static void test_more_threads_than_sessions_sign_while_sessions_vanish(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+    AUTO(key_free_auto) KeyRef *key = make_key(arena);
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sign_often, key), 0);
+    assert_signs(key);
+    assert_int_equal(token->module.fn->C_CloseAllSessions(token->slot), CKR_OK);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(token->in_use, 0);
+    assert_int_equal(token->idle_count, token->open_count);
+    assert_in_range(token->open_count, 1, SESSIONS_MAX);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    softhsm_setup();
+    softhsm_token("one");
+    return 0;
+}
+
+static int open_one(void **state)
+{
+    (void)state;
+    token = softhsm_open("one");
+    return 0;
+}
+
+static int close_one(void **state)
+{
+    (void)state;
+    token_close(token);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_configured_wrongly_is_refused),
+        cmocka_unit_test(test_a_wrong_pin_is_refused_once_and_named),
+        cmocka_unit_test(test_a_token_that_is_absent_is_waited_for),
+        cmocka_unit_test_setup_teardown(test_a_lost_connection_is_made_anew, open_one, close_one),
+        cmocka_unit_test_setup_teardown(test_more_threads_than_sessions_sign_while_sessions_vanish, open_one, close_one),
+        cmocka_unit_test(test_a_pin_that_was_changed_is_tried_once),
+    };
+    return cmocka_run_group_tests(tests, start, NULL);
+}
