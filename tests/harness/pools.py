@@ -15,6 +15,11 @@ def document_body():
     return json.loads(re.sub(r",(\s*[}\]])", r"\1", DOCUMENT.read_text()))
 
 
+def without_initial_sync(body):
+    settings = body["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]["extensions"][0]["settings"]
+    settings["secretsManagementSettings"]["requireInitialSync"] = False
+
+
 class PoolMaker:
     """On a started Site(nodes=True): one group `g`, vault, account and identity; pools by request."""
 

@@ -2,7 +2,7 @@
 import json
 import unittest
 
-from pools import STORE, PoolMaker
+from pools import STORE, PoolMaker, without_initial_sync
 from vaultyard import Site, wait_for
 
 
@@ -10,11 +10,6 @@ def quick(body):
     """25 tries in about a second."""
     settings = body["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]["extensions"][0]["settings"]
     settings["vaultyard"] = {"initialSyncBackoffMs": 1}
-
-
-def without_initial_sync(body):
-    settings = body["properties"]["deploymentConfiguration"]["virtualMachineConfiguration"]["extensions"][0]["settings"]
-    settings["secretsManagementSettings"]["requireInitialSync"] = False
 
 
 class ExtensionFailures(unittest.TestCase):
