@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "node/agent.h"
-#include "node/keep.h"
+#include "node/runs/keep.h"
 
 int main(int argc, char **argv)
 {

@@ -1,6 +1,6 @@
 /* fuzz_blobs.c - a page of blobs that was read has good names and no more than were asked for. */
 #include <stdlib.h>
-#include "node/container.h"
+#include "node/runs/container.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

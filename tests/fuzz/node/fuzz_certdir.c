@@ -1,6 +1,6 @@
 /* fuzz_certdir.c - certificates as a lease's answer brings them: refused, or good enough to be kept. */
 #include <stdlib.h>
-#include "node/certdir.h"
+#include "node/runs/certdir.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* fuzz_cmdline.c - a command line that splits, written again with every word in quotes, splits into the same words. */
 #include <stdlib.h>
 #include "base/buf.h"
-#include "node/cmdline.h"
+#include "node/runs/cmdline.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* fuzz_dns.c - questions of whoever runs on a node: an answer fits its message, answers the same id, and is made for questions alone. */
 #include <stdlib.h>
-#include "node/dns.h"
+#include "node/network/dns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

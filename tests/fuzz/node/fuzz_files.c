@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "node/files.h"
+#include "node/commands/files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* fuzz_runspec.c - the run of a command, as it comes from outside: what is taken has an id, a kind, a scope and a place among the tasks. */
 #include <stdlib.h>
-#include "node/files.h"
-#include "node/runspec.h"
+#include "node/commands/files.h"
+#include "node/runs/runspec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,4 @@
-/* file_agent.c - see file_agent.h. The work itself is the node's (node/files.c), called in file_agent_do.c. */
+/* file_agent.c - see file_agent.h. The work itself is the node's (node/commands/files.c), called in file_agent_do.c. */
 #include "file_agent.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* file_agent_do.c - a file command done by the node's own code, whose names differ in meaning from those of batch/. */
-#include "node/files.h"
+#include "node/commands/files.h"
 
 void file_agent_do(Arena *arena, const char *root, const JsonVal *command, JsonWriter *w);
 void file_agent_do(Arena *arena, const char *root, const JsonVal *command, JsonWriter *w)

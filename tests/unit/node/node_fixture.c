@@ -16,9 +16,9 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "crypto/bundle.h"
-#include "node/keep.h"
 #include "node/lease_mark.h"
-#include "node/processes.h"
+#include "node/runs/keep.h"
+#include "node/runs/processes.h"
 
 enum { ARENA = 256 << 20, YEAR_MS = 1000 * 3600 * 24, LONG_LEASE_MS = 600 * 1000, PARK_MS = 500 };
 static char credential[] = "node1.0123";

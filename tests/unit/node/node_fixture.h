@@ -6,7 +6,7 @@
 #pragma once
 #include <pthread.h>
 #include "http/server.h"
-#include "node/runs.h"
+#include "node/runs/runs.h"
 
 enum { NODE_REPORTS_MAX = 512, NODE_WAIT_MS = 60000 };
 

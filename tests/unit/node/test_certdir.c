@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "node/certdir.h"
-#include "node/files.h"
+#include "node/commands/files.h"
+#include "node/runs/certdir.h"
 #include "node_fixture.h"
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

@@ -1,5 +1,5 @@
 #include "../cm.h"
-#include "node/cmdline.h"
+#include "node/runs/cmdline.h"
 
 static Arena *arena;
 

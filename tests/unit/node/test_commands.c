@@ -2,8 +2,8 @@
 #include "../cm.h"
 #include <stdatomic.h>
 #include <unistd.h>
-#include "node/commands.h"
-#include "node/exec_command.h"
+#include "node/commands/commands.h"
+#include "node/commands/exec_command.h"
 #include "node_fixture.h"
 
 static NodeFixture fixture;

@@ -1,8 +1,8 @@
 /* test_container.c - addresses of a container's blobs, and pages of them as services answer. */
 #include "../cm.h"
 #include <stdlib.h>
-#include "node/container.h"
-#include "node/xml.h"
+#include "node/runs/container.h"
+#include "node/runs/xml.h"
 
 static Arena *arena;
 

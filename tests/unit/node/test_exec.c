@@ -2,7 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include "base/clock.h"
-#include "node/exec.h"
+#include "node/commands/exec.h"
 
 static char sh[] = "sh", dash_c[] = "-c";
 

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "node/files.h"
+#include "node/commands/files.h"
 
 static char dir[] = "/tmp/vaultyard-files-XXXXXX", root[64];
 static Arena *arena;

@@ -15,9 +15,9 @@
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
-#include "node/certdir.h"
-#include "node/keep.h"
-#include "node/processes.h"
+#include "node/runs/certdir.h"
+#include "node/runs/keep.h"
+#include "node/runs/processes.h"
 #include "node_fixture.h"
 
 enum { MARK_ARG = 424242, CALLS_MAX = 5000 };

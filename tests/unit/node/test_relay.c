@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "node/relay.h"
+#include "node/network/relay.h"
 
 static char dir[] = "/tmp/vaultyard-relay-XXXXXX";
 static char socket_path[64];

@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "../cm.h"
-#include "node/dns.h"
-#include "node/resolver.h"
+#include "node/network/dns.h"
+#include "node/network/resolver.h"
 
 static const Str domains[] = { { "corp.example", 12 }, { "vault.azure.net", 15 } };
 
