@@ -1,10 +1,12 @@
 /* state.c - writing state.json and the metrics, and telling systemd. */
 #include "certs/state.h"
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
@@ -75,6 +77,29 @@ static void put_hook(JsonWriter *w, const HookRun *hook)
     json_close(w);
 }
 
+typedef struct Taken { int64_t resident_bytes, anonymous_bytes; double cpu_s; } Taken;
+
+/* proc(5): VmRSS and RssAnon of status are in KiB. What cannot be read is 0. */
+static Taken taken(void)
+{
+    Taken out = { 0 };
+    char text[4096];
+    AUTO(fd_close) int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, text, sizeof text) : -1;
+    for (Str rest = { text, len > 0 ? (size_t)len : 0 }; rest.len;) {
+        Str value = str_cut(&rest, '\n'), name = str_cut(&value, ':');
+        int64_t *to = str_eq(name, STR("VmRSS")) ? &out.resident_bytes : str_eq(name, STR("RssAnon")) ? &out.anonymous_bytes : NULL, kib;
+        Err ignored;
+        value = str_trim(value);
+        if (to && str_to_int64(str_cut(&value, ' '), 0, INT64_MAX / 1024, &kib, &ignored))
+            *to = kib * 1024;
+    }
+    struct timespec cpu;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
+        out.cpu_s = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+    return out;
+}
+
 bool state_write(const char *path, const StateView *view, Err *err)
 {
     AUTO(buf_done_auto) Buf text = { 0 };
@@ -92,6 +117,11 @@ bool state_write(const char *path, const StateView *view, Err *err)
     json_put_str(&w, "settingsError", view->settings_error && *view->settings_error ? str_from(view->settings_error) : STR_NONE);
     json_put_bool(&w, "firstSyncDone", view->is_synced);
     json_put_int(&w, "vaultsListenedTo", (int64_t)view->listening);
+    Taken memory = taken();
+    json_open(&w, "memory");
+    json_put_int(&w, "residentBytes", memory.resident_bytes);
+    json_put_int(&w, "anonymousBytes", memory.anonymous_bytes);
+    json_close(&w);
     json_put_str(&w, "metricsServedAt", view->scraped_at ? str_from(view->scraped_at) : STR_NONE);
     if (view->settings->hook.word_count)
         put_hook(&w, view->hook);
@@ -176,6 +206,12 @@ void metrics_put(Buf *text, const StateView *view)
                      "vaultyard_certs_vaults_listened_to %zu\n", view->listening);
     buf_printf(text, "# HELP vaultyard_certs_settings_current 1: the settings file is in use as it is.\n# TYPE vaultyard_certs_settings_current gauge\n"
                      "vaultyard_certs_settings_current %d\n", !view->settings_error || !*view->settings_error);
+    Taken took = taken();                                 /* the first and the last by the names that Prometheus' own libraries use */
+    buf_printf(text, "# HELP process_resident_memory_bytes Resident memory.\n# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %lld\n"
+                     "# HELP process_anonymous_memory_bytes Resident memory that no file stands behind.\n# TYPE process_anonymous_memory_bytes gauge\n"
+                     "process_anonymous_memory_bytes %lld\n"
+                     "# HELP process_cpu_seconds_total Processor time, user and system.\n# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.6f\n",
+               (long long)took.resident_bytes, (long long)took.anonymous_bytes, took.cpu_s);
     if (view->settings->hook.word_count)
         buf_printf(text, "# HELP vaultyard_certs_hook_failures Failed runs of the hook in a row.\n# TYPE vaultyard_certs_hook_failures gauge\nvaultyard_certs_hook_failures %d\n",
                    view->hook->failures);
