@@ -11,7 +11,7 @@ typedef enum KeyKind { KEY_RSA = 1, KEY_EC, KEY_OCT } KeyKind;                  
 typedef enum KeyCurve { CURVE_NONE = 0, CURVE_P256, CURVE_P384, CURVE_P521, CURVE_P256K } KeyCurve;   /* JOSE names P-256, P-384, P-521, P-256K */
 typedef enum SignAlg { SIGN_RS256 = 1, SIGN_RS384, SIGN_RS512, SIGN_PS256, SIGN_PS384, SIGN_PS512,
                        SIGN_ES256, SIGN_ES384, SIGN_ES512, SIGN_ES256K } SignAlg;
-typedef enum WrapAlg { WRAP_RSA1_5 = 1, WRAP_RSA_OAEP, WRAP_RSA_OAEP_256 } WrapAlg;
+typedef enum WrapAlg { WRAP_RSA1_5 = 1, WRAP_RSA_OAEP, WRAP_RSA_OAEP_256, WRAP_RSA_OAEP_384 } WrapAlg;    /* the last is a part of key_transfer.h and has no name of its own */
 
 typedef enum CipherAlg { CIPHER_A128GCM = 1, CIPHER_A192GCM, CIPHER_A256GCM, CIPHER_A128CBC, CIPHER_A192CBC, CIPHER_A256CBC, CIPHER_A128CBCPAD, CIPHER_A192CBCPAD,
                          CIPHER_A256CBCPAD, CIPHER_A128KW, CIPHER_A192KW, CIPHER_A256KW, CIPHER_CKM_AES_KEY_WRAP, CIPHER_CKM_AES_KEY_WRAP_PAD } CipherAlg;

@@ -7,12 +7,13 @@ static const struct { WrapAlg alg; Str name; int padding; size_t hash_size, over
     { WRAP_RSA1_5,       { "RSA1_5", 6 },        RSA_PKCS1_PADDING,      0,           11 },
     { WRAP_RSA_OAEP,     { "RSA-OAEP", 8 },      RSA_PKCS1_OAEP_PADDING, SHA1_SIZE,   2 * SHA1_SIZE + 2 },
     { WRAP_RSA_OAEP_256, { "RSA-OAEP-256", 12 }, RSA_PKCS1_OAEP_PADDING, SHA256_SIZE, 2 * SHA256_SIZE + 2 },
+    { WRAP_RSA_OAEP_384, { NULL, 0 },            RSA_PKCS1_OAEP_PADDING, SHA384_SIZE, 2 * SHA384_SIZE + 2 },
 };
 
 bool wrap_alg_parse(Str name, WrapAlg *out)
 {
     for (size_t i = 0; i < COUNT_OF(algs); i++)
-        if (str_eq(name, algs[i].name)) {
+        if (algs[i].name.ptr && str_eq(name, algs[i].name)) {
             *out = algs[i].alg;
             return true;
         }
@@ -42,7 +43,7 @@ static EVP_PKEY_CTX *context_for(const KeyRef *key, WrapAlg alg, bool wrapping)
         || EVP_PKEY_CTX_set_rsa_padding(ctx, algs[row].padding) != 1)
         return NULL;
     if (algs[row].hash_size) {
-        const EVP_MD *md = algs[row].hash_size == SHA1_SIZE ? algorithms()->sha1 : algorithms()->sha256;
+        const EVP_MD *md = algs[row].hash_size == SHA1_SIZE ? algorithms()->sha1 : algs[row].hash_size == SHA256_SIZE ? algorithms()->sha256 : algorithms()->sha384;
         if (EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) != 1 || EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) != 1)
             return NULL;
     }
