@@ -1,8 +1,8 @@
 /* buf.c - a growing run of bytes with a maximum. */
 #include "base/buf.h"
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include "base/format.h"
 
 void buf_init(Buf *buf, size_t max_bytes)
 {
@@ -62,12 +62,14 @@ void buf_printf(Buf *buf, const char *fmt, ...)
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    size_t free_bytes = buf->failed ? 0 : buf->cap - buf->len;
+    int len = text_format(free_bytes ? buf->ptr + buf->len : NULL, free_bytes, fmt, args);
     va_end(args);
     if (len < 0)
         buf->failed = true;
     else if (buf_room(buf, (size_t)len)) {
-        (void)vsnprintf(buf->ptr + buf->len, (size_t)len + 1, fmt, again);
+        if ((size_t)len >= free_bytes)
+            (void)text_format(buf->ptr + buf->len, (size_t)len + 1, fmt, again);
         buf->len += (size_t)len;
     }
     va_end(again);

@@ -25,8 +25,14 @@ Str guid_new(Arena *arena)
     random_fill(b, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0F) | 0x40);       /* version 4 */
     b[8] = (uint8_t)((b[8] & 0x3F) | 0x80);       /* variant 10 */
-    return str_printf(arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4], b[5],
-                      b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    char text[36], *at = text;
+    for (size_t i = 0; i < sizeof b; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *at++ = '-';
+        *at++ = "0123456789abcdef"[b[i] >> 4];
+        *at++ = "0123456789abcdef"[b[i] & 15];
+    }
+    return str_dup(arena, (Str){ text, sizeof text });
 }
 
 Str hex_id_new(Arena *arena, size_t digits)

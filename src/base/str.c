@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "base/arena.h"
+#include "base/format.h"
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 static char upper(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c; }
@@ -100,6 +101,11 @@ bool str_is_utf8(Str s)
 {
     const uint8_t *p = (const uint8_t *)s.ptr, *end = p + s.len;
     while (p < end) {
+        uint64_t eight;
+        if (end - p >= 8 && (memcpy(&eight, p, sizeof eight), (eight & UINT64_C(0x8080808080808080)) == 0)) {
+            p += sizeof eight;                     /* all ASCII, as most text is */
+            continue;
+        }
         uint8_t lead = *p++;
         if (lead < 0x80)
             continue;
@@ -177,13 +183,16 @@ Str str_upper(Arena *arena, Str text) { return mapped(arena, text, upper); }
 Str str_printf(Arena *arena, const char *fmt, ...)
 {
     va_list args, again;
+    char brief[256];                               /* most fit here and are formatted once */
     va_start(args, fmt);
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    int len = text_format(brief, sizeof brief, fmt, args);
     va_end(args);
     char *text = len < 0 ? NULL : arena_alloc(arena, (size_t)len + 1);
-    if (text)
-        (void)vsnprintf(text, (size_t)len + 1, fmt, again);
+    if (text && (size_t)len < sizeof brief)
+        memcpy(text, brief, (size_t)len + 1);
+    else if (text)
+        (void)text_format(text, (size_t)len + 1, fmt, again);
     va_end(again);
     return text ? (Str){ text, (size_t)len } : STR_NONE;
 }
