@@ -2,24 +2,6 @@
 #include "audit/writes.h"
 #include <stdio.h>
 
-bool writes_append(const Secret *key, Txn *txn, const AuditRecord *record, int64_t *number, Err *err)
-{
-    AUTO(buf_done_auto) Buf buf = { 0 };
-    ChainPoint last, next;
-    ChainHead head;
-    chain_begin(&buf);
-    if (!record_put(&buf, record, err) || !chain_head_read(key, txn, CHAIN_WRITES, &last, &head, err))
-        return false;
-    if (head != CHAIN_HEAD_SOUND)
-        return err_set(err, ERR_INTERNAL, "the head of the audit chain was changed from outside: stop the server and run 'vaultyard audit verify'");
-    chain_next(key, CHAIN_WRITES, &last, &buf, &next);
-    if (!txn_exec(txn, NULL, err, "INSERT INTO audit_record (number, time_ms, record, mac) VALUES (?1, ?2, ?3, ?4)",
-                  db_int(next.number), db_int(record->time_ms), db_text(chain_record(&buf)), db_blob((Bytes){ next.mac, sizeof next.mac })))
-        return false;
-    *number = next.number;
-    return chain_head_write(key, txn, CHAIN_WRITES, &next, err);
-}
-
 static bool last_record(Txn *txn, ChainPoint *last, Err *err)
 {
     AUTO(rows_free_auto) Rows *row = NULL;
@@ -33,6 +15,41 @@ static bool last_record(Txn *txn, ChainPoint *last, Err *err)
     Bytes mac = row_blob(row, 1);
     if (mac.len == sizeof last->mac)
         memcpy(last->mac, mac.ptr, sizeof last->mac);
+    return true;
+}
+
+static bool anchor_last(Txn *txn, void *ctx, Err *err)
+{
+    const Secret *key = ctx;
+    ChainPoint last;
+    return last_record(txn, &last, err) && (last.number == 0 || chain_head_write(key, txn, CHAIN_WRITES, &last, err));
+}
+
+/* Where the chain goes on. The first of a transaction asks the anchor; for those behind it the rows of this transaction are the chain,
+ * which nobody else can have touched, and it is anchored once, at the end. */
+static bool chain_end(const Secret *key, Txn *txn, ChainPoint *last, Err *err)
+{
+    bool is_first;
+    ChainHead head;
+    txn_before_commit(txn, anchor_last, (void *)(uintptr_t)key, &is_first);
+    if (!is_first)
+        return last_record(txn, last, err);
+    return chain_head_read(key, txn, CHAIN_WRITES, last, &head, err) &&
+           (head == CHAIN_HEAD_SOUND || err_set(err, ERR_INTERNAL, "the head of the audit chain was changed from outside: stop the server and run 'vaultyard audit verify'"));
+}
+
+bool writes_append(const Secret *key, Txn *txn, const AuditRecord *record, int64_t *number, Err *err)
+{
+    AUTO(buf_done_auto) Buf buf = { 0 };
+    ChainPoint last, next;
+    chain_begin(&buf);
+    if (!record_put(&buf, record, err) || !chain_end(key, txn, &last, err))
+        return false;
+    chain_next(key, CHAIN_WRITES, &last, &buf, &next);
+    if (!txn_exec(txn, NULL, err, "INSERT INTO audit_record (number, time_ms, record, mac) VALUES (?1, ?2, ?3, ?4)",
+                  db_int(next.number), db_int(record->time_ms), db_text(chain_record(&buf)), db_blob((Bytes){ next.mac, sizeof next.mac })))
+        return false;
+    *number = next.number;
     return true;
 }
 

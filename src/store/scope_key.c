@@ -20,6 +20,7 @@ struct ScopeKey {
     char *scope;
     size_t scope_len;
     Secret *key;
+    int64_t reserved;                 /* uses that the row counts already and that were not made yet */
     int users;
     bool cached;
     uint64_t last_use;
@@ -138,6 +139,32 @@ static ScopeKey *cache_add(ScopeKeys *keys, ScopeKey *key, uint64_t epoch)
     key = cache_use(keys, at);
     (void)pthread_mutex_unlock(&keys->mutex);
     return key;
+}
+
+/* A key of the scope with a use to spare, which is taken; NULL: ask the row. Only the writer seals, so no older key of a scope
+ * gains uses after a newer one did. */
+static ScopeKey *cache_reserved(ScopeKeys *keys, Str scope)
+{
+    ScopeKey *key = NULL;
+    (void)pthread_mutex_lock(&keys->mutex);
+    for (int at = 0; at < keys->count && !key; at++)
+        if (keys->cache[at]->reserved > 0 && str_eq(scope_key_scope(keys->cache[at]), scope))
+            key = cache_use(keys, at);
+    if (key)
+        key->reserved--;
+    (void)pthread_mutex_unlock(&keys->mutex);
+    return key;
+}
+
+/* After the commit that counted them: until then a rollback could take the count back. */
+static void cache_reserve(void *ctx, int64_t id)
+{
+    ScopeKeys *keys = ctx;
+    (void)pthread_mutex_lock(&keys->mutex);
+    int at = cache_at(keys, id);
+    if (at >= 0)
+        keys->cache[at]->reserved += SEAL_RESERVED - 1;
+    (void)pthread_mutex_unlock(&keys->mutex);
 }
 
 static void cache_forget(void *ctx, int64_t id)
@@ -286,14 +313,14 @@ bool scope_key_find(ScopeKeys *keys, Txn *txn, int64_t id, ScopeKey **out, Err *
     return true;
 }
 
-/* The newest key's id, counted as used once more; a new key when it was used often enough. */
+/* The newest key's id, counted as used, also for the uses to come; a new key when it was used often enough. */
 static bool count_use(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *err)
 {
     AUTO(rows_free_auto) Rows *row = NULL;
     Err failed = { 0 };
     if (!txn_query(txn, &row, err,
-                   "UPDATE scope_key SET uses = uses + 1 WHERE scope = ?1 AND generation = (SELECT MAX(generation) FROM scope_key WHERE scope = ?1)"
-                   " RETURNING id, generation, uses, wrapped_by", db_text(scope)))
+                   "UPDATE scope_key SET uses = uses + ?2 WHERE scope = ?1 AND generation = (SELECT MAX(generation) FROM scope_key WHERE scope = ?1)"
+                   " RETURNING id, generation, uses, wrapped_by", db_text(scope), db_int(SEAL_RESERVED)))
         return false;
     if (!rows_next(row, &failed)) {
         if (failed.code == ERR_NONE)
@@ -301,11 +328,20 @@ static bool count_use(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *er
         return *err = failed, false;
     }
     *id = row_int(row, 0);
-    return row_int(row, 2) <= SEAL_USES_MAX || make(keys, txn, scope, row_int(row, 1) + 1, row_text(row, 3), id, err);
+    if (row_int(row, 2) <= SEAL_USES_MAX) {
+        txn_after_commit(txn, cache_reserve, keys, *id);
+        return true;
+    }
+    return make(keys, txn, scope, row_int(row, 1) + 1, row_text(row, 3), id, err);
 }
 
 bool scope_key_use(ScopeKeys *keys, Txn *txn, Str scope, ScopeKey **out, int64_t *id, Err *err)
 {
+    *out = cache_reserved(keys, scope);
+    if (*out) {
+        *id = (*out)->id;
+        return true;
+    }
     if (!count_use(keys, txn, scope, id, err) || !scope_key_find(keys, txn, *id, out, err))
         return false;
     return *out || err_set(err, ERR_INTERNAL, "the key of '" STR_FMT "' is gone", STR_ARG(scope));
@@ -317,8 +353,10 @@ bool scope_key_remove_all(ScopeKeys *keys, Txn *txn, Str scope, Err *err)
     Err failed = { 0 };
     if (!txn_query(txn, &rows, err, "SELECT id FROM scope_key WHERE scope = ?1", db_text(scope)))
         return false;
-    while (rows_next(rows, &failed))
-        txn_after_commit(txn, cache_forget, keys, row_int(rows, 0));
+    while (rows_next(rows, &failed)) {
+        cache_forget(keys, row_int(rows, 0));            /* now, so that nothing is sealed by it on the strength of a reserved use; */
+        txn_after_commit(txn, cache_forget, keys, row_int(rows, 0));     /* and then, for what a reader brought back */
+    }
     if (failed.code != ERR_NONE)
         return *err = failed, false;
     rows_free(TAKE(rows));

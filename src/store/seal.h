@@ -9,16 +9,16 @@
  * files and the root key together do not open such a scope. It is locked at start and after seal_scope_lock; until
  * seal_scope_unlock every seal_put and seal_get of it fails with ERR_DENIED "AccountIsDisabled".
  *
- * Nonces are random, so one key may seal at most 2^32 times (NIST SP 800-38D section 8.3). Each seal is counted in its own
- * transaction; at SEAL_USES_MAX, half of that since a seal that is rolled back is not counted, the scope gets a new key
- * for what is sealed from then on. A sealed value names its key, so the older ones stay readable and no data is rewritten.
+ * Nonces are random, so one key may seal at most 2^32 times (NIST SP 800-38D section 8.3). Seals are counted SEAL_RESERVED at a time:
+ * the row says how many there may have been, and what a stop leaves unused is lost. At SEAL_USES_MAX, half of that since the count of a
+ * transaction that is rolled back is not kept, the scope gets a new key for what is sealed from then on. A sealed value names its key, so the older ones stay readable and no data is rewritten.
  *
  * Sealed value: 0x01 || id of the key, 8 bytes big-endian || nonce || ciphertext || tag; SEAL_OVERHEAD more than the plain. */
 #pragma once
 #include "base/secret.h"
 #include "store/store.h"
 
-enum { SEAL_CACHE_KEYS = 256, SEAL_OVERHEAD = 9 + 28 };
+enum { SEAL_CACHE_KEYS = 256, SEAL_RESERVED = 256, SEAL_OVERHEAD = 9 + 28 };
 #define SEAL_USES_MAX (INT64_C(1) << 31)
 
 typedef struct Seal Seal;

@@ -23,6 +23,7 @@ typedef struct Write {
     Err *err;
     bool good;
     Txn txn;
+    void (*later)(void *ctx, bool good);   /* store_write_later; NULL: its caller waits for `done` */
     sem_t done;
     struct Write *next;
 } Write;
@@ -89,10 +90,11 @@ static bool take_queue(Store *store, Write **out, Scrub **scrubs)
 }
 
 /* One function in its savepoint. When it cannot be undone alone, the whole transaction is given up. */
-static void run_one(Db *db, Write *write)
+static void run_one(Db *db, Write *write, TxnLast *last)
 {
     Err undo;
-    write->txn = (Txn){ .db = db, .writes = true };
+    size_t asked = last->count;
+    write->txn = (Txn){ .db = db, .writes = true, .last = last };
     write->good = db_run(db, "SAVEPOINT one", write->err) && txn_run(&write->txn, write->fn, write->ctx, write->err);
     if (!db_in_transaction(db))
         return;
@@ -101,15 +103,27 @@ static void run_one(Db *db, Write *write)
         if (write->good)
             return;
     } else if (db_run(db, "ROLLBACK TO one", &undo) && db_run(db, "RELEASE one", &undo)) {
+        last->count = asked;
         return;
     }
     if (db_in_transaction(db))
         (void)db_run(db, "ROLLBACK", &undo);   /* a transaction that is no longer there is what we want */
 }
 
+static bool run_last(Db *db, const TxnLast *last, Err *err)
+{
+    Txn txn = { .db = db, .writes = true };
+    bool good = true;
+    for (size_t i = 0; good && i < last->count; i++)
+        good = txn_run(&txn, last->calls[i].fn, last->calls[i].ctx, err);
+    txn_done(&txn);
+    return good;
+}
+
 /* The functions from `from` on in one transaction. false: it was lost, with those up to *rest, which were not run. */
 static bool run_transaction(Db *db, Write *from, Write **rest, Err *err)
 {
+    TxnLast last = { .count = 0 };
     *rest = NULL;
     if (!db_run(db, "BEGIN IMMEDIATE", err)) {
         for (Write *write = from; write; write = write->next)
@@ -117,7 +131,7 @@ static bool run_transaction(Db *db, Write *from, Write **rest, Err *err)
         return false;
     }
     for (Write *write = from; write; write = write->next) {
-        run_one(db, write);
+        run_one(db, write, &last);
         if (!db_in_transaction(db)) {
             *rest = write->next;
             if (write->good)
@@ -127,7 +141,7 @@ static bool run_transaction(Db *db, Write *from, Write **rest, Err *err)
             return false;
         }
     }
-    if (db_run(db, "COMMIT", err))
+    if (run_last(db, &last, err) && db_run(db, "COMMIT", err))
         return true;
     Err undo;
     if (db_in_transaction(db))
@@ -141,7 +155,7 @@ static void run_batch(Store *store, Write *batch)
         Err err;
         bool durable = run_transaction(store->writer, from, &rest, &err);
         if (durable)
-            atomic_fetch_add_explicit(&store->commits, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&store->commits, 1, memory_order_release);
         for (Write *write = from; write != rest; write = write->next) {
             if (durable && write->good) {
                 txn_run_hooks(&write->txn);
@@ -160,7 +174,12 @@ static void wake_callers(Store *store, Write *batch)
         next = write->next;                    /* it is the caller's stack: gone once woken */
         txn_done(&write->txn);
         atomic_fetch_sub_explicit(&store->depth, 1, memory_order_relaxed);
-        (void)sem_post(&write->done);
+        if (!write->later) {
+            (void)sem_post(&write->done);
+            continue;
+        }
+        write->later(write->ctx, write->good);
+        free(write);
     }
 }
 
@@ -218,30 +237,48 @@ bool store_scrub(Store *store, bool *done, Err *err)
     return scrub.good;
 }
 
+static bool enqueue(Store *store, Write *write)
+{
+    (void)pthread_mutex_lock(&store->mutex);
+    bool taken = !store->stopping;
+    bool first = !store->first;
+    if (taken) {
+        *store->last = write;
+        store->last = &write->next;
+        atomic_fetch_add_explicit(&store->depth, 1, memory_order_relaxed);
+    }
+    (void)pthread_mutex_unlock(&store->mutex);
+    if (taken && first)                        /* behind others the writer is awake, or about to be */
+        (void)pthread_cond_signal(&store->queued);
+    return taken || err_set(write->err, ERR_UNAVAILABLE, "the server is stopping: try again once it is back");
+}
+
 bool store_write(Store *store, StoreFn *fn, void *ctx, Err *err)
 {
     assert(!pthread_equal(pthread_self(), store->writer_thread));     /* it would wait for itself */
     Write write = { .fn = fn, .ctx = ctx, .err = err };
     if (sem_init(&write.done, 0, 0) != 0)
         return err_errno(err, "store: cannot make a semaphore");
-
-    (void)pthread_mutex_lock(&store->mutex);
-    bool taken = !store->stopping;
-    if (taken) {
-        *store->last = &write;
-        store->last = &write.next;
-        atomic_fetch_add_explicit(&store->depth, 1, memory_order_relaxed);
-        (void)pthread_cond_signal(&store->queued);
-    }
-    (void)pthread_mutex_unlock(&store->mutex);
-
-    if (taken)
+    if (enqueue(store, &write))
         while (sem_wait(&write.done) != 0)     /* EINTR: a signal handler ran on this thread */
             continue;
-    else
-        (void)err_set(err, ERR_UNAVAILABLE, "the server is stopping: try again once it is back");
     (void)sem_destroy(&write.done);
     return write.good;
+}
+
+bool store_write_later(Store *store, StoreFn *fn, void *ctx, Err *err, void (*done)(void *ctx, bool good))
+{
+    Write *write = calloc(1, sizeof *write);
+    if (!write)
+        return err_set(err, ERR_INTERNAL, "store: out of memory");
+    write->fn = fn;
+    write->ctx = ctx;
+    write->err = err;
+    write->later = done;
+    if (enqueue(store, write))
+        return true;
+    free(write);
+    return false;
 }
 
 /* ---- readers ---- */
@@ -371,6 +408,8 @@ void store_close(Store *store)
     free(store->path);
     free(store);
 }
+
+int64_t store_commits(Store *store) { return atomic_load_explicit(&store->commits, memory_order_acquire); }
 
 StoreStats store_stats(Store *store)
 {

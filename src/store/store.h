@@ -17,6 +17,9 @@ void  store_close(Store *store);                                         /* fini
 
 typedef bool StoreFn(Txn *txn, void *ctx, Err *err);
 bool  store_write(Store *store, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;   /* false: rolled back, nothing changed */
+/* The same without waiting: `done` runs on the writer thread once the change is durable or was refused (then err says why), so it must be
+ * quick. fn, ctx and err stay the store's until then. false: the store is closing; err says so, and done does not run. */
+bool  store_write_later(Store *store, StoreFn *fn, void *ctx, Err *err, void (*done)(void *ctx, bool good)) MUST_CHECK;
 bool  store_read(Store *store, StoreFn *fn, void *ctx, Err *err) MUST_CHECK;
 
 /* What commits before this call overwrote or deleted is in no file of the store any more (database files overwrite what is deleted,
@@ -26,6 +29,11 @@ bool  store_scrub(Store *store, bool *done, Err *err) MUST_CHECK;
 /* Runs on the writer thread after the commit that contains this transaction (never after a rollback): wake a park, drop a
  * cache entry. Must be quick. */
 void  txn_after_commit(Txn *txn, void (*fn)(void *ctx, int64_t number), void *ctx, int64_t number);
+
+/* Runs once, on the writer thread, in the transaction that is about to be committed, however many of the functions in it asked for the
+ * same fn and ctx; what a function that failed asked for is forgotten. For a row that sums up what they wrote. Its failure costs all of them their changes.
+ * *is_first (may be NULL): nobody before this caller asked for it. */
+void txn_before_commit(Txn *txn, StoreFn *fn, void *ctx, bool *is_first);
 
 /* Values bound to ?1, ?2 ... in statements. Statements are string literals: they are cached by address. */
 typedef struct DbVal { enum { DB_NULL_VAL, DB_INT_VAL, DB_TEXT_VAL, DB_BLOB_VAL } kind; int64_t num; Bytes bytes; } DbVal;
@@ -54,6 +62,10 @@ bool    row_is_null(Rows *rows, int column);
 int64_t row_int(Rows *rows, int column);
 Str     row_text(Rows *rows, int column);           /* until the next rows_next; str_dup to keep; absent for NULL */
 Bytes   row_blob(Rows *rows, int column);
+
+/* How many transactions were committed: while it stays the same, so does what store_read finds. A change is counted before its caller
+ * learns that it is durable. */
+int64_t store_commits(Store *store);
 
 /* Figures for /metrics. */
 typedef struct StoreStats { int64_t commits, writes, write_failures, queue_depth; } StoreStats;

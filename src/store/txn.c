@@ -48,6 +48,23 @@ void txn_after_commit(Txn *txn, void (*fn)(void *ctx, int64_t number), void *ctx
     txn->hooks[txn->hook_count++] = (TxnHook){ .fn = fn, .ctx = ctx, .number = number };
 }
 
+void txn_before_commit(Txn *txn, StoreFn *fn, void *ctx, bool *is_first)
+{
+    assert(txn->writes && txn->last);
+    TxnLast *last = txn->last;
+    size_t at = 0;
+    while (at < last->count && (last->calls[at].fn != fn || last->calls[at].ctx != ctx))
+        at++;
+    if (is_first)
+        *is_first = at == last->count;
+    if (at < last->count)
+        return;
+    assert(last->count < TXN_LAST_MAX);
+    last->calls[at].fn = fn;
+    last->calls[at].ctx = ctx;
+    last->count++;
+}
+
 void txn_run_hooks(Txn *txn)
 {
     for (size_t i = 0; i < txn->hook_count; i++)

@@ -4,9 +4,13 @@
 
 typedef struct TxnHook { void (*fn)(void *ctx, int64_t number); void *ctx; int64_t number; } TxnHook;
 
+enum { TXN_LAST_MAX = 4 };
+typedef struct TxnLast { struct { StoreFn *fn; void *ctx; } calls[TXN_LAST_MAX]; size_t count; } TxnLast;   /* txn_before_commit, of all functions in a transaction */
+
 struct Txn {
     Db *db;
     bool writes;
+    TxnLast *last;                    /* NULL of a reader, and of the calls in it */
     TxnHook *hooks;                   /* txn_after_commit, in order */
     size_t hook_count, hook_room;
     Err broken;                       /* the first error that costs this transaction its changes, whatever its function returns */

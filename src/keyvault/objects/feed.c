@@ -17,8 +17,9 @@ bool feed_add(Txn *txn, const Vault *vault, KvKind kind, Str name, Str version, 
     return txn_exec(txn, NULL, err,
                     "INSERT INTO kv_feed (vault, number, kind, name, version, change, time_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     db_text(vault->id), db_int(number), db_int(kind), db_text(name), db_text(version), db_int(change), db_int(now_ms)) &&
-           txn_exec(txn, NULL, err, "DELETE FROM kv_feed WHERE vault = ?1 AND number <= ?2 AND NOT EXISTS"
-                    " (SELECT 1 FROM kv_event_subscription s WHERE s.vault = ?1 AND s.cursor < kv_feed.number)", db_text(vault->id), db_int(number - FEED_KEPT));
+           (number % FEED_TRIM != 0 ||
+            txn_exec(txn, NULL, err, "DELETE FROM kv_feed WHERE vault = ?1 AND number <= ?2 AND NOT EXISTS"
+                     " (SELECT 1 FROM kv_event_subscription s WHERE s.vault = ?1 AND s.cursor < kv_feed.number)", db_text(vault->id), db_int(number - FEED_KEPT)));
 }
 
 void feed_wake(KeyVault *kv, const Vault *vault)

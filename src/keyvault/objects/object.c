@@ -133,21 +133,18 @@ bool object_require_usable(Txn *txn, Arena *arena, const Vault *vault, KvKind ki
     return true;
 }
 
-static bool object_upsert(Txn *txn, Arena *arena, const Vault *vault, const VersionNew *version, int64_t *ordinal, Err *err)
+/* `object` is NULL when there is none. */
+static bool object_upsert(Txn *txn, Arena *arena, const Vault *vault, const VersionNew *version, const ObjectRow *object, int64_t *ordinal, Err *err)
 {
-    ObjectRow object;
-    bool found;
-    if (!object_find(txn, arena, vault, version->kind, version->name, &object, &found, err))
-        return false;
     Str name_key = name_key_of(arena, version->name);
-    *ordinal = found ? object.version_count + 1 : 1;
-    if (!found)
+    *ordinal = object ? object->version_count + 1 : 1;
+    if (!object)
         return txn_exec(txn, NULL, err,
                         "INSERT INTO kv_object (vault, kind, name_key, name, current, version_count, managed, deleted_ms, purge_ms)"
                         " VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, 0, 0)",
                         db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->name),
                         db_text(version->version), db_int(version->is_managed));
-    Str current = version->is_pending && !str_empty(object.current) ? object.current : version->version;
+    Str current = version->is_pending && !str_empty(object->current) ? object->current : version->version;
     return txn_exec(txn, NULL, err,
                     "UPDATE kv_object SET current = ?4, version_count = ?5 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3",
                     db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(current), db_int(*ordinal));
@@ -158,6 +155,10 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
     Str name_key = name_key_of(arena, version->name);
     Seal *seal = kv->site->seal;
     Bytes doc, value = { 0 };
+    ObjectRow object;
+    bool found;
+    if (!object_find(txn, arena, vault, version->kind, version->name, &object, &found, err))
+        return false;
     if (!seal_put(seal, txn, version_place(arena, vault, version->kind, name_key, version->version, "doc"),
                   bytes_of(version->doc_json), arena, &doc, err))
         return false;
@@ -167,8 +168,9 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
         return false;
 
     const Attributes *attributes = &version->attributes;
-    int64_t changed;
-    if (!txn_exec(txn, &changed, err,
+    int64_t changed = 0;
+    if (found &&                        /* a new object has no pending version */
+        !txn_exec(txn, &changed, err,
                   "UPDATE kv_version SET pending = ?5, enabled = ?6, nbf_ms = ?7, exp_ms = ?8, created_ms = ?9, updated_ms = ?10,"
                   " doc = ?11, value = ?12 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4 AND pending = 1",
                   db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version),
@@ -183,7 +185,7 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
                         db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version));
 
     int64_t ordinal;
-    return object_upsert(txn, arena, vault, version, &ordinal, err) &&
+    return object_upsert(txn, arena, vault, version, found ? &object : NULL, &ordinal, err) &&
            txn_exec(txn, NULL, err,
                     "INSERT INTO kv_version (vault, kind, name_key, version, ordinal, pending, enabled, nbf_ms, exp_ms, created_ms,"
                     " updated_ms, doc, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",

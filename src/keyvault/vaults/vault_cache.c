@@ -12,6 +12,7 @@ enum { BUCKETS = 4096, LOADED_MAX = 256, VAULT_ARENA_BYTES = 8 << 20 };
 typedef struct Entry {
     struct Entry *next;
     Vault *vault;                       /* one reference; NULL: not loaded */
+    int64_t seen;                       /* store_commits before it was last found to be current */
     size_t name_len;
     char   name[VAULT_NAME_MAX];
 } Entry;
@@ -147,28 +148,32 @@ void vault_name_drop(KeyVault *kv, Str name_key)
     pthread_mutex_unlock(&kv->cache->lock);
 }
 
-static Vault *shared_vault(KeyVault *kv, Str name_key)
+/* *is_current: nothing was committed since that was found. */
+static Vault *shared_vault(KeyVault *kv, Str name_key, int64_t commits, bool *is_current)
 {
     pthread_mutex_lock(&kv->cache->lock);
     Entry *entry = entry_find(kv->cache, name_key);
     Vault *vault = entry ? entry->vault : NULL;
+    *is_current = vault && entry->seen == commits;
     if (vault)
         atomic_fetch_add(&vault->refs, 1);
     pthread_mutex_unlock(&kv->cache->lock);
     return vault;
 }
 
-static void keep_vault(KeyVault *kv, Vault *vault)
+static void keep_vault(KeyVault *kv, Vault *vault, int64_t commits)
 {
     pthread_mutex_lock(&kv->cache->lock);
     Entry *entry = entry_add(kv->cache, vault->name_key);
-    if (entry) {
+    if (entry && entry->vault != vault) {
         entry_unload(kv->cache, entry);
         make_room(kv->cache);
         atomic_fetch_add(&vault->refs, 1);
         entry->vault = vault;
         kv->cache->loaded++;
     }
+    if (entry)
+        entry->seen = commits;
     pthread_mutex_unlock(&kv->cache->lock);
 }
 
@@ -208,13 +213,17 @@ static bool acquire_read(Txn *txn, void *ctx, Err *err)
 
 bool vault_acquire(KeyVault *kv, Str name_key, Vault **out, Err *err)
 {
-    Acquire acquire = { .kv = kv, .name_key = name_key, .vault = shared_vault(kv, name_key) };
+    int64_t commits = store_commits(kv->site->store);       /* before the look, so what comes in between is looked at again */
+    Acquire acquire = { .kv = kv, .name_key = name_key };
+    acquire.vault = shared_vault(kv, name_key, commits, &acquire.is_current);
+    if (acquire.is_current)
+        return *out = acquire.vault, true;
     if (!store_read(kv->site->store, acquire_read, &acquire, err)) {
         vault_release(acquire.vault);
         return false;
     }
-    if (acquire.vault && !acquire.is_current)
-        keep_vault(kv, acquire.vault);
+    if (acquire.vault)
+        keep_vault(kv, acquire.vault, commits);
     *out = acquire.vault;
     return true;
 }

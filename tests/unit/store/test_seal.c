@@ -121,9 +121,17 @@ static void test_a_worn_key_is_followed_by_a_new_one(void **state)
     sealed_make(&s);
     create(&s, home.scope);
     Bytes first = put(&s, home, STR("first"));
-    assert_int_equal(read_int(s.place.store, "SELECT uses FROM scope_key"), 1);
-    write_sql(s.place.store, "UPDATE scope_key SET uses = 2147483647");
+    for (int i = 1; i < SEAL_RESERVED; i++)
+        (void)put(&s, home, STR("more"));
+    assert_int_equal(read_int(s.place.store, "SELECT uses FROM scope_key"), SEAL_RESERVED);
+    (void)put(&s, home, STR("one more"));
+    assert_int_equal(read_int(s.place.store, "SELECT uses FROM scope_key"), 2 * SEAL_RESERVED);
+    write_sql(s.place.store, "UPDATE scope_key SET uses = 2147483648 - 256");
+    sealed_close(&s);                          /* and the uses that were reserved with it */
+    sealed_open(&s);
     Bytes last = put(&s, home, STR("last"));
+    for (int i = 1; i < SEAL_RESERVED; i++)
+        (void)put(&s, home, STR("more"));
     assert_int_equal(read_int(s.place.store, "SELECT MAX(generation) FROM scope_key"), 1);
     Bytes next = put(&s, home, STR("next")), after = put(&s, home, STR("after"));
     assert_int_equal(read_int(s.place.store, "SELECT MAX(generation) FROM scope_key"), 2);
