@@ -41,6 +41,7 @@ void reply_begin(Request *request)
     reply->status = 0;
     reply->header_count = 0;
     reply->park.wanted = false;
+    reply->later = NULL;
 }
 
 void reply_done(Reply *reply)
@@ -194,14 +195,14 @@ static struct MHD_Response *response_of(Request *request)
 /* libmicrohttpd copies; it refuses empty values and line breaks. */
 static bool add_header(struct MHD_Response *response, Str name, Str value)
 {
-    AUTO(buf_done) Buf text = { 0 };
-    buf_init(&text, HEADER_BYTES_MAX);
-    buf_put_str(&text, name);
-    buf_put_char(&text, '\0');
-    buf_put_str(&text, value);
-    buf_put_char(&text, '\0');
-    return !text.failed && !memchr(value.ptr, '\0', value.len) &&
-           MHD_add_response_header(response, text.ptr, text.ptr + name.len + 1) == MHD_YES;
+    char text[HEADER_BYTES_MAX];
+    if (name.len + value.len + 2 > sizeof text || memchr(value.ptr, '\0', value.len))
+        return false;
+    char *behind = mempcpy(text, name.ptr, name.len);
+    *behind++ = '\0';
+    memcpy(behind, value.ptr, value.len);
+    behind[value.len] = '\0';
+    return MHD_add_response_header(response, text, behind) == MHD_YES;
 }
 
 static bool add_headers(const Request *request, struct MHD_Response *response)

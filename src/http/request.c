@@ -14,6 +14,8 @@
 #include "http/stream.h"
 #include "http/work.h"
 
+enum { INLINE_BODY_MAX = 8 * 1024 };    /* of a WHERE_COMMIT route: a longer one is read on a worker */
+
 static void count_active(HttpServer *server, int arriving, int handled)
 {
     pthread_mutex_lock(&server->active_lock);
@@ -91,6 +93,64 @@ void request_end(void *cls, struct MHD_Connection *connection, void **context, e
     count_active(server, was_received ? 0 : -1, was_received ? -1 : 0);
 }
 
+/* --- answers that come later ------------------------------------------------------------------------------------------------ */
+
+static void count_later(HttpServer *server, int later)
+{
+    pthread_mutex_lock(&server->active_lock);
+    server->later += later;
+    if (server->later == 0)
+        pthread_cond_broadcast(&server->active_changed);
+    pthread_mutex_unlock(&server->active_lock);
+}
+
+void reply_later(Req *req, Reply *reply, Handler *then)
+{
+    Request *request = req->connection;
+    reply->later = then;
+    atomic_store(&request->later_phase, LATER_ASKED);
+    count_later(request->server, 1);
+}
+
+void http_go_on(Req *req)
+{
+    Request *request = req->connection;
+    HttpServer *server = request->server;
+    if (atomic_exchange(&request->later_phase, LATER_OVER) == LATER_AWAY)
+        MHD_resume_connection(request->connection);         /* from here the request may be gone */
+    count_later(server, -1);
+}
+
+/* The connection is suspended, the handler has returned. */
+static void wait_for_go_on(Request *request)
+{
+    LaterPhase asked = LATER_ASKED;
+    request->stage = STAGE_LATER;
+    if (!atomic_compare_exchange_strong(&request->later_phase, &asked, LATER_AWAY))
+        MHD_resume_connection(request->connection);
+}
+
+/* The handler failed before anything began. */
+static void forget_later(Request *request)
+{
+    if (!request->reply.later)
+        return;
+    request->reply.later = NULL;
+    atomic_store(&request->later_phase, LATER_NONE);
+    count_later(request->server, -1);
+}
+
+static void run_later(Request *request)
+{
+    Handler *then = TAKE(request->reply.later);
+    Err why = { 0 };
+    if (!then(&request->req, &request->reply, &why)) {
+        request->reply.header_count = 0;
+        (void)request_fail(request, &why);
+    }
+    reply_finish(request);
+}
+
 /* --- the handler ----------------------------------------------------------------------------------------------------------- */
 
 static bool step_json(Request *request)
@@ -118,11 +178,12 @@ static bool step_handle(Request *request)
         return true;
     request->reply.header_count = 0;
     request->reply.park.wanted = false;
+    forget_later(request);
     return request_fail(request, &why);
 }
 
-/* False: parked, and no longer ours. */
-static bool run_steps(Request *request)
+/* False: it does not answer now: *is_parked, and then it is no longer ours, or reply_later was called. */
+static bool run_steps(Request *request, bool *is_parked)
 {
     HttpServer *server = request->server;
     for (;;) {
@@ -132,11 +193,13 @@ static bool run_steps(Request *request)
             request->req.real_ms = real_now_ms();
         }
         bool is_good = step_json(request) && step_ask_again(request) && step_handle(request);
+        if (is_good && request->reply.later)
+            return false;
         if (!is_good || !request->reply.park.wanted)
             break;
         request->req.was_parked = true;
         if (park_settle(server->parks, request))
-            return false;
+            return *is_parked = true, false;
     }
     park_leave(server->parks, request);
     reply_finish(request);
@@ -151,8 +214,11 @@ static void come_back(Request *request)
 
 void request_run(Request *request)
 {
-    if (run_steps(request))
+    bool is_parked = false;
+    if (run_steps(request, &is_parked))
         come_back(request);
+    else if (!is_parked)
+        wait_for_go_on(request);
 }
 
 void request_refuse_stopping(Request *request)
@@ -278,9 +344,14 @@ static enum MHD_Result take_end(Request *request)
         reply_finish(request);
         return send_answer(request);
     }
-    if (request->req.route->where == WHERE_INLINE) {
-        (void)run_steps(request);               /* inline handlers do not park: reply_park asserts it */
-        return send_answer(request);
+    RouteWhere where = request->req.route->where;
+    if (where == WHERE_INLINE || (where == WHERE_COMMIT && request->body.len <= INLINE_BODY_MAX)) {
+        bool is_parked = false;                 /* it stays that: reply_park asserts it */
+        if (run_steps(request, &is_parked))
+            return send_answer(request);
+        MHD_suspend_connection(request->connection);
+        wait_for_go_on(request);
+        return MHD_YES;
     }
     request->stage = STAGE_AWAY;
     MHD_suspend_connection(request->connection);
@@ -309,6 +380,9 @@ enum MHD_Result request_advance(void *cls, struct MHD_Connection *connection, co
     case STAGE_DRAIN:
         return *upload_size > 0 ? take_body(request, upload, upload_size) : send_answer(request);
     case STAGE_ANSWERED:
+        return send_answer(request);
+    case STAGE_LATER:
+        run_later(request);
         return send_answer(request);
     case STAGE_AWAY:
     case STAGE_STREAMS:

@@ -59,6 +59,7 @@ typedef struct Req {
     bool park_ended;                    /* the handler of a parked route runs for the last time: the park's time is up or the server stops */
     bool was_parked;                    /* the handler runs again after a wake */
     void *park_state;                   /* the handler's own, kept from run to run in the arena */
+    void *later_state;                  /* likewise, for what runs after reply_later */
     bool audited;                       /* the handler wrote its audit record inside its transaction */
     void *connection;                   /* http/ internal; NULL in tests of handlers */
 } Req;
@@ -75,7 +76,8 @@ bool req_object(const Req *req, const JsonVal **out, Err *err) MUST_CHECK;
  * when the last byte was sent or the client is gone. */
 typedef struct ReplyStream { uint64_t size_bytes; Str key; int64_t wait_ms; int64_t (*read)(void *ctx, char *out, size_t max); void *ctx; } ReplyStream;
 
-typedef struct Reply {
+typedef struct Reply Reply;
+struct Reply {
     int   status;                       /* set by the handler; 0 counts as 200 */
     Buf   body;
     JsonWriter json;                    /* writes into body; begun by the server */
@@ -83,10 +85,11 @@ typedef struct Reply {
     struct { Str name, value; } headers[16];
     size_t header_count;
     struct { bool wanted; Str key; int64_t until_mono_ms; } park;    /* set by reply_park */
+    bool (*later)(Req *req, Reply *reply, Err *err);          /* set by reply_later */
     int   file_fd;                      /* >= 0: the body is this file from file_offset, file_size bytes; closed by the server */
     uint64_t file_offset, file_size;
     ReplyStream stream;                 /* read not NULL: the body is this stream; of routes that are not WHERE_INLINE */
-} Reply;
+};
 
 void reply_header(Reply *reply, Str name, Str value);   /* value must live in the request's arena or be static */
 /* From a handler of a WHERE_PARKED route: run me again when http_wake(key) is called or after at most wait_ms (cut to 55 s), or when
@@ -98,10 +101,19 @@ void reply_park_cancel(Req *req, Reply *reply);
 
 typedef bool Handler(Req *req, Reply *reply, Err *err);
 
+/* From a handler that began something which ends on another thread and now returns true: the answer comes from `then`, which runs on the
+ * event loop (it must not wait) after http_go_on(req) was called, exactly once, from any thread; that may be before the handler
+ * has returned, so once it began the handler does not touch the request any more. Meanwhile no thread waits; the server does not stop
+ * before http_go_on was called. If it could not be begun, the handler returns false and http_go_on is not called. */
+void reply_later(Req *req, Reply *reply, Handler *then);
+void http_go_on(Req *req);
+
 /* For operations that the service has and we do not yet: known, authorised, and refused with 501 in the plane's words. */
 bool route_not_built(Req *req, Reply *reply, Err *err);
 
-typedef enum RouteWhere { WHERE_UNDECLARED = 0, WHERE_INLINE, WHERE_WORKER, WHERE_PARKED } RouteWhere;
+/* WHERE_COMMIT: the handler only reads what was sent and leaves the rest to reply_later, so it runs on the event loop unless the body is
+ * long enough to keep that from others. */
+typedef enum RouteWhere { WHERE_UNDECLARED = 0, WHERE_INLINE, WHERE_WORKER, WHERE_PARKED, WHERE_COMMIT } RouteWhere;
 typedef enum RouteBody { BODY_NONE = 0, BODY_JSON, BODY_JSON_LENIENT, BODY_RAW } RouteBody;   /* LENIENT: trailing commas */
 
 /* One row, one line. A row whose method, where or permission is undeclared is refused by http_mount: a forgotten column closes the door.

@@ -254,6 +254,15 @@ static void wait_for_requests(HttpServer *server, int drain_ms, int arriving_ms)
     pthread_mutex_unlock(&server->active_lock);
 }
 
+/* What was begun ends: a write is durable or refused. */
+static void wait_for_later(HttpServer *server)
+{
+    pthread_mutex_lock(&server->active_lock);
+    while (server->later > 0)
+        pthread_cond_wait(&server->active_changed, &server->active_lock);
+    pthread_mutex_unlock(&server->active_lock);
+}
+
 void http_stop(HttpServer *server, int drain_ms)
 {
     if (!server)
@@ -264,7 +273,8 @@ void http_stop(HttpServer *server, int drain_ms)
     if (server->parks)
         park_end_all(server->parks);
     wait_for_requests(server, drain_ms, ARRIVING_MS);
-    work_pool_stop(server->work);               /* from here no connection is suspended, as MHD_stop_daemon demands */
+    work_pool_stop(server->work);
+    wait_for_later(server);                     /* from here no connection is suspended, as MHD_stop_daemon demands */
     wait_for_requests(server, ANSWERING_MS, 0); /* the last answers are on their way */
     for (int i = 0; i < server->loop_count; i++)
         MHD_stop_daemon(server->loops[i].daemon);

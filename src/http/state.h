@@ -20,10 +20,12 @@ typedef enum RequestStage {
     STAGE_BODY,                         /* the head was accepted; its body is being collected */
     STAGE_DRAIN,                        /* the answer is ready; the rest of the body is dropped first */
     STAGE_AWAY,                         /* suspended: queued, with a worker, or parked */
+    STAGE_LATER,                        /* suspended until http_go_on, or resumed by it */
     STAGE_ANSWERED,                     /* the answer is ready to be sent */
     STAGE_STREAMS                       /* its head is sent, and its body as it comes (stream.h) */
 } RequestStage;
 
+typedef enum LaterPhase { LATER_NONE, LATER_ASKED, LATER_AWAY, LATER_OVER } LaterPhase;   /* AWAY: suspended, so http_go_on resumes it */
 typedef enum ParkPhase { PARK_NONE, PARK_REGISTERED, PARK_WAITING } ParkPhase;
 
 struct Request {
@@ -44,6 +46,8 @@ struct Request {
     Match match;
     Buf  body;
     uint64_t dropped_bytes;
+
+    _Atomic LaterPhase later_phase;
 
     STAILQ_ENTRY(Request) work_link;    /* in the queue of the worker pool */
 
@@ -76,6 +80,7 @@ struct HttpServer {
     pthread_mutex_t active_lock;        /* over both counts; http_stop waits for them to fall */
     pthread_cond_t  active_changed;
     int             arriving, handled;  /* requests being received; received and not yet answered */
+    int             later;              /* of the latter: those whose http_go_on was not yet called */
 
     _Atomic int64_t requests, refused_401, refused_403, failed_5xx;
 };

@@ -19,6 +19,7 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 
 #define READ(path, may, handler, operation)             { METHOD_GET,    path, NULL, NULL, may, WHERE_INLINE, BODY_NONE, 0,   handler, operation }
 #define PUT(path, may, max, handler, operation)         { METHOD_PUT,    path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
+#define SET(path, may, max, handler, operation)         { METHOD_PUT,    path, NULL, NULL, may, WHERE_COMMIT, BODY_JSON, max, handler, operation }
 #define POST(path, may, max, handler, operation)        { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
@@ -28,7 +29,7 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 const Route data_routes[] = {
     READ("/secrets",                                  "secrets/list",           secret_list,                "SecretList"),
     RESTORE("/secrets/restore",                      "secrets/restore",        secret_restore,              "SecretRestore"),
-    PUT("/secrets/{name}",                            "secrets/set",            SECRET_BODY, secret_set,    "SecretSet"),
+    SET("/secrets/{name}",                            "secrets/set",            SECRET_BODY, secret_set,    "SecretSet"),
     DELETE("/secrets/{name}",                         "secrets/delete",         secret_delete,              "SecretDelete"),
     POST("/secrets/{name}/backup",                  "secrets/backup",         KEY_BODY, secret_backup,     "SecretBackup"),
     READ("/secrets/{name}/versions",                  "secrets/list",           secret_list_versions,       "SecretListVersions"),

@@ -156,6 +156,9 @@ typedef struct PlaneWrite {
     int status;
     StoreFn *fn;
     void *ctx;
+    PlaneThen *then;                    /* all below: of plane_write_later */
+    bool is_durable;
+    Err err;
 } PlaneWrite;
 
 static bool plane_write_txn(Txn *txn, void *ctx, Err *err)
@@ -170,16 +173,48 @@ static bool plane_write_txn(Txn *txn, void *ctx, Err *err)
     return audit_write(kv->site->audit, txn, &record, err);
 }
 
+static bool written(Req *req)
+{
+    req->audited = true;
+    feed_wake(req->ctx, req_vault(req));
+    return true;
+}
+
 bool plane_write(Req *req, Str object_url, int status, StoreFn *fn, void *ctx, Err *err)
 {
     KeyVault *kv = req->ctx;
-    PlaneWrite write = { req, object_url, status, fn, ctx };
+    PlaneWrite write = { .req = req, .object_url = object_url, .status = status, .fn = fn, .ctx = ctx };
     if (!arena_ok(req->arena))
         return err_too_big(err);
-    if (!store_write(kv->site->store, plane_write_txn, &write, err))
-        return false;
-    req->audited = true;
-    feed_wake(kv, req_vault(req));
-    return true;
+    return store_write(kv->site->store, plane_write_txn, &write, err) && written(req);
+}
+
+static void write_over(void *ctx, bool is_durable)
+{
+    PlaneWrite *write = ctx;
+    write->is_durable = is_durable;
+    http_go_on(write->req);
+}
+
+static bool plane_write_end(Req *req, Reply *reply, Err *err)
+{
+    PlaneWrite *write = req->later_state;
+    if (!write->is_durable)
+        return *err = write->err, false;
+    return written(req) && write->then(req, reply, write->ctx, err);
+}
+
+bool plane_write_later(Req *req, Reply *reply, Str object_url, int status, StoreFn *fn, void *ctx, PlaneThen *then, Err *err)
+{
+    KeyVault *kv = req->ctx;
+    if (!req->connection)               /* a handler's unit test */
+        return plane_write(req, object_url, status, fn, ctx, err) && then(req, reply, ctx, err);
+    PlaneWrite *write = ARENA_NEW(req->arena, PlaneWrite);
+    if (!write || !arena_ok(req->arena))
+        return err_too_big(err);
+    *write = (PlaneWrite){ .req = req, .object_url = object_url, .status = status, .fn = fn, .ctx = ctx, .then = then };
+    req->later_state = write;
+    reply_later(req, reply, plane_write_end);
+    return store_write_later(kv->site->store, plane_write_txn, write, &write->err, write_over) || (*err = write->err, false);
 }
 

@@ -35,7 +35,7 @@ Str secret_doc(Arena *arena, Str content_type, Str tags_json)
     return json_end(&w, &ignored) ? str_dup(arena, buf_str(&text)) : STR_NONE;
 }
 
-typedef struct SecretSet { Req *req; VersionNew version; Str value; ObjectRow object; } SecretSet;
+typedef struct SecretSet { Req *req; SecretIn in; VersionNew version; VersionRow row; ObjectRow object; } SecretSet;
 
 static bool secret_set_txn(Txn *txn, void *ctx, Err *err)
 {
@@ -61,18 +61,29 @@ static bool reply_secret(Req *req, Reply *reply, const ObjectRow *object, const 
     return arena_ok(req->arena) || err_too_big(err);
 }
 
+static bool secret_set_reply(Req *req, Reply *reply, void *ctx, Err *err)
+{
+    SecretSet *set = ctx;
+    ObjectRow object = { .name = set->version.name };
+    bool replied = reply_secret(req, reply, &object, &set->row, &set->in.value, err);
+    secret_wipe((void *)(uintptr_t)set->in.value.ptr, set->in.value.len);       /* the arena's copy; the server wipes body and reply */
+    return replied;
+}
+
 bool secret_set(Req *req, Reply *reply, Err *err)
 {
-    Str name = req->params[0];
+    Str name = req->params[0], tags = STR_NONE;
     const JsonVal *body;
     SecretIn in = { 0 };
-    SecretSet set = { .req = req };
-    set.version = (VersionNew){ .kind = KV_SECRET, .name = name, .version = hex_id_new(req->arena, VERSION_DIGITS) };
-    set.version.attributes = (Attributes){ .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms };
-    Str tags = STR_NONE;
+    SecretSet *set = ARENA_NEW(req->arena, SecretSet);
+    if (!set)
+        return err_too_big(err);
+    set->req = req;
+    set->version = (VersionNew){ .kind = KV_SECRET, .name = name, .version = hex_id_new(req->arena, VERSION_DIGITS) };
+    set->version.attributes = (Attributes){ .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms };
     if (!object_name_check(name, err) || !req_object(req, &body, err) ||
         !json_read(body, "", secret_set_fields, COUNT_OF(secret_set_fields), &in, err) ||
-        !content_type_check(in.content_type, err) || !attributes_read(body, &set.version.attributes, err) ||
+        !content_type_check(in.content_type, err) || !attributes_read(body, &set->version.attributes, err) ||
         !tags_read(req->arena, body, TAG_CHARS_OBJECT, &tags, err))
         return false;
     if (in.value.len > SECRET_VALUE_MAX_BYTES) {
@@ -80,18 +91,13 @@ bool secret_set(Req *req, Reply *reply, Err *err)
         err->inner = "SecretTooLarge";
         return false;
     }
-    set.version.value = bytes_of(in.value);
-    set.version.doc_json = secret_doc(req->arena, in.content_type, tags);
-
-    Str url = object_url(req->ctx, req->arena, req_vault(req), KV_SECRET, name, set.version.version);
-    VersionRow row = { .version = set.version.version, .attributes = set.version.attributes };
-    if (!json_parse(req->arena, set.version.doc_json, JSON_STRICT, &row.doc, err) ||
-        !plane_write(req, url, 200, secret_set_txn, &set, err))
-        return false;
-    ObjectRow object = { .name = set.version.name };
-    bool replied = reply_secret(req, reply, &object, &row, &in.value, err);
-    secret_wipe((void *)(uintptr_t)in.value.ptr, in.value.len);       /* the arena's copy; the server wipes body and reply */
-    return replied;
+    set->in = in;
+    set->version.value = bytes_of(in.value);
+    set->version.doc_json = secret_doc(req->arena, in.content_type, tags);
+    set->row = (VersionRow){ .version = set->version.version, .attributes = set->version.attributes };
+    Str url = object_url(req->ctx, req->arena, req_vault(req), KV_SECRET, name, set->version.version);
+    return json_parse(req->arena, set->version.doc_json, JSON_STRICT, &set->row.doc, err) &&
+           plane_write_later(req, reply, url, 200, secret_set_txn, set, secret_set_reply, err);
 }
 
 typedef struct SecretGet { Req *req; ObjectRow object; VersionRow row; Secret *value; } SecretGet;

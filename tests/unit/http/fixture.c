@@ -184,6 +184,53 @@ static bool gate(Req *req, Reply *reply, Err *err)
     return health(req, reply, err);
 }
 
+static bool later_end(Req *req, Reply *reply, Err *err)
+{
+    reply_header(reply, STR("X-Later"), STR("yes"));
+    if (str_eq(req_query(req, "how"), STR("fails")))
+        return err_set(err, ERR_CONFLICT, "refused later");
+    json_open(&reply->json, NULL);
+    json_put_int(&reply->json, "body", (int64_t)req->body.len);
+    json_close(&reply->json);
+    return json_end(&reply->json, err);
+}
+
+/* Goes on when the gate opens. */
+static void *later_main(void *arg)
+{
+    Req *req = arg;
+    Fixture *fixture = fixture_of(req);
+    pthread_mutex_lock(&fixture->lock);
+    fixture->waiting++;
+    pthread_cond_broadcast(&fixture->changed);
+    while (!fixture->is_open)
+        pthread_cond_wait(&fixture->changed, &fixture->lock);
+    pthread_mutex_unlock(&fixture->lock);
+    http_go_on(req);
+    return NULL;
+}
+
+static bool later(Req *req, Reply *reply, Err *err)
+{
+    Fixture *fixture = fixture_of(req);
+    fixture->handler_runs++;
+    Str how = req_query(req, "how");
+    reply_later(req, reply, later_end);
+    if (str_eq(how, STR("never")))
+        return err_set(err, ERR_CONFLICT, "could not begin");
+    if (!str_eq(how, STR("gate"))) {
+        http_go_on(req);                /* before this function has returned */
+        return true;
+    }
+    pthread_t thread;
+    pthread_attr_t detached;
+    pthread_attr_init(&detached);
+    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+    assert_int_equal(pthread_create(&thread, &detached, later_main, req), 0);
+    pthread_attr_destroy(&detached);
+    return true;
+}
+
 static bool watch(Req *req, Reply *reply, Err *err)
 {
     Fixture *fixture = fixture_of(req);
@@ -274,6 +321,7 @@ static const Route vault_routes[] = {
 static const Route management_routes[] = {
     { METHOD_GET,  "/healthz",      NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    health,   "Health" },
     { METHOD_GET,  "/gate",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    gate,     "Gate" },
+    { METHOD_POST, "/later",        NULL, NULL, PERM_PUBLIC, WHERE_COMMIT, BODY_RAW,  1 << 20, later, "Later" },
     { METHOD_GET,  "/watch",        NULL, NULL, PERM_TOKEN,  WHERE_PARKED, BODY_NONE, 0,    watch,    "Watch" },
     { METHOD_GET,  "/broken/{how}", NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    broken,   "Broken" },
     { METHOD_GET,  "/file",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    file_get, "File" },
