@@ -172,6 +172,22 @@ static const Option certificate_import_options[] = {
     { "--policy -p", "JSON", 0, "The policy of its later versions, @FILE or - for standard input." }, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
 };
 static const Option key_policy_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--value", "JSON", OPT_REQUIRED, "The policy, or @FILE." }, END };
+#define OPT_SOURCE { "--source-resource-id", "ID", OPT_REQUIRED, "The vault whose events they are, by its resource id." }
+#define OPT_EVENT_NAME { "--name -n", "NAME", OPT_REQUIRED, "Name of the event subscription." }
+#define OPT_EVENT_FILTER { "--included-event-types", "TYPE", OPT_LIST, "Only these, like Microsoft.KeyVault.SecretNearExpiry; all by default." }, \
+                         { "--subject-begins-with", "TEXT", OPT_MAY_BE_EMPTY, "Only objects whose name begins so." }, \
+                         { "--subject-ends-with", "TEXT", OPT_MAY_BE_EMPTY, "Only objects whose name ends so." }, \
+                         { "--subject-case-sensitive", "true|false", OPT_VALUE_OPTIONAL, "Names compare with their case." }, \
+                         { "--labels", "LABEL", OPT_LIST, "Words of your own." }
+static const Option event_create_options[] = {
+    OPT_SOURCE, OPT_EVENT_NAME, { "--endpoint", "URL", OPT_REQUIRED, "https URL that events are posted to, as CloudEvents 1.0; it is asked for its consent first." },
+    { "--endpoint-type", "webhook", 0, "Accepted as in az." }, { "--event-delivery-schema", "cloudeventschemav1_0", 0, "Accepted as in az." }, OPT_EVENT_FILTER,
+    { "--max-delivery-attempts", "N", 0, "1 to 30; 30 by default." }, { "--event-ttl", "MINUTES", 0, "How long it is tried, 1 to 1440; 1440 by default." }, END
+};
+static const Option event_update_options[] = { OPT_SOURCE, OPT_EVENT_NAME, { "--endpoint", "URL", 0, "Where events go from now on." }, OPT_EVENT_FILTER, END };
+static const Option event_options[] = { OPT_SOURCE, OPT_EVENT_NAME, END };
+static const Option event_show_options[] = { OPT_SOURCE, OPT_EVENT_NAME, { "--include-full-endpoint-url", "true|false", OPT_VALUE_OPTIONAL, "The endpoint with its query, which may be a secret." }, END };
+static const Option event_list_options[] = { OPT_SOURCE, END };
 static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "Accepted as in az." }, END };
 
 /* ---- Batch ---- */
@@ -320,6 +336,7 @@ const Group cli_groups[] = {
     { "account", "Subscriptions and sign-in." }, { "account subscription", "Making and naming subscriptions." }, { "group", "Resource groups." }, { "identity", "User-assigned managed identities." },
     { "ad", "The directory." }, { "ad app", "Applications." }, { "ad app credential", "What applications sign in with." }, { "ad sp", "Service principals." },
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
+    { "eventgrid", "Events." }, { "eventgrid event-subscription", "Who is told of what happens in a vault." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
     { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." }, { "keyvault key rotation-policy", "When keys get new versions." },
     { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." },
@@ -393,6 +410,11 @@ const Command cli_commands[] = {
     { "role assignment list",        run_role_list,                  "Roles given at a scope.",                              role_list_options, ASSIGNMENT_COLUMNS, NULL, false },
     { "role assignment delete",      run_role_unassign,              "Take a role away.",                                    role_unassign_options, NULL, NULL, false },
     { "role definition list",        run_role_definitions,           "Roles there are.",                                     role_definition_options, "Name=roleName Type=roleType Id=name Description=description", NULL, false },
+    { "eventgrid event-subscription create", run_event_create,       "Have the events of a vault delivered to a webhook.",   event_create_options, RESOURCE_COLUMNS, NULL, false },
+    { "eventgrid event-subscription update", run_event_update,       "Change an event subscription.",                        event_update_options, RESOURCE_COLUMNS, NULL, false },
+    { "eventgrid event-subscription show", run_event_show,           "One event subscription.",                              event_show_options, RESOURCE_COLUMNS, NULL, false },
+    { "eventgrid event-subscription list", run_event_list,           "Event subscriptions of a vault.",                      event_list_options, RESOURCE_COLUMNS, NULL, false },
+    { "eventgrid event-subscription delete", run_event_delete,       "Deliver no more events.",                              event_options, NULL, NULL, false },
     { "keyvault create",             run_vault_create,               "Create a vault; you may do everything in it.",         vault_create_options, RESOURCE_COLUMNS " Uri=properties.vaultUri", NULL, false },
     { "keyvault show",               run_vault_show,                 "One vault.",                                           vault_options, RESOURCE_COLUMNS " Uri=properties.vaultUri", NULL, false },
     { "keyvault list",               run_vault_list,                 "Vaults of a group or of the subscription.",            in_group_options, RESOURCE_COLUMNS, NULL, false },

@@ -17,6 +17,7 @@ CommandFn run_role_assign, run_role_list, run_role_unassign, run_role_definition
 CommandFn run_vault_create, run_vault_show, run_vault_list, run_vault_delete, run_vault_set_policy, run_vault_delete_policy;
 /* cmd_vault_deleted.c */
 CommandFn run_vault_list_deleted, run_vault_show_deleted, run_vault_recover, run_vault_purge;
+CommandFn run_event_create, run_event_update, run_event_show, run_event_list, run_event_delete;
 /* cmd_object.c */
 CommandFn run_secret_set, run_secret_show, run_secret_list, run_secret_versions, run_secret_attributes, run_secret_delete;
 CommandFn run_certificate_create, run_certificate_default_policy, run_certificate_show, run_certificate_list, run_certificate_versions, run_certificate_attributes,

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/data_routes.h"
+#include "keyvault/events/courier.h"
 #include "keyvault/events/expiry.h"
+#include "keyvault/events/subscription.h"
 #include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
@@ -39,6 +41,7 @@ void keyvault_close(KeyVault *kv)
 {
     if (!kv)
         return;
+    courier_free(kv);
     vault_cache_close(kv->cache);
     key_cache_free(kv->keys);
     free(kv);
@@ -47,5 +50,9 @@ void keyvault_close(KeyVault *kv)
 bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err)
 {
     return http_mount(server, arm_plane(kv->arm), vault_arm_routes, vault_arm_route_count, kv, err) &&
+           http_mount(server, arm_plane(kv->arm), event_routes, event_route_count, kv, err) &&
            http_mount(server, &kv->plane, data_routes, data_route_count, kv, err);
 }
+
+bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) { return courier_start(kv, webhook_ca_file, err); }
+void keyvault_stop(KeyVault *kv) { courier_stop(kv); }

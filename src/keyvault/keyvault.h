@@ -1,7 +1,7 @@
 /* keyvault.h - vaults: their Resource Manager type, secrets, keys, certificates that renew themselves, deletion, change feed.
  *
  * Opened after Arm and before arm_mount, because it registers its resource type there. The wiring calls, in this order:
- *     keyvault_open -> keyvault_mount (before http_start and runner_start) -> ... -> runner_stop, http_stop -> keyvault_close.
+ *     keyvault_open -> keyvault_mount -> keyvault_start (all before http_start) -> ... -> keyvault_stop -> runner_stop, http_stop -> keyvault_close.
  * Everything else about vaults goes over the same HTTP interface that customers have. */
 #pragma once
 #include "access/access.h"
@@ -17,3 +17,7 @@ void keyvault_close(KeyVault *kv);                                            /*
 
 /* Microsoft.KeyVault on arm_plane() and the data plane on hosts "<vault>.vault.<domain>". */
 bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err) MUST_CHECK;
+
+/* The thread that takes events to webhooks. webhook_ca_file: certificates that receivers are checked by; NULL: the system's. */
+bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) MUST_CHECK;
+void keyvault_stop(KeyVault *kv);                                             /* before http_stop; fine if it was not started, NULL too */

@@ -39,6 +39,6 @@ const char *const schema_events_2[] = {
     "  tries         INTEGER NOT NULL,"
     "  PRIMARY KEY (subscription, number)"
     ") STRICT, WITHOUT ROWID",
-    "CREATE INDEX kv_event_delivery_next ON kv_event_delivery (next_ms)",
+    "CREATE INDEX kv_event_delivery_next ON kv_event_delivery (subscription, next_ms)",
     NULL
 };

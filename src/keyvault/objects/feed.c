@@ -1,5 +1,6 @@
 /* feed.c - writing the change feed. The number comes from the vault's row, so the row's lock orders writers. */
 #include "keyvault/objects/feed.h"
+#include "keyvault/events/courier.h"
 
 bool feed_add(Txn *txn, const Vault *vault, KvKind kind, Str name, Str version, FeedChange change, int64_t now_ms, Err *err)
 {
@@ -26,4 +27,5 @@ void feed_wake(KeyVault *kv, const Vault *vault)
 {
     if (kv->site->http)
         http_wake(kv->site->http, vault->scope);
+    courier_note(kv);
 }

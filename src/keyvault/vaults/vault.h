@@ -12,6 +12,7 @@ enum { VAULT_NAME_MIN = 3, VAULT_NAME_MAX = 24, RETENTION_DAYS_MIN = 7, RETENTIO
 #define VAULT_TYPE STR("Microsoft.KeyVault/vaults")
 
 typedef struct VaultCache VaultCache;                     /* vault_cache.c */
+typedef struct Courier Courier;                           /* events/courier.c */
 
 struct KeyVault {
     Site       *site;
@@ -20,6 +21,7 @@ struct KeyVault {
     Arm        *arm;
     VaultCache *cache;
     KeyCache   *keys;
+    Courier    *courier;                                  /* NULL: not started, or stopped */
     Plane       plane;                                    /* of data, plane.c */
 };
 

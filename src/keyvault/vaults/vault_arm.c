@@ -2,6 +2,7 @@
 #include "keyvault/vaults/vault_arm.h"
 #include "access/policy.h"
 #include "base/id.h"
+#include "keyvault/events/subscription.h"
 #include "keyvault/objects/feed.h"
 #include "keyvault/vaults/vault_in.h"
 
@@ -148,6 +149,14 @@ static bool put_new(Put *put, Txn *txn, Str group, Err *err)
     return vault_in_apply_new(&put->in, vault, err) && vault_insert(kv, txn, arena, vault, err) && register_resource(kv, txn, arena, vault, err);
 }
 
+/* A change of who may do what is an event (VaultAccessPolicyChanged). `before`: the vault as it was; its values are not overwritten by changes. */
+static bool update_changed(KeyVault *kv, Txn *txn, Arena *arena, const Vault *before, const Vault *vault, int64_t now_ms, Err *err)
+{
+    bool is_other = before->rbac != vault->rbac || !str_eq(json_text(arena, before->policies), json_text(arena, vault->policies));
+    return vault_update(kv, txn, arena, vault, err) &&
+           (!is_other || feed_add(txn, vault, FEED_OF_VAULT, vault->name, STR_NONE, FEED_POLICY_CHANGED, now_ms, err));
+}
+
 /* Outside the transaction, for roles are read from a snapshot of their own. */
 static bool may_change_model(Put *put, Err *err)
 {
@@ -189,7 +198,8 @@ static bool put_txn(Txn *txn, void *ctx, Err *err)
     stamp(&put->vault, req);
     if (put->vault.deleted_ms)          /* comes back as it was; the rest of the body is ignored, as the service does */
         return vault_restore(kv, txn, arena, &put->vault, err) && register_resource(kv, txn, arena, &put->vault, err);
-    return apply_change(put, VAULT_PUT, &put->vault, err) && vault_update(kv, txn, arena, &put->vault, err) &&
+    Vault before = put->vault;
+    return apply_change(put, VAULT_PUT, &put->vault, err) && update_changed(kv, txn, arena, &before, &put->vault, req->now_ms, err) &&
            register_resource(kv, txn, arena, &put->vault, err);
 }
 
@@ -208,6 +218,7 @@ bool vault_put(Req *req, Reply *reply, Err *err)
         !vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, name), 200, put_txn, &put, err))
         return false;
     vault_name_add(kv, put.vault.name_key);
+    feed_wake(kv, &put.vault);
     reply->status = put.is_new ? 201 : 200;
     vault_write_resource(&reply->json, kv, req->arena, &put.vault);
     return arena_ok(req->arena) || err_too_big(err);
@@ -235,10 +246,13 @@ static bool patch_txn(Txn *txn, void *ctx, Err *err)
 {
     Put *put = ctx;
     KeyVault *kv = put->req->ctx;
-    if (!vault_require_live(put->req, txn, &put->vault, err) || !apply_change(put, VAULT_PATCH, &put->vault, err))
+    if (!vault_require_live(put->req, txn, &put->vault, err))
+        return false;
+    Vault before = put->vault;
+    if (!apply_change(put, VAULT_PATCH, &put->vault, err))
         return false;
     stamp(&put->vault, put->req);
-    return vault_update(kv, txn, put->req->arena, &put->vault, err) && register_resource(kv, txn, put->req->arena, &put->vault, err);
+    return update_changed(kv, txn, put->req->arena, &before, &put->vault, put->req->now_ms, err) && register_resource(kv, txn, put->req->arena, &put->vault, err);
 }
 
 bool vault_patch(Req *req, Reply *reply, Err *err)
@@ -249,6 +263,7 @@ bool vault_patch(Req *req, Reply *reply, Err *err)
         !may_change_model(&put, err) ||
         !vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, req_param(req, "vaultName")), 200, patch_txn, &put, err))
         return false;
+    feed_wake(kv, &put.vault);
     vault_write_resource(&reply->json, kv, req->arena, &put.vault);
     return arena_ok(req->arena) || err_too_big(err);
 }
@@ -280,7 +295,7 @@ static bool edit_txn(Txn *txn, void *ctx, Err *err)
     KeyVault *kv = req->ctx;
     if (!vault_require_live(req, txn, &edit->vault, err))
         return false;
-    size_t before = json_count(edit->vault.policies);
+    Vault before = edit->vault;
     AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, POLICIES_MAX_BYTES);
     JsonWriter w;
@@ -297,9 +312,9 @@ static bool edit_txn(Txn *txn, void *ctx, Err *err)
         err->name = "BadRequest";
         return false;
     }
-    edit->is_addition = json_count(edit->vault.policies) > before;
+    edit->is_addition = json_count(edit->vault.policies) > json_count(before.policies);
     stamp(&edit->vault, req);
-    return vault_update(kv, txn, req->arena, &edit->vault, err);
+    return update_changed(kv, txn, req->arena, &before, &edit->vault, req->now_ms, err);
 }
 
 bool vault_edit_policies(Req *req, Reply *reply, Err *err)
@@ -326,6 +341,7 @@ bool vault_edit_policies(Req *req, Reply *reply, Err *err)
     }
     if (!vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, req_param(req, "vaultName")), 200, edit_txn, &edit, err))
         return false;
+    feed_wake(kv, &edit.vault);
     reply->status = edit.is_addition ? 201 : 200;
     JsonWriter *w = &reply->json;
     json_open(w, NULL);
@@ -344,7 +360,7 @@ static bool soft_delete(KeyVault *kv, Txn *txn, Arena *arena, Vault *vault, int6
 {
     vault->deleted_ms = now_ms;
     vault->purge_ms = now_ms + vault->retention_days * DAY_MS;
-    return vault_update(kv, txn, arena, vault, err) && arm_unregister(kv->arm, txn, vault->resource_id, err) &&
+    return vault_update(kv, txn, arena, vault, err) && arm_unregister(kv->arm, txn, vault->resource_id, err) && event_subscriptions_drop(txn, vault, err) &&
            runner_schedule(kv->site->runner, txn, WORK_VAULT_PURGE, vault->id, vault->purge_ms, err);
 }
 
