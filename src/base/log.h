@@ -14,6 +14,12 @@ static inline LogField log_cstr(const char *name, const char *v) { return log_st
 static inline LogField log_int(const char *name, int64_t v) { return (LogField){ .name = name, .kind = LOG_FIELD_INT, .num = v }; }
 
 void log_setup(LogLevel least, LogFormat format, const char *program);
+/* A form of the program's own in place of the two: writes the line but for its end. Values come from outside: use log_put_text or log_put_field. */
+typedef struct Buf Buf;                                                        /* base/buf.h */
+typedef void LogForm(Buf *line, LogLevel level, const char *event, const LogField *fields, size_t count);
+void log_set_form(LogForm *form);
+void log_put_text(Buf *line, Str value);                                       /* as it is but for control characters, so it forges no line */
+void log_put_field(Buf *line, const LogField *field);                          /* name=value, quoted if need be */
 void log_write(LogLevel level, const char *event, const LogField *fields, size_t count);
 #define log_event(level, event, ...) \
     log_write((level), (event), (LogField[]){ __VA_ARGS__ __VA_OPT__(,) { 0 } }, \

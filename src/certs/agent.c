@@ -186,7 +186,7 @@ static bool use(CertAgent *agent, const Looked *looked, Err *err)
     if (looked->fetched && !install_and_owe(agent, looked->arena, observed, looked->fetched, &changed, err))
         return false;
     if (changed)
-        log_event(LOG_INFO, "certs.installed", log_str("vault", observed->vault), log_str("name", observed->name), log_str("version", looked->fetched->version));
+        log_event(LOG_INFO, "certs.installed", log_str("url", observed->base_url), log_str("version", looked->fetched->version));
     return true;
 }
 

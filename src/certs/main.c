@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "certs/agent.h"
 #include "certs/explain.h"
+#include "certs/log_form.h"
 #include "certs/state.h"
 
 static int usage(FILE *to)
@@ -57,5 +58,6 @@ int main(int argc, char **argv)
         return usage(stderr);
     process_harden();
     log_setup(LOG_INFO, LOG_KEY_VALUE, "vaultyard-certs");
+    log_form_setup();
     return cert_agent_run(&config);
 }

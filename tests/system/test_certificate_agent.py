@@ -54,6 +54,9 @@ class Agent:
         return json.loads((self.dir / "1.status").read_text())[0]["status"]
 
     def state(self):
+        """What it knows; before it has written that, nothing."""
+        if not (self.dir / "state.json").exists():
+            return {"certificates": [], "vaultsListenedTo": 0}
         return json.loads((self.dir / "state.json").read_text())
 
     def change(self, **members):

@@ -42,6 +42,7 @@ class Settings(unittest.TestCase):
             done = check(json.loads(path.read_text()))
             self.assertEqual(done.returncode, 0, f"{path}: {done.stdout}")
             self.assertNotIn("\nnote ", done.stdout, path)
+            self.assertTrue(json.loads(path.read_text())["vaultyard"].get("hook") or path.stem == "application")
             command = json.loads(path.read_text())["vaultyard"].get("hook", {}).get("command")
             if isinstance(command, str):
                 subprocess.run(["sh", "-n", "-c", command], check=True)
@@ -132,6 +133,22 @@ class Package(unittest.TestCase):
         self.assertEqual([line for line in listed if (root / line.lstrip("/")).exists()], [])
         self.dpkg("--purge", "vaultyard-certs") if "vaultyard-certs" in (root / "var/lib/dpkg/status").read_text() else None
         self.assertFalse((root / "etc" / "vaultyard-certs").exists())
+
+    def test_the_unit_is_sound_and_shut_in(self):
+        self.dpkg("--install", self.deb)
+        unit = self.base / "root" / "lib/systemd/system/vaultyard-certs.service"
+        text = unit.read_text().replace("/usr/bin/vaultyard-certs", str(self.base / "root/usr/bin/vaultyard-certs"))
+        (self.base / "vaultyard-certs.service").write_text(text)
+        verified = subprocess.run(["systemd-analyze", "verify", "--man=no", str(self.base / "vaultyard-certs.service")], capture_output=True, text=True, timeout=60)
+        self.assertEqual((verified.returncode, verified.stderr.strip()), (0, ""))
+        # 0: nothing is exposed, 10: everything. Owners of files and hooks of other users cost some.
+        rated = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=35", str(unit)], capture_output=True, text=True, timeout=60)
+        self.assertEqual(rated.returncode, 0, rated.stdout[-300:])
+        self.assertIn("ExecReload=", text)
+
+    def test_no_example_writes_where_the_unit_may_not(self):
+        for path in EXAMPLES:
+            self.assertNotRegex(json.dumps(json.loads(path.read_text())["vaultyard"].get("hook", {})), r"[>] ?/(etc|usr|boot|home)/", path)
 
     def test_every_option_is_in_the_manual_and_completed(self):
         usage = subprocess.run([str(BUILD / "vaultyard-certs"), "--help"], capture_output=True, text=True).stdout
