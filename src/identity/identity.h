@@ -57,6 +57,10 @@ void identity_set_directory_rule(Identity *identity, IdentityMayWrite *may_write
  * ERR_BAD_INPUT "invalid_resource" if nobody in this tenant is called like the audience. */
 bool token_issue(Identity *identity, Arena *arena, const Principal *principal, Str audience, Str *token, int64_t *expires_ms, Err *err) MUST_CHECK;
 
+/* A JWS (RFC 7515) around a statement of this site, by the key that signs tokens now and with its certificate in x5c. The statement must have no member
+ * "aud": nobody shall take it for a token. */
+bool statement_sign(Identity *identity, Arena *arena, Str statement_json, Str *jws, Err *err) MUST_CHECK;
+
 /* "Authorization: Bearer ..." of the request against the audiences of its plane (compared without case and without a final slash).
  * ERR_UNAUTHENTICATED: missing, malformed, bad signature, foreign, expired, wrong audience (err->text says which, naming what was
  * expected and found; err->name is "missing", "expired", "audience" or "invalid" so that planes can word it). */

@@ -60,6 +60,18 @@ static bool sign_claims(Arena *arena, const SigningKey *key, Str claims, Str *to
     return jwt_sign(arena, key->key, SIGN_RS256, header, claims, token, err);
 }
 
+bool statement_sign(Identity *identity, Arena *arena, Str statement_json, Str *jws, Err *err)
+{
+    Ring *ring = signing_ring(identity);
+    const SigningKey *key = signing_current(ring, real_now_ms());
+    Str header = key ? str_printf(arena, "\"x5t\":\"" STR_FMT "\",\"kid\":\"" STR_FMT "\",\"x5c\":[\"" STR_FMT "\"]", STR_ARG(key->kid), STR_ARG(key->kid),
+                                  STR_ARG(base64_encode(arena, key->certificate))) : STR_NONE;
+    bool good = !key ? err_set(err, ERR_INTERNAL, "there is no signing key") : !header.ptr ? err_too_big(err)
+                     : jwt_sign(arena, key->key, SIGN_RS256, header, statement_json, jws, err);
+    signing_release(identity, ring);
+    return good;
+}
+
 bool token_make(Identity *identity, Arena *arena, const Issue *issue, Str *token, Err *err)
 {
     AUTO(buf_done_auto) Buf claims = { 0 };

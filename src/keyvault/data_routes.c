@@ -10,12 +10,13 @@
 #include "keyvault/issuers/issuer.h"
 #include "keyvault/issuers/issuer_ca.h"
 #include "keyvault/keys/key.h"
+#include "keyvault/keys/key_release.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/list.h"
 #include "keyvault/secrets/secret.h"
 
 /* A secret of 25,600 bytes may take six times that in JSON escapes; beyond, 413 says as much. */
-enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KEY_BODY = 64 << 10 };
+enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KEY_BODY = 64 << 10, RELEASE_BODY = 128 << 10 };
 
 #define READ(path, may, handler, operation)             { METHOD_GET,    path, NULL, NULL, may, WHERE_INLINE, BODY_NONE, 0,   handler, operation }
 #define PUT(path, may, max, handler, operation)         { METHOD_PUT,    path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
@@ -24,7 +25,6 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 #define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
 #define RESTORE(path, may, handler, operation)          { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_RAW, RESTORE_BODY_MAX, handler, operation }
-#define LATER(method, path, may, operation)             { METHOD_##method, path, NULL, NULL, may, WHERE_INLINE, BODY_RAW, 1 << 20, route_not_built, operation }
 
 const Route data_routes[] = {
     READ("/secrets",                                  "secrets/list",           secret_list,                "SecretList"),
@@ -61,7 +61,8 @@ const Route data_routes[] = {
     POST("/keys/{name}/{version?}/unwrapkey",          "keys/unwrapKey",         KEY_BODY, key_unwrap_op,    "KeyUnwrap"),
     POST("/keys/{name}/{version?}/sign",               "keys/sign",              KEY_BODY, key_sign_op,      "KeySign"),
     POST("/keys/{name}/{version?}/verify",             "keys/verify",            KEY_BODY, key_verify_op,    "KeyVerify"),
-    LATER(POST, "/keys/{name}/{version?}/release",     "keys/release",                                       "KeyRelease"),
+    POST("/keys/{name}/{version?}/release",            "keys/release",           RELEASE_BODY, key_release,  "KeyRelease"),
+    POST("/rng",                                      "keys/get",               KEY_BODY, random_bytes,     "RandomBytesGet"),
 
     READ("/deletedkeys",                              "keys/list",              key_list_deleted,           "KeyListDeleted"),
     READ("/deletedkeys/{name}",                       "keys/get",               key_get_deleted,            "KeyGetDeleted"),

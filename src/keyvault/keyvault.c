@@ -6,6 +6,7 @@
 #include "keyvault/events/courier.h"
 #include "keyvault/events/expiry.h"
 #include "keyvault/events/subscription.h"
+#include "keyvault/keys/attestation.h"
 #include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
@@ -16,7 +17,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     KeyVault *kv = calloc(1, sizeof *kv);
     if (!kv)
         return err_set(err, ERR_INTERNAL, "out of memory for the vaults");
-    *kv = (KeyVault){ .site = site, .identity = identity, .access = access, .arm = arm };
+    *kv = (KeyVault){ .site = site, .identity = identity, .access = access, .arm = arm, .ask_authority = attestation_call };
     kv->keys = key_cache_new();
     if (!kv->keys || !vault_cache_open(kv, err)) {
         if (!kv->keys)

@@ -27,7 +27,7 @@ typedef struct Serve {
     Wiring wiring;
     EgressPolicy egress_policy;
     Egress *egress;
-    const char *webhook_ca;
+    const char *webhook_ca, *attestation_ca;
 } Serve;
 
 static bool tls_leaf(void *ctx, Arena *arena, Str name, TlsLeaf *out, Err *err)
@@ -103,9 +103,15 @@ static bool set_key_check(Serve *serve, const char *seconds_text, Err *err)
 }
 
 /* As the service user, who will read it. */
-static bool check_webhook_ca(const char *path, Err *err)
+static bool check_ca_file(const char *option, const char *path, Err *err)
 {
-    return !path || access(path, R_OK) == 0 || err_errno(err, "--webhook-ca %s cannot be read by the service user", path);
+    return !path || access(path, R_OK) == 0 || err_errno(err, "%s %s cannot be read by the service user", option, path);
+}
+
+static bool set_ca_files(Serve *serve, Err *err)
+{
+    serve->wiring.parts.site.attestation_ca_file = serve->attestation_ca;
+    return check_ca_file("--webhook-ca", serve->webhook_ca, err) && check_ca_file("--attestation-ca", serve->attestation_ca, err);
 }
 
 static bool open_up(Serve *serve, const char *const *listen, int listen_count, bool is_dev, bool with_host, const char *key_check, Err *err)
@@ -128,7 +134,7 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
     if (!socket || !egress)
         return err_too_big(err);
     return wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, &serve->wiring, err) &&
-           set_key_check(serve, key_check, err) && check_webhook_ca(serve->webhook_ca, err) && http_listen_unix(serve->http, socket, 0666, err) &&
+           set_key_check(serve, key_check, err) && set_ca_files(serve, err) && http_listen_unix(serve->http, socket, 0666, err) &&
            egress_start(egress, &serve->egress_policy, &serve->egress, err) &&
            runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) &&
            keyvault_start(serve->wiring.keyvault, serve->webhook_ca, err) && batch_watch_start(serve->wiring.batch, err) && http_start(serve->http, err);
@@ -183,13 +189,14 @@ static void block_signals(void)
 
 int command_serve(int argc, char **argv)
 {
-    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL;
-    int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
+    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL, *attestation_ca = NULL;
+    int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, attestation_cas = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
     const Option options[] = {
         { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
         { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
         { "--key-check", false, &key_check, &key_checks, 1 }, { "--node-egress", false, &egress, &egresses, 1 },
         { "--node-egress-allow", false, allowed, &allowed_count, EGRESS_RULES_MAX }, { "--webhook-ca", false, &webhook_ca, &webhook_cas, 1 },
+        { "--attestation-ca", false, &attestation_ca, &attestation_cas, 1 },
     };
     if (!options_read("serve", argc, argv, options, COUNT_OF(options)))
         return EXIT_USAGE;
@@ -199,6 +206,7 @@ int command_serve(int argc, char **argv)
     }
     static Serve serve;                                       /* subjects keep pointers into it */
     serve.webhook_ca = webhook_ca;
+    serve.attestation_ca = attestation_ca;
     Err err = { 0 };
     if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err)) {
         (void)command_fail("serve", err.text);

@@ -31,6 +31,7 @@ typedef struct Site {
     Str     instance_id;                    /* random, from init; names cgroups and node host names */
     bool    is_dev;                         /* serve --dev: the clock may be shifted */
     const char *own_socket, *ca_file;       /* how the server calls its own planes as any customer does: its Unix socket and the site's CA; NULL: by name, the system's CAs */
+    const char *attestation_ca_file;        /* authorities of release policies are checked by it; NULL: the system's CAs */
 } Site;
 
 /* All URLs we emit are made here, so that each carries the client-visible port. Results lie in the arena, without trailing slash. */

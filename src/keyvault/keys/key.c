@@ -5,6 +5,7 @@
 #include "keyvault/objects/bundle_out.h"
 #include "keyvault/objects/feed.h"
 #include "keyvault/keys/key_rotation.h"
+#include "keyvault/keys/release_policy.h"
 
 static void put_bytes(JsonWriter *w, Arena *arena, const char *name, Bytes bytes)
 {
@@ -13,6 +14,19 @@ static void put_bytes(JsonWriter *w, Arena *arena, const char *name, Bytes bytes
 }
 
 bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_json, Str *doc, Err *err)
+{
+    return key_doc_make_exportable(arena, key, key_ops_json, tags_json, STR_NONE, doc, err);
+}
+
+static void put_release(JsonWriter *w, Str release_json)
+{
+    if (!release_json.ptr)
+        return;
+    json_put_bool(w, "exportable", true);
+    json_put_raw(w, "release_policy", release_json);
+}
+
+bool key_doc_make_exportable(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_json, Str release_json, Str *doc, Err *err)
 {
     static const char *const names[] = { [KEY_RSA] = "RSA", [KEY_EC] = "EC", [KEY_OCT] = "oct" };
     KeySpec spec = key_spec(key);
@@ -37,6 +51,7 @@ bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_js
     json_put_raw(&w, "key_ops", key_ops_json);
     if (tags_json.ptr)
         json_put_raw(&w, "tags", tags_json);
+    put_release(&w, release_json);
     json_close(&w);
     if (!json_end(&w, err))
         return false;
@@ -81,22 +96,52 @@ bool key_ops_read(Arena *arena, const JsonVal *holder, KeyKind kind, Str *ops_js
     return arena_ok(arena) || err_too_big(err);
 }
 
-typedef struct KeyIn { Str kty, crv; int64_t key_size; OptInt public_exponent; const JsonVal *release_policy; } KeyIn;
+typedef struct KeyIn { Str kty, crv; int64_t key_size; OptInt public_exponent; } KeyIn;
 static const JsonField key_create_fields[] = {
     JSON_FIELD(KeyIn, kty,             "kty",             JSON_REQUIRED),
     JSON_FIELD(KeyIn, crv,             "crv",             JSON_OPTIONAL),
     JSON_FIELD(KeyIn, key_size,        "key_size",        JSON_OPTIONAL),
     JSON_FIELD(KeyIn, public_exponent, "public_exponent", JSON_OPTIONAL),
-    JSON_FIELD(KeyIn, release_policy,  "release_policy",  JSON_OPTIONAL),
 };
 
-static bool key_in_check(const KeyIn *in, const JsonVal *body, Err *err)
+typedef struct Exportable { Req *req; bool was; Str release_json; } Exportable;
+
+static bool exportable_txn(Txn *txn, void *ctx, Err *err)
 {
-    if ((in->release_policy && json_kind(in->release_policy) != JSON_NULL) || json_bool(json_path(body, "attributes.exportable"), false))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Exportable keys (release_policy) are not implemented by this version of Vaultyard.");
-    if (in->public_exponent.set && in->public_exponent.value != 65537)
-        return err_field(err, "public_exponent", "public_exponent must be 65537");
+    Exportable *e = ctx;
+    Req *req = e->req;
+    ObjectRow object;
+    VersionRow row;
+    bool found;
+    e->was = false;
+    if (!object_find(txn, req->arena, req_vault(req), KV_KEY, req->params[0], &object, &found, err))
+        return false;
+    if (!found || object.deleted_ms)
+        return true;
+    if (!version_find(req->ctx, txn, req->arena, req_vault(req), KV_KEY, object.name, object.current, &row, &found, err))
+        return false;
+    e->was = found && json_bool(json_get(row.doc, "exportable"), false);
+    if (e->was)
+        e->release_json = json_text(req->arena, json_get(row.doc, "release_policy"));
     return true;
+}
+
+bool key_release_read(Req *req, const JsonVal *body, KeyPlace place, Str *release_json, Err *err)
+{
+    KeyVault *kv = req->ctx;
+    bool wanted = json_bool(json_path(body, "attributes.exportable"), false);
+    Exportable current = { .req = req };
+    if (!release_policy_read(req->arena, body, release_json, err))
+        return false;
+    if (!wanted)
+        return !release_json->ptr || err_field(err, "release_policy", "release_policy is for exportable keys: attributes.exportable must be true");
+    if (place != PLACE_SOFTWARE)
+        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Exportable keys in an HSM are not implemented by this version of Vaultyard.");
+    if (!store_read(kv->site->store, exportable_txn, &current, err))
+        return false;
+    if (!release_json->ptr)
+        *release_json = current.release_json;
+    return release_json->ptr || err_field(err, "release_policy", "release_policy must be given with the first version of an exportable key");
 }
 
 typedef struct KeyCreate { Req *req; VersionNew version; } KeyCreate;
@@ -130,7 +175,7 @@ bool key_store_new(Req *req, Reply *reply, const KeyNew *in, Err *err)
     VersionNew *version = &create.version;
     *version = (VersionNew){ .kind = KV_KEY, .name = req->params[0], .version = hex_id_new(req->arena, VERSION_DIGITS), .attributes = in->attributes };
     version->value = secret_bytes(in->made->kept);
-    if (!key_doc_make(req->arena, in->made->key, in->ops_json, in->tags_json, &version->doc_json, err))
+    if (!key_doc_make_exportable(req->arena, in->made->key, in->ops_json, in->tags_json, in->release_json, &version->doc_json, err))
         return false;
 
     VersionRow row = { .version = version->version, .attributes = version->attributes };
@@ -152,13 +197,16 @@ bool key_create(Req *req, Reply *reply, Err *err)
     Str kty;
     KeyNew new = { .made = &made, .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
     if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
-        !json_read(body, "", key_create_fields, COUNT_OF(key_create_fields), &in, err) || !key_in_check(&in, body, err) ||
+        !json_read(body, "", key_create_fields, COUNT_OF(key_create_fields), &in, err) ||
         !key_place_parse(req->ctx, req_vault(req), in.kty, &place, &kty, err) ||
         !key_want_spec(kty, in.key_size, in.crv, &spec, err))
         return false;
+    if (in.public_exponent.set && in.public_exponent.value != 65537)
+        return err_field(err, "public_exponent", "public_exponent must be 65537");
     new.ops_json = key_ops_default(req->arena, spec.kind);
     if (!key_ops_read(req->arena, body, spec.kind, &new.ops_json, err) || !attributes_read(body, &new.attributes, err) ||
-        !tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) || !key_made_new(req->ctx, req_vault(req), place, spec, &made, err))
+        !tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) || !key_release_read(req, body, place, &new.release_json, err) ||
+        !key_made_new(req->ctx, req_vault(req), place, spec, &made, err))
         return false;
     return key_store_new(req, reply, &new, err);
 }
@@ -189,10 +237,18 @@ static bool key_update_txn(Txn *txn, void *ctx, Err *err)
     if (view->object.is_managed)
         return err_named(err, ERR_DENIED, "Forbidden", NULL, "Key " STR_FMT " belongs to the certificate of the same name; change it by way of the "
                          "certificate.", STR_ARG(view->object.name));
-    const JsonVal *jwk = json_get(row->doc, "jwk"), *tags_now = json_get(row->doc, "tags");
+    const JsonVal *jwk = json_get(row->doc, "jwk"), *tags_now = json_get(row->doc, "tags"), *policy = json_get(row->doc, "release_policy");
+    const JsonVal *exportable = json_path(view->body, "attributes.exportable");
+    Str release = policy ? json_text(req->arena, policy) : STR_NONE, release_now = release;
     Str tags = tags_now ? json_text(req->arena, tags_now) : STR_NONE, ops = json_text(req->arena, json_get(row->doc, "key_ops"));
     if (!attributes_read(view->body, &row->attributes, err) || !tags_read(req->arena, view->body, TAG_CHARS_KEY, &tags, err) ||
-        !key_ops_read(req->arena, view->body, key_kind_of_doc(row->doc), &ops, err))
+        !key_ops_read(req->arena, view->body, key_kind_of_doc(row->doc), &ops, err) ||
+        !release_policy_read(req->arena, view->body, &release, err))
+        return false;
+    if (json_kind(exportable) == JSON_BOOL && json_bool(exportable, false) != (policy != NULL))
+        return err_field(err, "attributes.exportable", "attributes.exportable is decided when a key is made");
+    if (release.ptr != release_now.ptr && (policy ? !release_policy_may_change(req->arena, policy, release, err)
+                                                  : !err_field(err, "release_policy", "release_policy is for exportable keys, and this one is not")))
         return false;
     row->attributes.updated_ms = req->now_ms;
     AUTO(buf_done_auto) Buf text = { 0 };
@@ -204,6 +260,7 @@ static bool key_update_txn(Txn *txn, void *ctx, Err *err)
     json_put_raw(&w, "key_ops", ops);
     if (tags.ptr)
         json_put_raw(&w, "tags", tags);
+    put_release(&w, release);
     json_close(&w);
     if (!json_end(&w, err))
         return false;

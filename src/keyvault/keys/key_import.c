@@ -87,14 +87,12 @@ bool key_import(Req *req, Reply *reply, Err *err)
     KeyNew new = { .made = &made, .tags_json = STR_NONE, .attributes = { .enabled = true, .created_ms = req->now_ms, .updated_ms = req->now_ms } };
     if (!object_name_check(req->params[0], err) || !req_object(req, &body, err))
         return false;
-    const JsonVal *jwk = json_get(body, "key"), *policy = json_get(body, "release_policy");
+    const JsonVal *jwk = json_get(body, "key");
     bool wants_token = json_bool(json_get(body, "Hsm"), false) || json_bool(json_get(body, "hsm"), false);
-    if ((policy && json_kind(policy) != JSON_NULL) || json_bool(json_path(body, "attributes.exportable"), false))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Exportable keys (release_policy) are not implemented by this version of Vaultyard.");
     if (!jwk_read(req, jwk, wants_token, &place, &key, err))
         return false;
     new.ops_json = key_ops_default(req->arena, key_spec(key).kind);
     return key_ops_read(req->arena, jwk, key_spec(key).kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
            tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) &&
-           key_made_of(req->ctx, req_vault(req), place, key, &made, err) && key_store_new(req, reply, &new, err);
+           key_release_read(req, body, place, &new.release_json, err) && key_made_of(req->ctx, req_vault(req), place, key, &made, err) && key_store_new(req, reply, &new, err);
 }

@@ -83,7 +83,9 @@ static bool make(Rotation *r, Err *err)
                             .attributes = { .enabled = true, .created_ms = r->now_ms, .updated_ms = r->now_ms } };
     if (r->policy.expiry.is_set)
         r->next.attributes.exp_s = (OptInt){ .set = true, .value = period_after(r->now_ms, r->policy.expiry) / 1000 };
-    if (!key_doc_make(r->arena, r->made.key, json_text(r->arena, json_get(r->current.doc, "key_ops")), tags ? json_text(r->arena, tags) : STR_NONE, &r->next.doc_json, err))
+    const JsonVal *policy = json_get(r->current.doc, "release_policy");
+    if (!key_doc_make_exportable(r->arena, r->made.key, json_text(r->arena, json_get(r->current.doc, "key_ops")), tags ? json_text(r->arena, tags) : STR_NONE,
+                                 policy ? json_text(r->arena, policy) : STR_NONE, &r->next.doc_json, err))
         return false;
     r->row = (VersionRow){ .version = r->next.version, .attributes = r->next.attributes };
     return json_parse(r->arena, r->next.doc_json, JSON_STRICT, &r->row.doc, err);

@@ -60,6 +60,8 @@ void attributes_write(JsonWriter *w, const Vault *vault, const Attributes *attri
     json_put_int(w, "updated", attributes->updated_ms / 1000);
     json_put_str(w, "recoveryLevel", recovery_level(vault));
     json_put_int(w, "recoverableDays", vault->retention_days);
+    if (attributes->exportable.set)
+        json_put_bool(w, "exportable", attributes->exportable.value);
     json_close(w);
 }
 

@@ -8,6 +8,7 @@ typedef struct Attributes {
     bool    enabled;
     OptInt  nbf_s, exp_s;
     int64_t created_ms, updated_ms;
+    OptBool exportable;                 /* of keys alone: from their document when they are shown, in no row */
 } Attributes;
 
 enum { TAGS_MAX = 15, TAG_CHARS_OBJECT = 512, TAG_CHARS_KEY = 256 };

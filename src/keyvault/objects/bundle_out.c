@@ -22,8 +22,9 @@ static void secret_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const 
     write_tags(w, row);
 }
 
+/* key_hsm absent: none. */
 static void key_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object,
-                      const VersionRow *row, Str shown, BundlePart part)
+                      const VersionRow *row, Str shown, BundlePart part, Str key_hsm)
 {
     Str kid = object_url(kv, arena, vault, KV_KEY, object->name, shown);
     if (part == BUNDLE_WHOLE) {
@@ -35,12 +36,18 @@ static void key_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vau
         static const char *const public_parts[] = { "n", "e", "crv", "x", "y" };
         for (size_t i = 0; i < COUNT_OF(public_parts); i++)
             json_put_str(w, public_parts[i], json_str(json_get(jwk, public_parts[i])));
+        json_put_str(w, "key_hsm", key_hsm);
         json_close(w);
     } else {
         json_put_str(w, "kid", kid);
     }
-    attributes_write(w, vault, &row->attributes);
+    Attributes attributes = row->attributes;
+    attributes.exportable = (OptBool){ .set = true, .value = json_bool(json_get(row->doc, "exportable"), false) };
+    attributes_write(w, vault, &attributes);
     write_tags(w, row);
+    const JsonVal *policy = json_get(row->doc, "release_policy");
+    if (policy && part == BUNDLE_WHOLE)
+        json_put_value(w, "release_policy", policy);
     if (object->is_managed)
         json_put_bool(w, "managed", true);
 }
@@ -70,9 +77,14 @@ void bundle_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *
     Str shown = part == BUNDLE_ITEM ? STR("") : row->version;
     switch (kind) {
     case KV_SECRET:      secret_write(w, kv, arena, vault, object, row, shown); break;
-    case KV_KEY:         key_write(w, kv, arena, vault, object, row, shown, part); break;
+    case KV_KEY:         key_write(w, kv, arena, vault, object, row, shown, part, STR_NONE); break;
     case KV_CERTIFICATE: certificate_write(w, kv, arena, vault, object, row, shown, part); break;
     }
+}
+
+void bundle_write_released(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object, const VersionRow *row, Str key_hsm)
+{
+    key_write(w, kv, arena, vault, object, row, row->version, BUNDLE_WHOLE, key_hsm);
 }
 
 void bundle_write_deleted(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, const ObjectRow *object)

@@ -10,4 +10,6 @@ typedef enum BundlePart { BUNDLE_WHOLE = 1, BUNDLE_ITEM, BUNDLE_VERSION_ITEM } B
 /* Members only, so that callers can add to them: between json_open and json_close of the caller. */
 void bundle_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, const ObjectRow *object,
                   const VersionRow *row, BundlePart part);
+/* The bundle of a key with its private half as a transfer blob (keys/key_release.h). */
+void bundle_write_released(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object, const VersionRow *row, Str key_hsm);
 void bundle_write_deleted(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, const ObjectRow *object);   /* recoveryId, deletedDate, scheduledPurgeDate */

@@ -11,6 +11,8 @@
 enum { VAULT_NAME_MIN = 3, VAULT_NAME_MAX = 24, RETENTION_DAYS_MIN = 7, RETENTION_DAYS_MAX = 90, VAULT_POLICIES_MAX = 1024 };
 #define VAULT_TYPE STR("Microsoft.KeyVault/vaults")
 
+struct HttpCall;                                          /* http/client.h */
+struct HttpAnswer;
 typedef struct VaultCache VaultCache;                     /* vault_cache.c */
 typedef struct Courier Courier;                           /* events/courier.c */
 
@@ -22,6 +24,8 @@ struct KeyVault {
     VaultCache *cache;
     KeyCache   *keys;
     Courier    *courier;                                  /* NULL: not started, or stopped */
+    atomic_int  authorities_asked;                        /* keys/attestation.c: how many at this moment */
+    bool      (*ask_authority)(KeyVault *kv, Arena *arena, const struct HttpCall *call, struct HttpAnswer *out, Err *err);    /* attestation_call; tests answer themselves */
     Plane       plane;                                    /* of data, plane.c */
 };
 

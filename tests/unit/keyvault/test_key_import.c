@@ -105,7 +105,6 @@ static void test_bad_keys_are_refused_by_member(void **state)
         { "{\"key\":{" EC_KEY ",\"key_ops\":[\"wrapKey\"]}}",                                             400, "BadParameter",   "key_ops" },
         { "{\"key\":{\"kty\":\"RSA-HSM\"}}",                                                              501, "NotImplemented", "RSA-HSM" },
         { "{\"key\":{" EC_KEY "},\"Hsm\":true}",                                                          501, "NotImplemented", "HSM" },
-        { "{\"key\":{" EC_KEY "},\"attributes\":{\"exportable\":true}}",                                  501, "NotImplemented", "Exportable" },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         Answer answer = import("bad", cases[i].body);
