@@ -1,4 +1,5 @@
 /* arm_routes.c - the operations of Microsoft.KeyVault on Resource Manager, in the order of their paths. */
+#include "keyvault/keys/arm_key.h"
 #include "keyvault/vaults/vault_arm.h"
 
 #define SUB "/subscriptions/{subscriptionId}/providers/Microsoft.KeyVault"
@@ -41,11 +42,11 @@ const Route vault_arm_routes[] = {
     { METHOD_GET,    VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/read"),                  WHERE_INLINE, BODY_NONE,         0,              arm_secret_get,                   "SecretGetByResourceManager" },
     { METHOD_PUT,    VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/write"),                 WHERE_WORKER, BODY_JSON_LENIENT, 256 << 10,      arm_secret_put,                   "SecretPutByResourceManager" },
     { METHOD_PATCH,  VAULT "/secrets/{secretName}",                                 NULL, NULL, MAY("vaults/secrets/write"),                 WHERE_WORKER, BODY_JSON_LENIENT, 256 << 10,      arm_secret_patch,                  "SecretPatchByResourceManager" },
-    { METHOD_GET,    VAULT "/keys",                                                 NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyListByResourceManager" },
-    { METHOD_GET,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyGetByResourceManager" },
-    { METHOD_PUT,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "KeyPutByResourceManager" },
-    { METHOD_GET,    VAULT "/keys/{keyName}/versions",                              NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyListVersionsByResourceManager" },
-    { METHOD_GET,    VAULT "/keys/{keyName}/versions/{keyVersion}",                 NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "KeyGetVersionByResourceManager" },
+    { METHOD_GET,    VAULT "/keys",                                                 NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              arm_key_list,                     "KeyListByResourceManager" },
+    { METHOD_GET,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/read"),                     WHERE_INLINE, BODY_NONE,         0,              arm_key_get,                      "KeyGetByResourceManager" },
+    { METHOD_PUT,    VAULT "/keys/{keyName}",                                       NULL, NULL, MAY("vaults/keys/write"),                    WHERE_WORKER, BODY_JSON_LENIENT, 256 << 10,      arm_key_put,                      "KeyPutByResourceManager" },
+    { METHOD_GET,    VAULT "/keys/{keyName}/versions",                              NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              arm_key_list_versions,            "KeyListVersionsByResourceManager" },
+    { METHOD_GET,    VAULT "/keys/{keyName}/versions/{keyVersion}",                 NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              arm_key_get_version,              "KeyGetVersionByResourceManager" },
     { METHOD_GET,    VAULT "/privateEndpointConnections",                           NULL, NULL, MAY("vaults/privateEndpointConnections/read"), WHERE_INLINE, BODY_NONE,       0,              none_there,                 "PrivateEndpointConnectionList" },
     { METHOD_GET,    VAULT "/privateLinkResources",                                 NULL, NULL, MAY("vaults/privateLinkResources/read"),     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "PrivateLinkResourceList" },
 };

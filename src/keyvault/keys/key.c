@@ -70,25 +70,25 @@ Str key_ops_default(Arena *arena, KeyKind kind)
                           : str_printf(arena, "[\"encrypt\",\"decrypt\",\"sign\",\"verify\",\"wrapKey\",\"unwrapKey\"]");
 }
 
-bool key_ops_read(Arena *arena, const JsonVal *holder, KeyKind kind, Str *ops_json, Err *err)
+bool key_ops_read(Arena *arena, const JsonVal *holder, const char *name, KeyKind kind, Str *ops_json, Err *err)
 {
-    const JsonVal *list = json_get(holder, "key_ops");
+    const JsonVal *list = json_get(holder, name);
     if (!list || json_kind(list) == JSON_NULL)
         return true;
     if (json_kind(list) != JSON_ARRAY)
-        return err_field(err, "key_ops", "key_ops must be a list of operation names");
+        return err_field(err, name, "%s must be a list of operation names", name);
     Str text = STR("");
     unsigned seen = 0;
     for (size_t i = 0; i < json_count(list); i++) {
-        Str name = json_str(json_at(list, i));
+        Str word = json_str(json_at(list, i));
         size_t op = 0;
-        while (op < COUNT_OF(key_op_names) && !str_eq_nocase(name, str_from(key_op_names[op])))
+        while (op < COUNT_OF(key_op_names) && !str_eq_nocase(word, str_from(key_op_names[op])))
             op++;
         if (op == COUNT_OF(key_op_names) || (seen & 1u << op))
-            return err_field(err, "key_ops", "key_ops[%zu] must be one of encrypt, decrypt, sign, verify, wrapKey, unwrapKey, import, export, "
-                             "each at most once", i);
+            return err_field(err, name, "%s[%zu] must be one of encrypt, decrypt, sign, verify, wrapKey, unwrapKey, import, export, "
+                             "each at most once", name, i);
         if (kind == KEY_EC && op < KEY_OPS_USABLE && (op < EC_OPS_FROM || op >= EC_OPS_UNTIL))
-            return err_field(err, "key_ops", "key_ops[%zu]: an EC key can only sign and verify", i);
+            return err_field(err, name, "%s[%zu]: an EC key can only sign and verify", name, i);
         seen |= 1u << op;
         text = str_printf(arena, STR_FMT "%s\"%s\"", STR_ARG(text), text.len ? "," : "", key_op_names[op]);
     }
@@ -204,7 +204,7 @@ bool key_create(Req *req, Reply *reply, Err *err)
     if (in.public_exponent.set && in.public_exponent.value != 65537)
         return err_field(err, "public_exponent", "public_exponent must be 65537");
     new.ops_json = key_ops_default(req->arena, spec.kind);
-    if (!key_ops_read(req->arena, body, spec.kind, &new.ops_json, err) || !attributes_read(body, &new.attributes, err) ||
+    if (!key_ops_read(req->arena, body, "key_ops", spec.kind, &new.ops_json, err) || !attributes_read(body, &new.attributes, err) ||
         !tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) || !key_release_read(req, body, place, &new.release_json, err) ||
         !key_made_new(req->ctx, req_vault(req), place, spec, &made, err))
         return false;
@@ -242,7 +242,7 @@ static bool key_update_txn(Txn *txn, void *ctx, Err *err)
     Str release = policy ? json_text(req->arena, policy) : STR_NONE, release_now = release;
     Str tags = tags_now ? json_text(req->arena, tags_now) : STR_NONE, ops = json_text(req->arena, json_get(row->doc, "key_ops"));
     if (!attributes_read(view->body, &row->attributes, err) || !tags_read(req->arena, view->body, TAG_CHARS_KEY, &tags, err) ||
-        !key_ops_read(req->arena, view->body, key_kind_of_doc(row->doc), &ops, err) ||
+        !key_ops_read(req->arena, view->body, "key_ops", key_kind_of_doc(row->doc), &ops, err) ||
         !release_policy_read(req->arena, view->body, &release, err))
         return false;
     if (json_kind(exportable) == JSON_BOOL && json_bool(exportable, false) != (policy != NULL))

@@ -21,9 +21,9 @@ bool key_doc_make(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_js
 /* The same of an exportable key; release_json absent: it is not. */
 bool key_doc_make_exportable(Arena *arena, const KeyRef *key, Str key_ops_json, Str tags_json, Str release_json, Str *doc, Err *err) MUST_CHECK;
 
-/* What create, import and rotate share (key.c). Member "key_ops" of `holder` as JSON text with canonical names; *ops_json stays as it was
+/* What create, import and rotate share (key.c). Member `name` ("key_ops") of `holder` as JSON text with canonical names; *ops_json stays as it was
  * when it is absent. */
-bool key_ops_read(Arena *arena, const JsonVal *holder, KeyKind kind, Str *ops_json, Err *err) MUST_CHECK;
+bool key_ops_read(Arena *arena, const JsonVal *holder, const char *name, KeyKind kind, Str *ops_json, Err *err) MUST_CHECK;
 Str  key_ops_default(Arena *arena, KeyKind kind);
 typedef struct KeyNew { KeyMade *made; Str ops_json, tags_json, release_json; Attributes attributes; } KeyNew;      /* release_json absent: not exportable */
 /* Members "release_policy" and attributes.exportable of a body that makes a version: both, or neither. A further version of an exportable key may leave the

@@ -92,7 +92,7 @@ bool key_import(Req *req, Reply *reply, Err *err)
     if (!jwk_read(req, jwk, wants_token, &place, &key, err))
         return false;
     new.ops_json = key_ops_default(req->arena, key_spec(key).kind);
-    return key_ops_read(req->arena, jwk, key_spec(key).kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
+    return key_ops_read(req->arena, jwk, "key_ops", key_spec(key).kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
            tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) &&
            key_release_read(req, body, place, &new.release_json, err) && key_made_of(req->ctx, req_vault(req), place, key, &made, err) && key_store_new(req, reply, &new, err);
 }

@@ -124,14 +124,14 @@ static void write_action(JsonWriter *w, const char *trigger, Period period, cons
     json_close(w);
 }
 
-void rotation_policy_write(JsonWriter *w, const char *name, Str id, const RotationPolicy *policy)
+static void write_policy(JsonWriter *w, const char *name, Str id, const RotationPolicy *policy, const char *rotate, const char *notify)
 {
     json_open(w, name);
     json_put_str(w, "id", id);
     json_open_array(w, "lifetimeActions");
-    write_action(w, "timeAfterCreate", policy->after_create, "Rotate");
-    write_action(w, "timeBeforeExpiry", policy->before_expiry, "Rotate");
-    write_action(w, "timeBeforeExpiry", policy->notify_before, "Notify");
+    write_action(w, "timeAfterCreate", policy->after_create, rotate);
+    write_action(w, "timeBeforeExpiry", policy->before_expiry, rotate);
+    write_action(w, "timeBeforeExpiry", policy->notify_before, notify);
     json_close_array(w);
     json_open(w, "attributes");
     json_put_str(w, "expiryTime", policy->expiry.text);
@@ -142,6 +142,9 @@ void rotation_policy_write(JsonWriter *w, const char *name, Str id, const Rotati
     json_close(w);
     json_close(w);
 }
+
+void rotation_policy_write(JsonWriter *w, const char *name, Str id, const RotationPolicy *policy) { write_policy(w, name, id, policy, "Rotate", "Notify"); }
+void rotation_policy_write_arm(JsonWriter *w, const char *name, const RotationPolicy *policy) { write_policy(w, name, STR_NONE, policy, "rotate", "notify"); }
 
 bool rotation_due(const RotationPolicy *policy, int64_t created_ms, int64_t exp_ms, int64_t *due_ms)
 {

@@ -19,6 +19,7 @@ int64_t period_before(int64_t ms, Period period);
 /* ERR_BAD_INPUT names the field. now_ms: months differ, so bounds are those of a policy that begins now; 0: it is a stored one. Texts stay the body's. */
 bool rotation_policy_read(const JsonVal *body, int64_t now_ms, RotationPolicy *out, Err *err) MUST_CHECK;
 void rotation_policy_write(JsonWriter *w, const char *name, Str id, const RotationPolicy *policy);         /* id absent: as it is stored */
+void rotation_policy_write_arm(JsonWriter *w, const char *name, const RotationPolicy *policy);                  /* as Resource Manager spells it: actions in lower case, no id */
 /* When the version that was made and expires at these times is rotated; false: never. exp_ms 0: it does not expire. */
 bool rotation_due(const RotationPolicy *policy, int64_t created_ms, int64_t exp_ms, int64_t *due_ms);
 
