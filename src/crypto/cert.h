@@ -28,6 +28,8 @@ typedef struct CertInfo {
 } CertInfo;
 
 bool cert_spec_check(const CertSpec *spec, Err *err) MUST_CHECK;                  /* ERR_BAD_INPUT names the field: subject syntax, OIDs, usage names, addresses */
+/* The last common name of a subject text, absent if it has none. ERR_BAD_INPUT as cert_spec_check. */
+bool cert_common_name(Arena *arena, Str subject, Str *out, Err *err) MUST_CHECK;
 bool cert_self_sign(Arena *arena, const KeyRef *key, const CertSpec *spec, Bytes *der, Err *err) MUST_CHECK;
 bool cert_issue(Arena *arena, const KeyRef *ca_key, Bytes ca_der, const KeyRef *subject_key, const CertSpec *spec, Bytes *der, Err *err) MUST_CHECK;
 bool cert_request(Arena *arena, const KeyRef *key, const CertSpec *spec, Bytes *csr_der, Err *err) MUST_CHECK;     /* PKCS#10, RFC 2986 */

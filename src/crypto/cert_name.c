@@ -277,3 +277,23 @@ Str cert_name_text(Arena *arena, const X509_NAME *name)
     }
     return text.failed ? STR_NONE : str_dup(arena, buf_str(&text));
 }
+
+bool cert_common_name(Arena *arena, Str subject, Str *out, Err *err)
+{
+    AUTO(X509_NAME_free_auto) X509_NAME *name = NULL;
+    if (!cert_name_parse(subject, &name, err))
+        return false;
+    int at = -1;
+    for (int next = X509_NAME_get_index_by_NID(name, NID_commonName, -1); next >= 0; next = X509_NAME_get_index_by_NID(name, NID_commonName, at))
+        at = next;
+    *out = STR_NONE;
+    if (at < 0)
+        return true;
+    unsigned char *utf8 = NULL;
+    int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (len < 0)
+        return openssl_failed(err, "reading a common name");
+    *out = str_dup(arena, (Str){ (const char *)utf8, (size_t)len });
+    OPENSSL_free(utf8);
+    return out->ptr || err_too_big(err);
+}

@@ -6,6 +6,7 @@
 #include "keyvault/events/courier.h"
 #include "keyvault/events/expiry.h"
 #include "keyvault/events/subscription.h"
+#include "keyvault/issuers/acme_order.h"
 #include "keyvault/keys/attestation.h"
 #include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_rotation.h"
@@ -27,6 +28,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     }
     plane_setup(kv);
     runner_register(site->runner, WORK_ISSUE, RUNNER_OBJECT_TIME, certificate_issue_run, kv);
+    runner_register(site->runner, WORK_ORDER, RUNNER_REAL_TIME, acme_order_run, kv);
     runner_register(site->runner, WORK_RENEW, RUNNER_OBJECT_TIME, certificate_renew_run, kv);
     runner_register(site->runner, WORK_ROTATE, RUNNER_OBJECT_TIME, key_rotation_run, kv);
     runner_register(site->runner, WORK_EXPIRY, RUNNER_OBJECT_TIME, expiry_run, kv);
@@ -47,6 +49,8 @@ void keyvault_close(KeyVault *kv)
     key_cache_free(kv->keys);
     free(kv);
 }
+
+void keyvault_use_acme(KeyVault *kv, const AcmeSettings *settings) { kv->acme = settings; }
 
 bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err)
 {

@@ -11,6 +11,16 @@
 
 typedef struct KeyVault KeyVault;
 
+/* Which ACME servers (RFC 8555) the vaults of this site may ask, and how names are proved to them. The operator's, from the command line. */
+enum { ACME_DIRECTORIES_MAX = 8 };
+typedef struct AcmeSettings {
+    Str directories[ACME_DIRECTORIES_MAX];
+    size_t directory_count;
+    const char *ca_file, *proxy;            /* of calls to them; NULL: the system's, none */
+    const char *hook;                       /* a program; NULL: none. See docs/acme.md */
+    bool serves_http;                       /* keyvault_mount_challenges was called */
+} AcmeSettings;
+
 /* Reads the names of all vaults and registers the background kinds ("certificate.issue", "certificate.renew", ...) with site->runner. */
 bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, KeyVault **out, Err *err) MUST_CHECK;
 void keyvault_close(KeyVault *kv);                                            /* NULL is fine */
@@ -21,3 +31,7 @@ bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err) MUST_CHECK;
 /* The thread that takes events to webhooks. webhook_ca_file: certificates that receivers are checked by; NULL: the system's. */
 bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) MUST_CHECK;
 void keyvault_stop(KeyVault *kv);                                             /* before http_stop; fine if it was not started, NULL too */
+/* Before runner_start; borrowed. Without it certificates of ACME issuers are refused. */
+void keyvault_use_acme(KeyVault *kv, const AcmeSettings *settings);
+/* What answers http-01: a server without TLS and with base domain "" of its own. */
+bool keyvault_mount_challenges(KeyVault *kv, HttpServer *plain, Err *err) MUST_CHECK;

@@ -21,7 +21,7 @@ static bool place_parse(const char *text, Place *out, Err *err)
     }
     int64_t port;
     if (!colon || len == 0 || len >= sizeof out->address || !str_to_int64(str_from(colon + 1), 0, 65535, &port, err))
-        return err_set(err, ERR_BAD_INPUT, "--listen '%s' is not of the form ADDRESS:PORT, such as 127.0.0.1:8443 or [::1]:8443", text);
+        return err_set(err, ERR_BAD_INPUT, "'%s' is no place to listen at: ADDRESS:PORT, such as 127.0.0.1:8443 or [::1]:8443", text);
     memcpy(out->address, from, len);
     out->address[len] = '\0';
     out->port = (int)port;

@@ -15,6 +15,7 @@
 #include "server/admin.h"
 #include "server/command.h"
 #include "server/listeners.h"
+#include "server/vault_options.h"
 #include "server/wiring.h"
 
 enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, RUNNER_THREADS = 2, KEY_CHECK_MOST_S = 3600 };
@@ -25,6 +26,7 @@ typedef struct Serve {
     HttpServer *http;
     int port;
     Wiring wiring;
+    VaultOptions vaults;
     EgressPolicy egress_policy;
     Egress *egress;
     const char *webhook_ca, *attestation_ca;
@@ -120,7 +122,8 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
                           .tls_leaf = tls_leaf, .tls_ctx = serve };
     bool as_root = geteuid() == 0;
     if (!take_directory(serve, err) || !http_new(&config, &serve->http, err) ||
-        !listeners_bind(serve->http, listen, listen_count, serve->data.port, serve->data.last_port, &serve->port, err))
+        !listeners_bind(serve->http, listen, listen_count, serve->data.port, serve->data.last_port, &serve->port, err) ||
+        !vault_options_bind(&serve->vaults, err))
         return false;
     if (as_root && with_host && !start_host(serve, err))
         return false;
@@ -134,7 +137,7 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
     if (!socket || !egress)
         return err_too_big(err);
     return wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, &serve->wiring, err) &&
-           set_key_check(serve, key_check, err) && set_ca_files(serve, err) && http_listen_unix(serve->http, socket, 0666, err) &&
+           set_key_check(serve, key_check, err) && set_ca_files(serve, err) && vault_options_apply(&serve->vaults, serve->wiring.keyvault, err) && http_listen_unix(serve->http, socket, 0666, err) &&
            egress_start(egress, &serve->egress_policy, &serve->egress, err) &&
            runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) &&
            keyvault_start(serve->wiring.keyvault, serve->webhook_ca, err) && batch_watch_start(serve->wiring.batch, err) && http_start(serve->http, err);
@@ -189,26 +192,28 @@ static void block_signals(void)
 
 int command_serve(int argc, char **argv)
 {
+    enum { OWN_OPTIONS = 11 };
+    static Serve serve;                                       /* subjects keep pointers into it */
     const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL, *attestation_ca = NULL;
     int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, attestation_cas = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
-    const Option options[] = {
+    Option options[OWN_OPTIONS + VAULT_OPTIONS] = {
         { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
         { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
         { "--key-check", false, &key_check, &key_checks, 1 }, { "--node-egress", false, &egress, &egresses, 1 },
         { "--node-egress-allow", false, allowed, &allowed_count, EGRESS_RULES_MAX }, { "--webhook-ca", false, &webhook_ca, &webhook_cas, 1 },
         { "--attestation-ca", false, &attestation_ca, &attestation_cas, 1 },
     };
+    vault_options_list(&serve.vaults, &options[OWN_OPTIONS]);
     if (!options_read("serve", argc, argv, options, COUNT_OF(options)))
         return EXIT_USAGE;
     if (!dir) {
         (void)command_fail("serve", "--data-dir is needed");
         return EXIT_USAGE;
     }
-    static Serve serve;                                       /* subjects keep pointers into it */
     serve.webhook_ca = webhook_ca;
     serve.attestation_ca = attestation_ca;
     Err err = { 0 };
-    if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err)) {
+    if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err) || !vault_options_check(&serve.vaults, &err)) {
         (void)command_fail("serve", err.text);
         return EXIT_USAGE;
     }
@@ -230,6 +235,7 @@ int command_serve(int argc, char **argv)
     keyvault_stop(serve.wiring.keyvault);
     if (serve.wiring.parts.site.runner)
         runner_drain(serve.wiring.parts.site.runner);        /* its work wakes parked requests, so it ends before the server that holds them */
+    vault_options_stop(&serve.vaults, DRAIN_MS);
     if (serve.http)
         http_stop(serve.http, DRAIN_MS);
     wiring_close(&serve.wiring);

@@ -22,9 +22,15 @@ static const char *const *const migration_2[] = {
     0
 };
 
+static const char *const *const migration_3[] = {
+    schema_issuers_3,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
+    migration_3,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

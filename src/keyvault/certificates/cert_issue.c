@@ -6,8 +6,12 @@
 #include "keyvault/certificates/cert_issue.h"
 #include "base/encode.h"
 #include "keyvault/objects/feed.h"
+#include "keyvault/issuers/acme_order.h"
+#include "keyvault/issuers/issuer_acme.h"
 #include "keyvault/keys/key.h"
 #include "keyvault/secrets/secret.h"
+
+enum { PAUSE_LEAST_MS = 10 * 60 * 1000 };
 
 void cert_material_done(CertMaterial *material)
 {
@@ -111,6 +115,24 @@ bool certificate_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vau
     return runner_schedule(kv->site->runner, txn, WORK_RENEW, key, due_ms, err);
 }
 
+bool certificate_renew_later(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const CertPolicy *policy, bool has_failed, int64_t now_ms, Err *err)
+{
+    ObjectRow object;
+    VersionRow current;
+    int64_t due_ms;
+    if (!object_require(kv, txn, arena, vault, KV_CERTIFICATE, name, STR(""), &object, &current, err))
+        return false;
+    const Attributes *attributes = &current.attributes;
+    if (current.is_pending || !attributes->enabled || str_eq(policy->issuer, ISSUER_UNKNOWN) ||
+        !cert_policy_due(policy, attributes->nbf_s.value * 1000, attributes->exp_s.value * 1000, &due_ms))
+        return true;
+    int64_t life_ms = (attributes->exp_s.value - attributes->nbf_s.value) * 1000, pause_ms = has_failed ? life_ms / 100 : life_ms / 3;
+    int64_t least_ms = now_ms + (pause_ms < PAUSE_LEAST_MS ? PAUSE_LEAST_MS : pause_ms);
+    if (!has_failed && due_ms > now_ms)
+        least_ms = due_ms;
+    return runner_schedule(kv->site->runner, txn, WORK_RENEW, certificate_work_key(arena, vault, name), due_ms > least_ms ? due_ms : least_ms, err);
+}
+
 bool certificate_resume(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err)
 {
     ObjectRow object;
@@ -184,7 +206,7 @@ typedef struct Issue {
     IssuerCa     ca;                                      /* without a key: issuer Self */
     Bytes        leaf;
     CertMaterial material;
-    bool         is_wanted, has_issuer;
+    bool         is_wanted, has_issuer, is_ordered;       /* is_ordered: its issuer is asked in steps, by other work */
     Str          error_code, error_text;                  /* failed for good */
 } Issue;
 
@@ -220,6 +242,10 @@ static bool issue_read_txn(Txn *txn, void *ctx, Err *err)
     if (!found)
         return err_set(err, ERR_INTERNAL, "certificate " STR_FMT " has no policy", STR_ARG(rest));
     issue->name = object.name;
+    if (!issuer_orders(issue->kv, txn, issue->arena, &issue->vault, issue->pending.issuer, &issue->is_ordered, err))
+        return false;
+    if (issue->is_ordered)
+        return true;
     issuer_ca_done(&issue->ca);
     issue->has_issuer = str_eq(issue->pending.issuer, ISSUER_SELF);
     if (!issue->has_issuer && !issuer_ca_find(issue->kv, txn, issue->arena, &issue->vault, issue->pending.issuer, &issue->ca, &issue->has_issuer, err))
@@ -248,6 +274,12 @@ static bool issue_write_txn(Txn *txn, void *ctx, Err *err)
            issuer_note(txn, issue->arena, &issue->vault, &issue->ca, issue->name, issue->pending.version, issue->leaf, issue->now_ms, err);
 }
 
+static bool issue_order_txn(Txn *txn, void *ctx, Err *err)
+{
+    Issue *issue = ctx;
+    return runner_schedule(issue->kv->site->runner, txn, WORK_ORDER, issue->work_key, real_now_ms(), err);
+}
+
 static bool issue_sign(Issue *issue, Err *err)
 {
     Bytes chain[2];
@@ -267,7 +299,9 @@ bool certificate_issue_run(void *ctx, Arena *arena, const RunnerJob *job, int64_
     Issue issue = { .kv = kv, .arena = arena, .work_key = job->key, .now_ms = now_ms };
     *again_ms = 0;
     bool good = store_read(kv->site->store, issue_read_txn, &issue, err);
-    if (good && issue.is_wanted) {
+    if (good && issue.is_wanted && issue.is_ordered) {
+        good = store_write(kv->site->store, issue_order_txn, &issue, err);
+    } else if (good && issue.is_wanted) {
         if (!issue_sign(&issue, err)) {
             good = err->code == ERR_BAD_INPUT;            /* a policy that cannot be issued: trying again would not help */
             issue.error_code = STR("BadParameter");

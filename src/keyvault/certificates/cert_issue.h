@@ -29,6 +29,10 @@ bool certificate_publish(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vaul
 /* Puts the renewal of the current version where the policy says, or cancels it: called with every change of either. */
 bool certificate_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const CertPolicy *policy,
                           const Attributes *current, Err *err) MUST_CHECK;
+/* When an operation of an issuer elsewhere ended: the next renewal is not at once, even if it is due. What such an issuer made may be shorter-lived
+ * than the policy thinks, and what it refused it would refuse again. */
+bool certificate_renew_later(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const CertPolicy *policy, bool has_failed,
+                             int64_t now_ms, Err *err) MUST_CHECK;
 /* After a deletion was undone: renewal and a pending operation go on. */
 bool certificate_resume(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;
 Str  certificate_work_key(Arena *arena, const Vault *vault, Str name);        /* "<vault id>/<name in lower case>" */

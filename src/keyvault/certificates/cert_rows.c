@@ -49,7 +49,7 @@ bool policy_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str na
                     db_text(vault->id), db_text(name_key), db_int(policy->created_ms), db_int(policy->updated_ms), db_blob(sealed));
 }
 
-typedef struct PendingDoc { Str issuer, csr, error_code, error_text; bool cancellation_requested, is_enabled; const JsonVal *tags; } PendingDoc;
+typedef struct PendingDoc { Str issuer, csr, error_code, error_text, details; bool cancellation_requested, is_enabled; const JsonVal *tags; } PendingDoc;
 static const JsonField pending_fields[] = {
     JSON_FIELD(PendingDoc, issuer,                 "issuer",    JSON_REQUIRED),
     JSON_FIELD(PendingDoc, csr,                    "csr",       JSON_REQUIRED),
@@ -58,6 +58,7 @@ static const JsonField pending_fields[] = {
     JSON_FIELD(PendingDoc, tags,                   "tags",      JSON_OPTIONAL),
     JSON_FIELD(PendingDoc, error_code,             "errorCode", JSON_OPTIONAL),
     JSON_FIELD(PendingDoc, error_text,             "errorText", JSON_OPTIONAL),
+    JSON_FIELD(PendingDoc, details,                "details",   JSON_OPTIONAL),
 };
 
 bool pending_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, PendingRow *out, bool *found, Err *err)
@@ -82,7 +83,7 @@ bool pending_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str 
                          .status = str_dup(arena, row_text(rows, 2)), .started_ms = row_int(rows, 3), .issuer = doc.issuer, .csr = doc.csr,
                          .cancellation_requested = doc.cancellation_requested, .is_enabled = doc.is_enabled,
                          .tags_json = doc.tags ? json_text(arena, doc.tags) : STR_NONE,
-                         .error_code = doc.error_code, .error_text = doc.error_text };
+                         .error_code = doc.error_code, .error_text = doc.error_text, .details = doc.details };
     return arena_ok(arena) || err_too_big(err);
 }
 
@@ -103,6 +104,7 @@ bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str n
         json_put_raw(&w, "tags", row->tags_json);
     json_put_str(&w, "errorCode", row->error_code);
     json_put_str(&w, "errorText", row->error_text);
+    json_put_str(&w, "details", row->details);
     json_close(&w);
     Seal *seal = kv->site->seal;
     if (!json_end(&w, err) || !seal_put(seal, txn, place(arena, vault, "kv_pending", name_key, "doc"), buf_bytes(&text), arena, &doc, err))
@@ -153,11 +155,12 @@ void pending_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault 
     json_put_str(w, "csr", row->csr);
     json_put_bool(w, "cancellation_requested", row->cancellation_requested);
     json_put_str(w, "status", row->status);
-    if (pending_is_in_progress(row))
-        json_put_str(w, "status_details", is_unknown
-                     ? STR("Pending certificate created. Please Perform Merge to complete the request.")
-                     : STR("Pending certificate created. Certificate request is in progress. This may take some time based on the "
-                           "issuer provider. Please check again later."));
+    if (pending_is_in_progress(row)) {
+        Str text = is_unknown ? STR("Pending certificate created. Please Perform Merge to complete the request.")
+                              : STR("Pending certificate created. Certificate request is in progress. This may take some time based on the "
+                                    "issuer provider. Please check again later.");
+        json_put_str(w, "status_details", row->details.ptr ? str_printf(arena, STR_FMT " " STR_FMT, STR_ARG(text), STR_ARG(row->details)) : text);
+    }
     if (str_eq(row->status, PENDING_COMPLETED))
         json_put_str(w, "target", object_url(kv, arena, vault, KV_CERTIFICATE, name, STR("")));
     if (row->error_code.ptr) {

@@ -22,6 +22,7 @@ typedef struct PendingRow {
     bool    is_enabled;                 /* attributes.enabled that the version will have */
     Str     tags_json;                  /* absent: none */
     Str     error_code, error_text;     /* of a failed one */
+    Str     details;                    /* of one in progress: what its issuer has to say; absent: nothing */
 } PendingRow;
 
 bool pending_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, PendingRow *out, bool *found, Err *err) MUST_CHECK;

@@ -19,6 +19,7 @@ typedef struct Create {
     CertPolicy policy;
     bool       has_policy;
     CertUsable usable;
+    CertSpec   spec;                    /* of the request */
     KeyRef    *key;
     Secret    *pkcs8;
     PendingRow pending;
@@ -39,7 +40,7 @@ static bool create_read_txn(Txn *txn, void *ctx, Err *err)
         if (!found)
             return err_field(err, "policy", "policy is needed: certificate " STR_FMT " has none stored", STR_ARG(req->params[0]));
     }
-    if (!issuer_check(kv, txn, req->arena, vault, create->policy.issuer, err))
+    if (!issuer_check(kv, txn, req->arena, vault, &create->policy, req->now_ms, &create->spec, err))
         return false;
     if (!create->usable.exists || !create->policy.reuses_key)
         return true;
@@ -111,9 +112,8 @@ static bool create_key(Create *create, Err *err)
     Arena *arena = create->req->arena;
     KeySpec key_spec;
     Bytes csr;
-    CertSpec spec = cert_policy_spec(&create->policy, create->req->now_ms);
     if (!cert_policy_key(&create->policy, &key_spec, err) || (!create->key && !key_generate(key_spec, &create->key, err)) ||
-        !cert_request(arena, create->key, &spec, &csr, err) || !key_to_pkcs8(create->key, &create->pkcs8, err))
+        !cert_request(arena, create->key, &create->spec, &csr, err) || !key_to_pkcs8(create->key, &create->pkcs8, err))
         return false;
     create->pending.csr = base64_encode(arena, csr);
     return arena_ok(arena) || err_too_big(err);
@@ -229,7 +229,7 @@ static bool policy_merge(View *view, Txn *txn, const JsonVal *json, const char *
         view->policy = cert_policy_defaults();
         view->policy.created_ms = view->req->now_ms;
     }
-    if (!cert_policy_read(view->req->arena, json, where, &view->policy, err) || !issuer_check(view->req->ctx, txn, view->req->arena, req_vault(view->req), view->policy.issuer, err))
+    if (!cert_policy_read(view->req->arena, json, where, &view->policy, err) || !issuer_check(view->req->ctx, txn, view->req->arena, req_vault(view->req), &view->policy, view->req->now_ms, NULL, err))
         return false;
     view->policy.updated_ms = view->req->now_ms;
     view->has_policy = true;

@@ -5,6 +5,7 @@
 #include "base/encode.h"
 #include "base/id.h"
 #include "keyvault/certificates/cert_issue.h"
+#include "keyvault/issuers/acme_order.h"
 #include "keyvault/objects/feed.h"
 
 enum { LOOK_AGAIN_MS = 60 * 1000 };
@@ -23,6 +24,9 @@ typedef struct Renewal {
     Bytes        leaf;
     PendingRow   operation;
     CertMaterial material;
+    bool         is_ordered;            /* the issuer is asked in steps: the renewal begins an operation and ends */
+    CertSpec     spec;
+    Secret      *pkcs8;                 /* of an ordered one */
     bool         is_due;
     int64_t      due_ms;                /* 0: never */
 } Renewal;
@@ -66,6 +70,14 @@ static bool renewal_read_txn(Txn *txn, void *ctx, Err *err)
         return true;
     bool has_issuer = str_eq(renewal->policy.issuer, ISSUER_SELF);
     issuer_ca_done(&renewal->ca);
+    if (!issuer_orders(renewal->kv, txn, renewal->arena, &renewal->vault, renewal->policy.issuer, &renewal->is_ordered, err))
+        return false;
+    renewal->spec = cert_policy_spec(&renewal->policy, renewal->now_ms);
+    if (renewal->is_ordered) {
+        has_issuer = true;
+        if (!issuer_check(renewal->kv, txn, renewal->arena, &renewal->vault, &renewal->policy, renewal->now_ms, &renewal->spec, err))
+            return false;
+    }
     if (!has_issuer && !issuer_ca_find(renewal->kv, txn, renewal->arena, &renewal->vault, renewal->policy.issuer, &renewal->ca, &has_issuer, err))
         return false;
     if (!has_issuer)                    /* tried again later: the issuer may come back */
@@ -79,20 +91,24 @@ static bool renewal_read_txn(Txn *txn, void *ctx, Err *err)
 static bool renewal_make(Renewal *renewal, Err *err)
 {
     Arena *arena = renewal->arena;
-    CertSpec spec = cert_policy_spec(&renewal->policy, renewal->now_ms);
     KeySpec key_spec;
     Bytes chain[2], csr;
     size_t count;
     if (!cert_policy_key(&renewal->policy, &key_spec, err) ||
         (!renewal->key && !key_generate(key_spec, &renewal->key, err)) ||
-        !cert_request(arena, renewal->key, &spec, &csr, err) || 
-        !issuer_sign(arena, &renewal->ca, renewal->key, &renewal->policy, renewal->now_ms, chain, &count, err))
+        !cert_request(arena, renewal->key, &renewal->spec, &csr, err))
         return false;
     const JsonVal *tags = json_get(renewal->current.doc, "tags");
     Str tags_json = tags ? json_text(arena, tags) : STR_NONE;
     renewal->operation = (PendingRow){ .request_id = hex_id_new(arena, VERSION_DIGITS), .version = hex_id_new(arena, VERSION_DIGITS),
                                        .status = PENDING_COMPLETED, .started_ms = renewal->now_ms, .issuer = renewal->policy.issuer,
                                        .csr = base64_encode(arena, csr), .is_enabled = true, .tags_json = tags_json };
+    if (renewal->is_ordered) {
+        renewal->operation.status = PENDING_IN_PROGRESS;
+        return key_to_pkcs8(renewal->key, &renewal->pkcs8, err);
+    }
+    if (!issuer_sign(arena, &renewal->ca, renewal->key, &renewal->policy, renewal->now_ms, chain, &count, err))
+        return false;
     renewal->leaf = chain[0];
     return cert_material_make(arena, renewal->key, chain, count, &renewal->policy, renewal->operation.version, tags_json, &renewal->material, err);
 }
@@ -113,6 +129,9 @@ static bool renewal_write_txn(Txn *txn, void *ctx, Err *err)
                            .correlation_id = renewal->operation.request_id, .client_info = STR("vaultyard background work"),
                            .object_id = object_url(kv, arena, &renewal->vault, KV_CERTIFICATE, renewal->object.name,
                                                    renewal->operation.version) };
+    if (renewal->is_ordered)
+        return pending_put(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->operation, secret_bytes(renewal->pkcs8), err) &&
+               runner_schedule(kv->site->runner, txn, WORK_ORDER, renewal->work_key, real_now_ms(), err) && audit_write(kv->site->audit, txn, &record, err);
     return certificate_publish(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->material, &renewal->policy, true,
                                renewal->now_ms, err) &&
            pending_put(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->operation, (Bytes){ 0 }, err) &&
@@ -134,5 +153,6 @@ bool certificate_renew_run(void *ctx, Arena *arena, const RunnerJob *job, int64_
     key_free(renewal.key);
     issuer_ca_done(&renewal.ca);
     cert_material_done(&renewal.material);
+    secret_free(renewal.pkcs8);
     return good;
 }

@@ -1,6 +1,7 @@
 /* issuer.c - issuers of a vault: set, get, update, list, delete. */
 #include "keyvault/issuers/issuer.h"
 #include "keyvault/certificates/cert_policy.h"
+#include "keyvault/issuers/issuer_acme.h"
 #include "keyvault/issuers/issuer_ca.h"
 #include "keyvault/objects/page.h"
 
@@ -221,7 +222,8 @@ static bool change_txn(Txn *txn, void *ctx, Err *err)
         return issuer_not_found(err, req->params[0]);
     if (change->deletes) {
         change->issuer = now;
-        return txn_exec(txn, NULL, err, "DELETE FROM kv_issued WHERE vault = ?1 AND issuer_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name))) &&
+        return issuer_acme_erase(txn, req->arena, vault, now.name, err) &&
+               txn_exec(txn, NULL, err, "DELETE FROM kv_issued WHERE vault = ?1 AND issuer_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name))) &&
                txn_exec(txn, NULL, err, "DELETE FROM kv_issuer WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name)));
     }
     if (!found && !count_check(txn, vault, err))
@@ -233,6 +235,7 @@ static bool change_txn(Txn *txn, void *ctx, Err *err)
     if (found && issuer_is_ca(&now) && !issuer_is_ca(&change->issuer))
         return err_field(err, "provider", "The issuer " STR_FMT " is an authority of this vault, which a change of provider would lose; delete it first.", STR_ARG(now.name));
     return issuer_put(req->ctx, txn, req->arena, vault, &change->issuer, err) &&
+           (!issuer_is_acme(&change->issuer) || issuer_acme_make(req->ctx, txn, req->arena, vault, &change->issuer, err)) &&
            (!issuer_is_ca(&change->issuer) || issuer_ca_make(req->ctx, txn, req->arena, vault, &change->issuer, req->now_ms, err));
 }
 

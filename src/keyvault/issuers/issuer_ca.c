@@ -1,5 +1,6 @@
 /* issuer_ca.c - see issuer_ca.h. */
 #include "keyvault/issuers/issuer_ca.h"
+#include "keyvault/issuers/issuer_acme.h"
 
 enum { CA_MONTHS = 120 };
 
@@ -109,10 +110,22 @@ bool issuer_ca_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, St
     return true;
 }
 
-bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err)
+static bool acme_check(KeyVault *kv, Arena *arena, const Issuer *issuer, const CertPolicy *policy, CertSpec *spec, Err *err)
+{
+    AcmeIssuer acme;
+    AcmeName names[ACME_NAMES_MAX];
+    size_t count;
+    return issuer_acme_read(kv, arena, issuer, &acme, err) && issuer_acme_names(arena, policy, acme.challenge, names, &count, err) &&
+           (!spec || issuer_acme_spec(arena, policy, spec, err));
+}
+
+bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const CertPolicy *policy, int64_t now_ms, CertSpec *spec, Err *err)
 {
     Issuer issuer;
     bool found;
+    Str name = policy->issuer;
+    if (spec)
+        *spec = cert_policy_spec(policy, now_ms);
     if (str_eq(name, ISSUER_SELF) || str_eq(name, ISSUER_UNKNOWN))
         return true;
     if (!issuer_find(kv, txn, arena, vault, name, &issuer, &found, err))
@@ -121,9 +134,24 @@ bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str 
         return err_field(err, "policy.issuer.name", "This vault has no issuer '" STR_FMT "'; use Self, Unknown or one of its issuers.", STR_ARG(name));
     if (!issuer.is_enabled)
         return err_named(err, ERR_DENIED, "Forbidden", NULL, "The issuer '" STR_FMT "' is disabled.", STR_ARG(issuer.name));
+    if (issuer_is_acme(&issuer))
+        return acme_check(kv, arena, &issuer, policy, spec, err);
     if (!issuer_is_ca(&issuer))
         return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Enrolment with provider '" STR_FMT "' is not implemented by this version of Vaultyard; use an issuer "
-                         "of provider VaultyardCA, or Unknown with a certificate request.", STR_ARG(issuer.provider));
+                         "of provider VaultyardCA or ACME, or Unknown with a certificate request.", STR_ARG(issuer.provider));
+    return true;
+}
+
+bool issuer_orders(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, bool *orders, Err *err)
+{
+    Issuer issuer;
+    bool found;
+    *orders = false;
+    if (str_eq(name, ISSUER_SELF) || str_eq(name, ISSUER_UNKNOWN))
+        return true;
+    if (!issuer_find(kv, txn, arena, vault, name, &issuer, &found, err))
+        return false;
+    *orders = found && issuer_is_acme(&issuer);
     return true;
 }
 

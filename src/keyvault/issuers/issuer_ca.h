@@ -32,8 +32,10 @@ bool issuer_note(Txn *txn, Arena *arena, const Vault *vault, const IssuerCa *ca,
 /* The certificate was purged: its versions stay revoked. */
 bool issuer_note_gone(Txn *txn, Arena *arena, const Vault *vault, Str name, int64_t now_ms, Err *err) MUST_CHECK;
 
-/* Before a certificate is created: may it be asked from this issuer? ERR_BAD_INPUT: there is none; ERR_DENIED: disabled; ERR_NOT_BUILT: of a
- * provider that is not there. */
-bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;
+/* Before a certificate is created: may it be asked from the issuer of its policy? ERR_BAD_INPUT: there is none, or it certifies no such names;
+ * ERR_DENIED: disabled; ERR_NOT_BUILT: of a provider that is not there. *spec, unless NULL: what is asked of it, valid from now_ms. */
+bool issuer_check(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const CertPolicy *policy, int64_t now_ms, CertSpec *spec, Err *err) MUST_CHECK;
+/* *orders: this issuer is asked in steps (acme_order.h), and does not sign here. */
+bool issuer_orders(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, bool *orders, Err *err) MUST_CHECK;
 
 Handler issuer_ca_certificate, issuer_ca_crl, issuer_ca_ocsp, issuer_ca_ocsp_get;         /* issuer_public.c */

@@ -26,6 +26,7 @@ struct KeyVault {
     Courier    *courier;                                  /* NULL: not started, or stopped */
     atomic_int  authorities_asked;                        /* keys/attestation.c: how many at this moment */
     bool      (*ask_authority)(KeyVault *kv, Arena *arena, const struct HttpCall *call, struct HttpAnswer *out, Err *err);    /* attestation_call; tests answer themselves */
+    const AcmeSettings *acme;                             /* NULL: none */
     Plane       plane;                                    /* of data, plane.c */
 };
 

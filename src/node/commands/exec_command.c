@@ -1,7 +1,7 @@
 /* exec_command.c - the command "exec". */
 #include "node/commands/exec_command.h"
 #include "base/encode.h"
-#include "node/commands/exec.h"
+#include "base/exec.h"
 
 enum { ARGS_MAX = 256, TIMEOUT_USUAL_MS = 60000, TIMEOUT_MAX_MS = 3600000, NOT_STARTED = 127 };
 
@@ -40,9 +40,12 @@ void exec_command_work(void *ctx, Arena *arena, const JsonVal *command, JsonWrit
     ExecResult ran;
     char **argv = NULL;
     Err err = { 0 };
+    static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", home[] = "HOME=/root", user[] = "USER=root";
+    static char logname[] = "LOGNAME=root", shell[] = "SHELL=/bin/sh", lang[] = "LANG=C.UTF-8";
+    char *const environment[] = { path, home, user, logname, shell, lang, NULL };
     (void)ctx;
     timeout_ms = timeout_ms < 1 ? 1 : timeout_ms > TIMEOUT_MAX_MS ? TIMEOUT_MAX_MS : timeout_ms;
-    if (!read_argv(arena, json_get(command, "argv"), &argv, &err) || !exec_run(argv, timeout_ms, &ran, &err)) {
+    if (!read_argv(arena, json_get(command, "argv"), &argv, &err) || !exec_run(argv, environment, timeout_ms, &ran, &err)) {
         exec_command_refuse(result, err.text);
         return;
     }

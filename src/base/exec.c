@@ -1,7 +1,8 @@
 /* exec.c - fork, exec, two pipes, a deadline. */
-#include "node/commands/exec.h"
+#include "base/exec.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ void exec_result_done(ExecResult *result)
     buf_done(&result->err);
 }
 
-static void become(char *const argv[], int out, int errors, int report)
+static void become(char *const argv[], char *const environment[], int out, int errors, int report)
 {
     sigset_t none;
     (void)sigemptyset(&none);
@@ -25,12 +26,10 @@ static void become(char *const argv[], int out, int errors, int report)
     (void)signal(SIGPIPE, SIG_DFL);
     (void)setpgid(0, 0);
     int nothing = open("/dev/null", O_RDONLY);
-    if (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 && chdir("/") == 0) {
-        static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", home[] = "HOME=/root", user[] = "USER=root";
-        static char logname[] = "LOGNAME=root", shell[] = "SHELL=/bin/sh", lang[] = "LANG=C.UTF-8";
-        char *const environment[] = { path, home, user, logname, shell, lang, NULL };
+    bool is_ready = nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(errors, STDERR_FILENO) >= 0 && chdir("/") == 0;
+    (void)syscall(SYS_close_range, STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);     /* libraries open some without it */
+    if (is_ready)
         execvpe(argv[0], argv, environment);
-    }
     int number = errno;
     if (write(report, &number, sizeof number) < 0) {
         /* The parent sees the exit code instead. */
@@ -92,7 +91,7 @@ static void collect(pid_t child, int out, int errors, int64_t deadline_ms, ExecR
     }
 }
 
-bool exec_run(char *const argv[], int64_t timeout_ms, ExecResult *out, Err *err)
+bool exec_run(char *const argv[], char *const environment[], int64_t timeout_ms, ExecResult *out, Err *err)
 {
     AUTO(fd_close) int out_read = -1;
     AUTO(fd_close) int err_read = -1;
@@ -115,7 +114,7 @@ bool exec_run(char *const argv[], int64_t timeout_ms, ExecResult *out, Err *err)
     if (child < 0)
         return err_errno(err, "cannot start a process");
     if (child == 0)
-        become(argv, out_write, err_write, report_write);
+        become(argv, environment, out_write, err_write, report_write);
     (void)setpgid(child, child);
     fd_close(&out_write);
     fd_close(&err_write);

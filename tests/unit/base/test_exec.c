@@ -2,16 +2,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include "base/clock.h"
-#include "node/commands/exec.h"
+#include "base/exec.h"
 
-static char sh[] = "sh", dash_c[] = "-c";
+static char sh[] = "sh", dash_c[] = "-c", path[] = "PATH=/usr/bin:/bin";
+static char *const environment[] = { path, NULL };
 
 static bool run(const char *script, int64_t timeout_ms, ExecResult *result, Err *err)
 {
     char text[512];
     (void)snprintf(text, sizeof text, "%s", script);
     char *argv[] = { sh, dash_c, text, NULL };
-    return exec_run(argv, timeout_ms, result, err);
+    return exec_run(argv, environment, timeout_ms, result, err);
 }
 
 static void test_streams_and_exit_code_are_kept(void **state)
@@ -63,7 +64,7 @@ static void test_a_missing_program_is_said(void **state)
     char *argv[] = { missing, NULL };
     ExecResult result;
     Err err = { 0 };
-    assert_false(exec_run(argv, 1000, &result, &err));
+    assert_false(exec_run(argv, environment, 1000, &result, &err));
     assert_string_equal(err.text, "cannot run 'no-such-program-here': No such file or directory");
 }
 
