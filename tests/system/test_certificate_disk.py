@@ -1,7 +1,6 @@
 """The certificate agent against the world: where files lie and who reads them, vaults that go back, disks and networks that refuse."""
 import datetime
 import http.server
-import json
 import os
 import re
 import select
@@ -13,8 +12,8 @@ import threading
 import time
 import unittest
 
-import test_certificate_agent
-from vaultyard import BUILD, wait_for
+from certagent import AgentCase
+from vaultyard import wait_for
 
 assert os.geteuid() == 0, "mounts, owners and other users are tested here: run as root"
 
@@ -49,14 +48,7 @@ class Proxy(socketserver.ThreadingTCPServer):
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
-class CertificateDisk(unittest.TestCase):
-    setUpClass = test_certificate_agent.CertificateAgent.__dict__["setUpClass"]
-    tearDownClass = test_certificate_agent.CertificateAgent.__dict__["tearDownClass"]
-    allow = test_certificate_agent.CertificateAgent.__dict__["allow"]
-    certificate = test_certificate_agent.CertificateAgent.certificate
-    agent = test_certificate_agent.CertificateAgent.agent
-    has = test_certificate_agent.CertificateAgent.has
-
+class CertificateDisk(AgentCase):
     def openssl(self, *arguments, input=None):
         return subprocess.run(["openssl", *[str(a) for a in arguments]], input=input, capture_output=True, text=True, check=True).stdout
 

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import unittest
 
-import test_certificate_agent
+from certagent import AgentCase
 from vaultyard import BUILD, wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "examples"
@@ -41,12 +41,7 @@ def free_port():
         return free.getsockname()[1]
 
 
-class CertificateExamples(unittest.TestCase):
-    setUpClass = test_certificate_agent.CertificateAgent.__dict__["setUpClass"]
-    tearDownClass = test_certificate_agent.CertificateAgent.__dict__["tearDownClass"]
-    allow = test_certificate_agent.CertificateAgent.__dict__["allow"]
-    certificate = test_certificate_agent.CertificateAgent.certificate
-
+class CertificateExamples(AgentCase):
     def start(self, example, place, service, more):
         """The agent by the example; `more` is put behind the hook's words so that it finds the test's own service."""
         url, _ = self.certificate("web")

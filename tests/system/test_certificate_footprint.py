@@ -1,11 +1,10 @@
 """What the certificate agent costs while nothing happens: memory, wake-ups, processor time."""
-import json
 import os
 import pathlib
 import select
 import unittest
 
-import test_certificate_agent
+from certagent import AgentCase
 from vaultyard import BUILD, wait_for
 
 ANON_MAX_KIB = 5 * 1024
@@ -16,13 +15,7 @@ CYCLES = 20
 IS_SANITIZED = "asan" in str(BUILD)     # whose runtime has memory and threads of its own
 
 
-class Footprint(unittest.TestCase):
-    setUpClass = test_certificate_agent.CertificateAgent.__dict__["setUpClass"]
-    tearDownClass = test_certificate_agent.CertificateAgent.__dict__["tearDownClass"]
-    allow = test_certificate_agent.CertificateAgent.__dict__["allow"]
-    certificate = test_certificate_agent.CertificateAgent.certificate
-    agent = test_certificate_agent.CertificateAgent.agent
-
+class Footprint(AgentCase):
     def settled(self, name, count=3, more=(), **settings):
         """An agent that keeps so many certificates, after its first round."""
         urls = [self.certificate(f"{name}-{i}")[0] for i in range(count)]
@@ -106,7 +99,7 @@ class Footprint(unittest.TestCase):
     def test_the_metrics_tell_memory_and_processor_time(self):
         agent = self.settled("told", metrics={"listen": "127.0.0.1:0"})
         port = int(agent.state()["metricsServedAt"].rsplit(":", 1)[1])
-        status, text = test_certificate_agent.CertificateAgent.scrape(self, port)
+        status, text = self.scrape(port)
         values = {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if line.startswith("process_")}
         memory = agent.memory()
         self.assertEqual(status, 200)

@@ -7,18 +7,11 @@ import stat
 import subprocess
 import unittest
 
-import test_certificate_agent
+from certagent import AgentCase
 from vaultyard import BUILD, wait_for
 
 
-class CertificateSettings(unittest.TestCase):
-    setUpClass = test_certificate_agent.CertificateAgent.__dict__["setUpClass"]
-    tearDownClass = test_certificate_agent.CertificateAgent.__dict__["tearDownClass"]
-    allow = test_certificate_agent.CertificateAgent.__dict__["allow"]
-    certificate = test_certificate_agent.CertificateAgent.certificate
-    agent = test_certificate_agent.CertificateAgent.agent
-    has = test_certificate_agent.CertificateAgent.has
-
+class CertificateSettings(AgentCase):
     def started(self, *urls, **more):
         agent = self.agent("a", list(urls), **more).start()
         self.settled(agent, len(urls))
