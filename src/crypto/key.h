@@ -50,7 +50,7 @@ bool    key_from_private(const KeyPrivate *parts, KeyRef **out, Err *err) MUST_C
 typedef struct KeyDoer {
     bool (*sign)(void *self, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err);       /* alg fits the key, and the digest the alg */
     bool (*unwrap)(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err);                    /* wrapped is as long as the modulus */
-    /* Of symmetric keys; others need none of them. Lengths, iv, tag and aad have been checked as key_oct.h says. */
+    /* Of symmetric keys; others need none of them. Lengths, iv, tag and aad have been checked as key_oct.h says, and encrypt is given the iv to use, also of GCM. */
     bool (*encrypt)(void *self, CipherAlg alg, Bytes plain, Bytes iv, Bytes aad, Arena *arena, CipherText *out, Err *err);
     bool (*decrypt)(void *self, CipherAlg alg, const CipherText *in, Secret **plain, Err *err);
     bool (*mac)(void *self, MacAlg alg, Bytes data, Arena *arena, Bytes *mac, Err *err);

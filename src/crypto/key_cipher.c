@@ -86,16 +86,16 @@ static bool check_use(const KeyRef *key, CipherAlg alg, Err *err)
     return err_field(err, "alg", "alg " STR_FMT " does not fit this key, which has %d bits", STR_ARG(cipher_alg_name(alg)), key->spec.oct_bits);
 }
 
-static bool check_iv(Mode mode, CipherAlg alg, Bytes iv, Err *err)
+static bool check_iv(Mode mode, CipherAlg alg, Bytes iv, bool may_be_absent, Err *err)
 {
     if (mode == MODE_CBC || mode == MODE_CBCPAD)
-        return iv.len == CIPHER_BLOCK || err_field(err, "iv", "iv of %d bytes is needed for " STR_FMT "; it has %zu", CIPHER_BLOCK, STR_ARG(cipher_alg_name(alg)), iv.len);
+        return iv.len == CIPHER_BLOCK || (may_be_absent && !iv.len) || err_field(err, "iv", "iv of %d bytes is needed for " STR_FMT "; it has %zu", CIPHER_BLOCK, STR_ARG(cipher_alg_name(alg)), iv.len);
     return !iv.len || err_field(err, "iv", "iv must be left out for " STR_FMT, STR_ARG(cipher_alg_name(alg)));
 }
 
 static bool check_plain(Mode mode, CipherAlg alg, Bytes plain, Bytes iv, Bytes aad, Err *err)
 {
-    if (!check_iv(mode, alg, iv, err))
+    if (!check_iv(mode, alg, iv, true, err))
         return false;
     if (aad.len && mode != MODE_GCM)
         return err_field(err, "aad", "aad must be left out for " STR_FMT, STR_ARG(cipher_alg_name(alg)));
@@ -116,16 +116,15 @@ bool key_encrypt(const KeyRef *key, CipherAlg alg, Bytes plain, Bytes iv, Bytes 
     Mode mode = algs[row_of(alg)].mode;
     if (!check_use(key, alg, err) || !check_plain(mode, alg, plain, iv, aad, err))
         return false;
+    uint8_t *value = arena_alloc(arena, plain.len + 2 * CIPHER_BLOCK), *tag = arena_alloc(arena, CIPHER_TAG), *fresh = arena_alloc(arena, CIPHER_BLOCK);
+    if (!value || !tag || !fresh)
+        return err_too_big(err);
+    if (mode <= MODE_CBCPAD && !iv.len) {
+        random_fill(fresh, CIPHER_BLOCK);
+        iv = (Bytes){ fresh, mode == MODE_GCM ? CIPHER_GCM_IV : CIPHER_BLOCK };
+    }
     if (key->doer)
         return key->doer->encrypt(key->doer_self, alg, plain, iv, aad, arena, out, err);
-
-    uint8_t *value = arena_alloc(arena, plain.len + 2 * CIPHER_BLOCK), *tag = arena_alloc(arena, CIPHER_TAG), *nonce = arena_alloc(arena, CIPHER_GCM_IV);
-    if (!value || !tag || !nonce)
-        return err_too_big(err);
-    if (mode == MODE_GCM) {
-        random_fill(nonce, CIPHER_GCM_IV);
-        iv = (Bytes){ nonce, CIPHER_GCM_IV };
-    }
     int len = 0, rest = 0, ignored;
     AUTO(EVP_CIPHER_CTX_free_auto) EVP_CIPHER_CTX *ctx = start(key, mode, iv, true);
     if (!ctx || (aad.len && EVP_EncryptUpdate(ctx, NULL, &ignored, aad.ptr, (int)aad.len) != 1) ||
@@ -148,7 +147,7 @@ static bool check_cipher_text(Mode mode, CipherAlg alg, const CipherText *in, Er
         return err_field(err, "iv", "iv of %d bytes is needed for " STR_FMT "; it has %zu", CIPHER_GCM_IV, STR_ARG(name), in->iv.len);
     if (mode == MODE_GCM && in->tag.len != CIPHER_TAG)
         return err_field(err, "tag", "tag of %d bytes is needed for " STR_FMT "; it has %zu", CIPHER_TAG, STR_ARG(name), in->tag.len);
-    if (mode != MODE_GCM && !check_iv(mode, alg, in->iv, err))
+    if (mode != MODE_GCM && !check_iv(mode, alg, in->iv, false, err))
         return false;
     if (mode != MODE_GCM && (in->tag.len || in->aad.len))
         return err_field(err, in->tag.len ? "tag" : "aad", "tag and aad must be left out for " STR_FMT, STR_ARG(name));

@@ -18,8 +18,8 @@ Str    cipher_alg_name(CipherAlg alg);
 bool   cipher_alg_wraps(CipherAlg alg);                                           /* for wrapKey and unwrapKey; else for encrypt and decrypt */
 bool   cipher_alg_fits(CipherAlg alg, KeySpec spec);
 
-/* iv: CBC and CBCPAD need one of 16 bytes, all others none: a GCM nonce that callers choose may be chosen twice. aad: GCM only. ERR_BAD_INPUT names
- * the field. out->tag and aad are of GCM, out->iv of GCM and CBC. */
+/* iv: CBC and CBCPAD take one of 16 bytes, or make it; the others take none: a GCM nonce that callers choose may be chosen twice. aad: GCM only.
+ * ERR_BAD_INPUT names the field. out->tag and aad are of GCM, out->iv of GCM and CBC. */
 bool key_encrypt(const KeyRef *key, CipherAlg alg, Bytes plain, Bytes iv, Bytes aad, Arena *arena, CipherText *out, Err *err) MUST_CHECK;
 bool key_decrypt(const KeyRef *key, CipherAlg alg, const CipherText *in, Secret **plain, Err *err) MUST_CHECK;    /* ERR_BAD_INPUT on "value": one text for all causes */
 

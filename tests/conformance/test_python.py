@@ -46,7 +46,7 @@ class Python(unittest.TestCase):
         admin = self.site.admin
         environment = dict(os.environ, REQUESTS_CA_BUNDLE=str(self.site.dir / "ca.pem"), AUTHORITY_HOST=admin["authorityHost"], TENANT_ID=admin["tenantId"],
                            CLIENT_ID=admin["clientId"], CLIENT_SECRET=admin["clientSecret"], VAULT_URL=self.site.vault_url(vault))
-        done = subprocess.run([HOME / "bin" / "python", PROGRAMS / name], env=environment, capture_output=True, text=True, timeout=170)
+        done = subprocess.run([HOME / "bin" / "python", PROGRAMS / name], env=environment, capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, 0, done.stderr + self.site.log_tail())
         result = json.loads(done.stdout)
         wrong = [text for method, path, *answer in result["answers"] for text in self.contract.check(method, path, Answer(*answer))]
@@ -79,6 +79,25 @@ class Python(unittest.TestCase):
             "issuer again": "acc", "issuers": ["py-issuer"], "issuer deleted": "py-issuer", "no issuer": [404, "CertificateIssuerNotFound", None],
             "deleted": ["py-cert", True], "deleted list": ["py-cert"], "recovered": "py-cert", "purged": [404, "CertificateNotFound", None], "restored": "py-cert"})
 
+    def test_keys(self):
+        self.site.vy("keyvault", "create", "-n", "py-keys", "-g", "py", "-l", "local")
+        seen = self.program("keys_program.py", "py-keys")
+        self.assertEqual(seen, {
+            "made": ["py-rsa", "RSA", 384, {"a": "b"}, True, True, ["sign", "verify"], False], "sizes": [256, 384, 512], "curves": ["P-256", "P-384", "P-521", "P-256K"],
+            "oct": ["oct"] * 3, "oct shows nothing": True, "versions": 3, "updated": [False, {"c": "d"}, ["verify"]], "disabled": [403, "Forbidden", "KeyDisabled"],
+            "missing": [404, "KeyNotFound", None], "bad name": [400, "BadParameter", None], "bad size": [400, "BadParameter", None],
+            "crossed": sorted(["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ES256", "ES384", "ES512", "ES256K"] + [family + bits for family in ("RS", "PS", "HS") for bits in ("256", "384", "512")]
+                              + [f"A{bits}{mode}" for bits in (128, 192, 256) for mode in ("KW", "CBC", "CBCPAD", "GCM")]),
+            "changed": [400, "BadParameter", None], "oracle": ["[400, 'BadParameter', None]"], "wrong digest": [400, "BadParameter", None],
+            "wrong operation": [400, "BadParameter", None], "rotated": [True, "P-384"], "policy": ["P90D", ["notify", "rotate"], True], "policy again": "P90D",
+            "policy refused": [400, "BadParameter", None], "random": [1, 32, 128], "exportable": [True, True, True], "no attestation": [400, "BadParameter", None],
+            "not exportable": [403, "Forbidden", "ForbiddenByPolicy"], "immutable": [403, "Forbidden", "ForbiddenByPolicy"], "no policy": [400, "BadParameter", None],
+            "taken": [409, "Conflict", None], "deleted": ["py-P-256", True, True], "deleted name": [409, "Conflict", "ObjectIsDeletedButRecoverable"],
+            "deleted list": ["py-P-256"], "recovered": "py-P-256", "got deleted": "py-P-256", "purged": [404, "KeyNotFound", None], "restored": "py-P-256",
+            "tampered": [400, "BadParameter", None], "many versions": 129, "pages": [25, 25, 25, 25, 25, 4],
+            "names": ["py-P-256", "py-P-256K", "py-P-384", "py-P-521", "py-aes-128", "py-aes-192", "py-aes-256", "py-curves", "py-exportable", "py-import-2048",
+                      "py-import-3072", "py-import-4096", "py-mac", "py-many", "py-oct", "py-rsa", "py-sizes"]})
+
     def test_resource_manager_answers_by_its_contract(self):
         contract = Contract("keyvault-arm", "2023-07-01", may_be_null=["nextLink"])
         wrong = []
@@ -107,6 +126,16 @@ class Python(unittest.TestCase):
         step("PATCH", f"{group}/vaults/py-arm/secrets/s", {"tags": {"a": "b"}})
         step("GET", f"{group}/vaults/py-arm/secrets/s")
         step("GET", f"{group}/vaults/py-arm/secrets")
+        key = {"tags": {"a": "b"}, "properties": {"kty": "RSA", "keyOps": ["sign", "verify"], "attributes": {"exp": 1900000000}, "rotationPolicy": {
+            "attributes": {"expiryTime": "P90D"}, "lifetimeActions": [{"trigger": {"timeBeforeExpiry": "P30D"}, "action": {"type": "rotate"}}]}}}
+        step("PUT", f"{group}/vaults/py-arm/keys/k", key)
+        step("PUT", f"{group}/vaults/py-arm/keys/k", {"properties": {"kty": "EC"}})
+        step("GET", f"{group}/vaults/py-arm/keys/k")
+        step("GET", f"{group}/vaults/py-arm/keys")
+        step("GET", f"{group}/vaults/py-arm/keys/k/versions")
+        version = self.site.arm("GET", f"{group}/vaults/py-arm/keys/k/versions", api="2023-07-01").json["value"][0]["name"]
+        step("GET", f"{group}/vaults/py-arm/keys/k/versions/{version}")
+        step("GET", f"{group}/vaults/py-arm/keys/none", status=404)
         step("GET", f"{group}/vaults/py-arm/privateEndpointConnections")
         step("GET", f"{group}/vaults/py-none", status=404)
         step("DELETE", f"{group}/vaults/py-arm")

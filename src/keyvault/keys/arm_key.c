@@ -82,7 +82,8 @@ static void write_key(JsonWriter *w, Req *req, const ArmKey *key, Shown shown)
     put_time(w, "exp", attributes->exp_s);
     json_put_int(w, "created", attributes->created_ms / 1000);
     json_put_int(w, "updated", attributes->updated_ms / 1000);
-    json_put_str(w, "recoveryLevel", recovery_level(vault));
+    /* Resource Manager's list of levels knows no retention but the longest. */
+    json_put_str(w, "recoveryLevel", vault->purge_protection ? STR("Recoverable") : STR("Recoverable+Purgeable"));
     json_put_bool(w, "exportable", json_bool(json_get(key->row.doc, "exportable"), false));
     json_close(w);
     if (shown == SHOWN_KEY || shown == SHOWN_VERSION)

@@ -200,7 +200,7 @@ static void test_uses_that_do_not_fit_are_refused_by_field(void **state)
     AUTO(key_free_auto) KeyRef *key = key_of((Bytes){ zeros, 32 });
     static const struct { CipherAlg alg; size_t plain, iv, aad; const char *field; } encrypts[] = {
         { CIPHER_A128GCM, 16, 0, 0, "alg" },    { CIPHER_A192CBC, 16, 16, 0, "alg" },      { CIPHER_A128KW, 16, 0, 0, "alg" },
-        { CIPHER_A256GCM, 16, 12, 0, "iv" },    { CIPHER_A256CBC, 16, 0, 0, "iv" },        { CIPHER_A256CBCPAD, 16, 12, 0, "iv" },
+        { CIPHER_A256GCM, 16, 12, 0, "iv" },    { CIPHER_A256CBC, 16, 8, 0, "iv" },        { CIPHER_A256CBCPAD, 16, 12, 0, "iv" },
         { CIPHER_A256CBC, 15, 16, 0, "value" }, { CIPHER_A256CBC, 16, 16, 1, "aad" },      { CIPHER_A256KW, 8, 0, 0, "value" },
         { CIPHER_A256KW, 17, 0, 0, "value" },   { CIPHER_CKM_AES_KEY_WRAP_PAD, 0, 0, 0, "value" }, { CIPHER_A256KW, 16, 16, 0, "iv" },
     };
@@ -213,6 +213,7 @@ static void test_uses_that_do_not_fit_are_refused_by_field(void **state)
         assert_string_equal(err.target, encrypts[i].field);
     }
     static const struct { CipherAlg alg; size_t value, iv, tag, aad; const char *field; } decrypts[] = {
+        { CIPHER_A256CBC, 16, 0, 0, 0, "iv" },
         { CIPHER_A256GCM, 16, 16, 16, 0, "iv" },   { CIPHER_A256GCM, 16, 12, 12, 0, "tag" },   { CIPHER_A256CBC, 16, 16, 16, 0, "tag" },
         { CIPHER_A256CBC, 16, 16, 0, 3, "aad" },   { CIPHER_A256CBC, 17, 16, 0, 0, "value" },  { CIPHER_A256CBCPAD, 0, 16, 0, 0, "value" },
         { CIPHER_A256KW, 16, 0, 0, 0, "value" },   { CIPHER_A256KW, 0, 0, 0, 0, "value" },     { CIPHER_CKM_AES_KEY_WRAP_PAD, 8, 0, 0, 0, "value" },

@@ -82,6 +82,11 @@ static void test_cbc_takes_the_callers_iv(void **state)
     assert_str(text_at(&sealed, "iv"), "AAECAwQFBgcICQoLDA0ODw");
     Answer plain = op("sym", "decrypt", text("\"alg\":\"A256CBCPAD\",%s,%s", iv, member(&sealed, "value")));
     assert_str(text_at(&plain, "value"), "AQID");
+    sealed = op("sym", "encrypt", "\"alg\":\"A256CBCPAD\",\"value\":\"AQID\"");      /* none given: one is made */
+    expect_status(&sealed, 200);
+    assert_int_equal(text_at(&sealed, "iv").len, 22);
+    plain = op("sym", "decrypt", text("\"alg\":\"A256CBCPAD\",%s,%s", member(&sealed, "iv"), member(&sealed, "value")));
+    assert_str(text_at(&plain, "value"), "AQID");
     sealed = op("sym", "encrypt", text("\"alg\":\"A256CBC\",\"value\":\"" K16 "\",%s", iv));
     plain = op("sym", "decrypt", text("\"alg\":\"A256CBC\",%s,%s", iv, member(&sealed, "value")));
     assert_str(text_at(&plain, "value"), K16);
@@ -119,7 +124,7 @@ static void test_what_does_not_fit_is_refused_by_field(void **state)
         { "wrapkey",   "\"alg\":\"A256GCM\",\"value\":\"" K16 "\"",                             "alg" },
         { "wrapkey",   "\"alg\":\"A128KW\",\"value\":\"" K16 "\"",                              "256 bits" },
         { "wrapkey",   "\"alg\":\"A256KW\",\"value\":\"AQID\"",                                 "multiple of 8" },
-        { "encrypt",   "\"alg\":\"A256CBC\",\"value\":\"" K16 "\"",                             "iv of 16" },
+        { "decrypt",   "\"alg\":\"A256CBC\",\"value\":\"" K16 "\"",                             "iv of 16" },
         { "encrypt",   "\"alg\":\"A256CBC\",\"value\":\"AQID\",\"iv\":\"" K16 "\"",             "whole blocks" },
         { "encrypt",   "\"alg\":\"A256GCM\",\"value\":\"AQID\",\"iv\":\"AAECAwQFBgcICQoL\"",     "iv must be left out" },
         { "encrypt",   "\"alg\":\"A256GCM\",\"value\":\"AQID\",\"aad\":\"!\"",                  "aad" },
