@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include "base/secret.h"
+#include "base/wait.h"
 
 enum { CONNECT_MS = 10 * 1000, CALL_MS = 60 * 1000, REPLY_BYTES = 16 * 1024 * 1024, HEADER_BYTES = 256 * 1024, POLL_MS = 1000 };
 
@@ -231,7 +232,14 @@ static void run(HttpClient *client)
             client->result = CURLE_ABORTED_BY_CALLBACK;
             return;
         }
-        if (!move_on(client->multi, &any) || (!client->is_done && curl_multi_poll(client->multi, NULL, 0, POLL_MS, NULL) != CURLM_OK))
+        if (!move_on(client->multi, &any))
+            return;
+        if (client->is_done)
+            return;
+        wait_begins();
+        CURLMcode waited = curl_multi_poll(client->multi, NULL, 0, POLL_MS, NULL);
+        wait_ends();
+        if (waited != CURLM_OK)
             return;
     }
 }

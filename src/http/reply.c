@@ -6,7 +6,7 @@
 #include "base/secret.h"
 #include "http/stream.h"
 
-enum { HEADER_BYTES_MAX = 16 * 1024 };
+enum { HEADER_BYTES_MAX = 6 * 1024 };
 
 void reply_header(Reply *reply, Str name, Str value)
 {

@@ -14,10 +14,10 @@
 #include "http/work.h"
 
 enum {
-    WORKERS = 4, ARENA_BYTES = 8 * 1024 * 1024, HEAD_BYTES = 32 * 1024, IDLE_S = 75, HANDSHAKE_MS = 10 * 1000, CONNECTIONS_MOST = 20000,
+    WORKERS = 4, ARENA_BYTES = 8 * 1024 * 1024, HEAD_BYTES = 24 * 1024, IDLE_S = 75, HANDSHAKE_MS = 10 * 1000, CONNECTIONS_MOST = 20000,
     OWN_DESCRIPTORS = 128,                      /* for the store, logs and our own calls */
     ARRIVING_MS = 250, ANSWERING_MS = 250,
-    REPLY_HEAD_BYTES = 16 * 1024                /* libmicrohttpd keeps request head and reply head of a connection in one pool */
+    REPLY_HEAD_BYTES = 8 * 1024                /* libmicrohttpd keeps request head and reply head of a connection in one pool */
 };
 
 /* What a connection has while it lives, beside the requests on it. */

@@ -18,9 +18,9 @@ typedef struct HttpConfig {
     Str base_domain;                        /* "vaultyard.localhost"; "": every host belongs to the plane with pattern "" */
     const HttpAlias *aliases; size_t alias_count;       /* borrowed for the server's life, lower case */
     const Clock *clock;                     /* of Req.now_ms; NULL: real time */
-    int io_threads, worker_threads;         /* 0: one a core; workers 0: 4, and up to 16 times as many while those are busy */
+    int io_threads, worker_threads;         /* 0: one a core; workers 0: 4 at a time, beside up to 16 times as many that wait */
     size_t arena_limit_bytes;               /* per request; 0: 8 MiB */
-    size_t header_limit_bytes;              /* 0: 32 KiB */
+    size_t header_limit_bytes;              /* 0: 24 KiB */
     int idle_timeout_s;                     /* 0: 75 */
     int handshake_timeout_ms;               /* 0: 10,000 */
     int connections_max;                    /* 0: what the limit on open files leaves, at most 20,000; more wait in the listen queue */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include "base/file.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "store/checkpoint.h"
 #include "store/lock.h"
 #include "store/migrate.h"
@@ -259,9 +260,12 @@ bool store_write(Store *store, StoreFn *fn, void *ctx, Err *err)
     Write write = { .fn = fn, .ctx = ctx, .err = err };
     if (sem_init(&write.done, 0, 0) != 0)
         return err_errno(err, "store: cannot make a semaphore");
-    if (enqueue(store, &write))
+    if (enqueue(store, &write)) {
+        wait_begins();
         while (sem_wait(&write.done) != 0)     /* EINTR: a signal handler ran on this thread */
             continue;
+        wait_ends();
+    }
     (void)sem_destroy(&write.done);
     return write.good;
 }
