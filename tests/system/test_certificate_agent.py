@@ -81,7 +81,7 @@ class CertificateAgent(AgentCase):
             wait_for("the reason", lambda: agent.status()["status"] == "warning", timeout=30)
         state = json.loads((agent.dir / "state.json").read_text())["certificates"]
         self.assertEqual([c["isCurrent"] for c in state], [False, False, True])
-        self.assertIn("could not be reached in time", state[1]["lastError"])
+        self.assertTrue(any("could not be reached in time" in c.get("lastError", "") for c in state[:2]), state)      # the second may still be asked for
 
     def test_the_initial_sync_is_tried_25_times_and_then_fails_but_goes_on(self):
         url, version = self.certificate("late")
