@@ -1,20 +1,22 @@
 """az.py: the unmodified az, from the Python package index, signed in to a test's site."""
 import json
 import os
-import pathlib
 import subprocess
 
+from once import CACHE, one_at_a_time
+
 VERSION = "2.91.0"
-HOME = pathlib.Path(__file__).resolve().parents[2] / ".cache" / f"az-{VERSION}"
+HOME = CACHE / f"az-{VERSION}"
 
 
 def install():
     """A virtual environment with az, made once; afterwards nothing is asked of the network."""
-    if not (HOME / "installed").exists():
-        print(f"  installing az {VERSION}", flush=True)
-        subprocess.run(["python3", "-m", "venv", "--clear", HOME], check=True)
-        subprocess.run([HOME / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", f"azure-cli=={VERSION}"], check=True)
-        (HOME / "installed").touch()
+    with one_at_a_time("az"):
+        if not (HOME / "installed").exists():
+            print(f"  installing az {VERSION}", flush=True)
+            subprocess.run(["python3", "-m", "venv", "--clear", HOME], check=True)
+            subprocess.run([HOME / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", f"azure-cli=={VERSION}"], check=True)
+            (HOME / "installed").touch()
 
 
 class Az:

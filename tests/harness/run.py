@@ -3,8 +3,10 @@
 unit, fuzz    meson tests of the release build
 sanitizers    the same and tests/system with AddressSanitizer and UndefinedBehaviorSanitizer
 rotation, system, scenarios, conformance
-              tests/<suite>/test_*.py (unittest), each file in a process of its own
+              tests/<suite>/test_*.py (unittest), each file in a process of its own, two at a time: mostly they wait. A file that says
+              ALONE = True (it measures, or wants the whole machine) runs when no other does.
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -14,6 +16,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "harness"))
+AT_ONCE = int(os.environ.get("VAULTYARD_TESTS_AT_ONCE", "2"))
 failures = []
 
 
@@ -30,22 +33,32 @@ def meson_suite(build, suite):
     return passed, failed
 
 
+def python_file(path, build):
+    """(path, what it printed, its result, seconds); a file that dies counts as one failure."""
+    begun = time.monotonic()
+    environment = dict(os.environ, VAULTYARD_BUILD=str(build), PYTHONPATH=str(ROOT / "tests" / "harness"), PYTHONUNBUFFERED="1")
+    child = subprocess.run([sys.executable, str(ROOT / "tests" / "harness" / "one.py"), str(path)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, errors="replace", cwd=ROOT)
+    report, lines = {"passed": 0, "failed": ["the file did not finish"]}, []
+    for line in child.stdout.splitlines():
+        if line.startswith("RESULT "):
+            report = json.loads(line[7:])
+        else:
+            lines.append(line)
+    return path, lines, report, time.monotonic() - begun
+
+
 def python_suite(suite, build):
-    """(passed, failed) of tests/<suite>/test_*.py; a file that dies counts as one failure."""
+    """(passed, failed) of tests/<suite>/test_*.py."""
     passed = failed = 0
-    for path in sorted((ROOT / "tests" / suite).glob("test_*.py")):
-        begun = time.monotonic()
-        environment = dict(os.environ, VAULTYARD_BUILD=str(build), PYTHONPATH=str(ROOT / "tests" / "harness"), PYTHONUNBUFFERED="1")
-        child = subprocess.run([sys.executable, str(ROOT / "tests" / "harness" / "one.py"), str(path)], env=environment, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        report = {"passed": 0, "failed": ["the file did not finish"]}
-        for line in child.stdout.splitlines():
-            if line.startswith("RESULT "):
-                report = json.loads(line[7:])
-            else:
-                print(line, flush=True)
-        passed, failed = passed + report["passed"], failed + len(report["failed"])
-        failures.extend(f"{suite}: {path.stem}: {name}" for name in report["failed"])
-        print(f"{suite}/{path.name}: {report['passed']} passed, {len(report['failed'])} failed in {time.monotonic() - begun:.1f} s", flush=True)
+    files = sorted((ROOT / "tests" / suite).glob("test_*.py"))
+    alone = [path for path in files if "\nALONE = True" in path.read_text()]
+    for group, at_once in (([path for path in files if path not in alone], AT_ONCE), (alone, 1)):
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+            for path, lines, report, seconds in pool.map(lambda path: python_file(path, build), group):
+                passed, failed = passed + report["passed"], failed + len(report["failed"])
+                failures.extend(f"{suite}: {path.stem}: {name}" for name in report["failed"])
+                print(*lines, f"{suite}/{path.name}: {report['passed']} passed, {len(report['failed'])} failed in {seconds:.1f} s", sep="\n", flush=True)
     return passed, failed
 
 

@@ -13,6 +13,8 @@ import unittest
 from certagent import AgentCase
 from vaultyard import BUILD, wait_for
 
+ALONE = True        # it measures
+
 ROUNDS = int(os.environ.get("VAULTYARD_PUSH_ROUNDS", "10"))
 
 

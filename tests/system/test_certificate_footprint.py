@@ -7,6 +7,8 @@ import unittest
 from certagent import AgentCase
 from vaultyard import BUILD, wait_for
 
+ALONE = True        # it measures
+
 ANON_MAX_KIB = 5 * 1024
 QUIET_S = 6.0                           # how long nobody may wake; a park lasts 55 s, a poll period here is an hour
 IDLE_SHARE = 0.0001                     # 0.01 % of one processor

@@ -15,6 +15,8 @@ import unittest
 from metadata import Metadata
 from vaultyard import BUILD, Site, wait_for
 
+ALONE = True        # it measures
+
 NGINX = "/usr/sbin/nginx"
 ROTATIONS, CLIENTS = 6, 3
 POLICY = {"issuerParameters": {"name": "Self"}, "x509CertificateProperties": {"subject": "CN=nginx.example", "validityInMonths": 12},

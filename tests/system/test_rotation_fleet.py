@@ -17,6 +17,8 @@ from pools import STORE, PoolMaker
 from readers import Readers
 from vaultyard import Site, wait_for
 
+ALONE = True        # it measures
+
 NODES, DURATION_S = 20, 600 if os.environ.get("VAULTYARD_LONG") else 120
 SEED = int(os.environ.get("VAULTYARD_SEED") or random.SystemRandom().randrange(1 << 32))
 # When the last fault is over: the agents' longest pause before they ask a vault that was away again (60 s) and what the asking takes.
