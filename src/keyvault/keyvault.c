@@ -9,6 +9,7 @@
 #include "keyvault/issuers/acme_order.h"
 #include "keyvault/keys/attestation.h"
 #include "keyvault/keys/key_notify.h"
+#include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
 #include "keyvault/vaults/vault_arm.h"
@@ -33,9 +34,14 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     runner_register(site->runner, WORK_ROTATE, RUNNER_OBJECT_TIME, key_rotation_run, kv);
     runner_register(site->runner, WORK_EXPIRY, RUNNER_OBJECT_TIME, expiry_run, kv);
     runner_register(site->runner, WORK_NOTIFY, RUNNER_OBJECT_TIME, key_notify_run, kv);
+    runner_register(site->runner, WORK_HSM, RUNNER_REAL_TIME, hsm_sweep_run, kv);
     runner_register(site->runner, WORK_PURGE, RUNNER_OBJECT_TIME, object_purge_run, kv);
     runner_register(site->runner, WORK_VAULT_PURGE, RUNNER_OBJECT_TIME, vault_purge_run, kv);
     arm_on_delete(arm, "Microsoft.KeyVault/vaults", vault_delete_resource, kv);
+    if (!hsm_start(kv, err)) {
+        keyvault_close(kv);
+        return false;
+    }
     *out = kv;
     return true;
 }

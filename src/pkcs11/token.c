@@ -2,19 +2,19 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "pkcs11/token_own.h"
+#include "pkcs11/p11_own.h"
 #include <stdlib.h>
 
-TokenId token_id_new(void)
+P11Id p11_id_new(void)
 {
-    TokenId id;
+    P11Id id;
     random_fill(id.bytes, sizeof id.bytes);
     return id;
 }
 
-Str token_label(const Token *token) { return token->label; }
+Str p11_label(const P11Token *token) { return token->label; }
 
-bool token_call(TokenSession *session, CK_RV rv, const char *what, Err *err)
+bool p11_call(P11Session *session, CK_RV rv, const char *what, Err *err)
 {
     if (rv == CKR_OK)
         return true;
@@ -34,7 +34,7 @@ static bool label_is(const CK_TOKEN_INFO *info, Str label)
     return str_eq(padded, label);
 }
 
-static bool find_slot(Token *token, Err *err)
+static bool find_slot(P11Token *token, Err *err)
 {
     enum { SLOTS_MAX = 256 };
     CK_SLOT_ID slots[SLOTS_MAX];
@@ -58,7 +58,7 @@ static bool find_slot(Token *token, Err *err)
     return token->most > 0 || err_set(err, ERR_BAD_INPUT, "the token allows one session; two are needed");
 }
 
-static bool log_in(Token *token, CK_SESSION_HANDLE session, Err *err)
+static bool log_in(P11Token *token, CK_SESSION_HANDLE session, Err *err)
 {
     Bytes pin = secret_bytes(token->pin);
     CK_RV rv = token->module.fn->C_Login(session, CKU_USER, (CK_UTF8CHAR_PTR)(uintptr_t)pin.ptr, pin.len);
@@ -71,7 +71,7 @@ static bool log_in(Token *token, CK_SESSION_HANDLE session, Err *err)
                    STR_ARG(token->label), module_code(rv));
 }
 
-static bool connect_to(Token *token, Err *err)
+static bool connect_to(P11Token *token, Err *err)
 {
     CK_SESSION_HANDLE handle;
     CK_RV rv = module_restart(&token->module);
@@ -87,12 +87,12 @@ static bool connect_to(Token *token, Err *err)
         return false;
     }
     token->login = handle;
-    TokenSession session = { .token = token, .fn = token->module.fn, .handle = handle, .generation = token->generation + 1 };
-    return token_wrap_key_find(&session, err);
+    P11Session session = { .token = token, .fn = token->module.fn, .handle = handle, .generation = token->generation + 1 };
+    return p11_wrap_key_find(&session, err);
 }
 
 /* With the lock held, which it lets go meanwhile. */
-static bool connect_locked(Token *token, Err *err)
+static bool connect_locked(P11Token *token, Err *err)
 {
     Err why = { 0 };
     if (token->is_pin_refused || mono_now_ms() < token->retry_ms) {
@@ -125,19 +125,19 @@ static bool connect_locked(Token *token, Err *err)
 /* ---- sessions ---- */
 
 /* Opens one more outside the lock. *is_full: the token has no more than are open. */
-static bool open_session(TokenSession *session, bool *is_full, Err *err)
+static bool open_session(P11Session *session, bool *is_full, Err *err)
 {
     CK_RV rv = session->fn->C_OpenSession(session->token->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session->handle);
     *is_full = rv == CKR_SESSION_COUNT;
-    return *is_full || token_call(session, rv, "opening a session", err);
+    return *is_full || p11_call(session, rv, "opening a session", err);
 }
 
-static bool session_take(Token *token, TokenSession *out, Err *err)
+static bool session_take(P11Token *token, P11Session *out, Err *err)
 {
     bool good = true, has = false;
     (void)pthread_mutex_lock(&token->lock);
     while (good && !has) {
-        *out = (TokenSession){ .token = token, .fn = token->module.fn, .generation = token->generation };
+        *out = (P11Session){ .token = token, .fn = token->module.fn, .generation = token->generation };
         if (token->is_connecting) {
             (void)pthread_cond_wait(&token->changed, &token->lock);
         } else if (!token->is_connected) {
@@ -170,9 +170,9 @@ static bool session_take(Token *token, TokenSession *out, Err *err)
     return good;
 }
 
-static void session_give(TokenSession *session, bool is_lost)
+static void session_give(P11Session *session, bool is_lost)
 {
-    Token *token = session->token;
+    P11Token *token = session->token;
     (void)pthread_mutex_lock(&token->lock);
     token->in_use--;
     if (session->generation == token->generation && token->is_connected) {
@@ -185,10 +185,10 @@ static void session_give(TokenSession *session, bool is_lost)
     (void)pthread_mutex_unlock(&token->lock);
 }
 
-bool token_run(Token *token, TokenFn *fn, void *ctx, Err *err)
+bool p11_run(P11Token *token, P11Fn *fn, void *ctx, Err *err)
 {
     for (int attempt = 1;; attempt++) {
-        TokenSession session;
+        P11Session session;
         bool taken = session_take(token, &session, err);
         if (!taken && !module_is_lost(session.last))
             return false;
@@ -208,9 +208,9 @@ bool token_run(Token *token, TokenFn *fn, void *ctx, Err *err)
 
 /* ---- the life of a token ---- */
 
-bool token_open(const TokenConfig *config, Token **out, bool *is_there, Err *err)
+bool p11_open(const P11Config *config, P11Token **out, bool *is_there, Err *err)
 {
-    Token *token = calloc(1, sizeof *token);
+    P11Token *token = calloc(1, sizeof *token);
     char *label = token ? malloc(config->label.len + 1) : NULL;
     if (label) {
         memcpy(label, config->label.ptr, config->label.len);
@@ -226,16 +226,16 @@ bool token_open(const TokenConfig *config, Token **out, bool *is_there, Err *err
     (void)pthread_cond_init(&token->changed, NULL);
     bool good = config->label.len && config->label.len <= LABEL_BYTES ? module_load(config->module, &token->module, err)
                                                                       : err_set(err, ERR_BAD_INPUT, "a token's label has 1 to %d bytes", LABEL_BYTES);
-    *is_there = good && token_reach(token, err);
+    *is_there = good && p11_reach(token, err);
     if (!good || (!*is_there && err->code == ERR_BAD_INPUT)) {
-        token_close(token);
+        p11_close(token);
         return false;
     }
     *out = token;
     return true;
 }
 
-void token_close(Token *token)
+void p11_close(P11Token *token)
 {
     if (!token)
         return;
@@ -249,81 +249,81 @@ void token_close(Token *token)
     free(token);
 }
 
-static bool look(TokenSession *session, void *ctx, Err *err)
+static bool look(P11Session *session, void *ctx, Err *err)
 {
     CK_OBJECT_HANDLE none;
     (void)ctx;
-    return token_find_key(session, token_id_new(), &none, err);         /* asks for the login too */
+    return p11_find_key(session, p11_id_new(), &none, err);         /* asks for the login too */
 }
 
-bool token_reach(Token *token, Err *err) { return token_run(token, look, NULL, err); }
+bool p11_reach(P11Token *token, Err *err) { return p11_run(token, look, NULL, err); }
 
 /* ---- objects ---- */
 
-bool token_find(TokenSession *session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *out, Err *err)
+bool p11_find(P11Session *session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *out, Err *err)
 {
     CK_ULONG found = 0;
     *out = 0;
-    if (!token_call(session, session->fn->C_FindObjectsInit(session->handle, attributes, count), "looking for an object", err))
+    if (!p11_call(session, session->fn->C_FindObjectsInit(session->handle, attributes, count), "looking for an object", err))
         return false;
     CK_RV rv = session->fn->C_FindObjects(session->handle, out, 1, &found);
     (void)session->fn->C_FindObjectsFinal(session->handle);
     if (!found)
         *out = 0;
-    return token_call(session, rv, "looking for an object", err);
+    return p11_call(session, rv, "looking for an object", err);
 }
 
-bool token_find_key(TokenSession *session, TokenId id, CK_OBJECT_HANDLE *out, Err *err)
+bool p11_find_key(P11Session *session, P11Id id, CK_OBJECT_HANDLE *out, Err *err)
 {
     CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
     CK_BBOOL yes = CK_TRUE;
     CK_SESSION_INFO info;
     CK_ATTRIBUTE wanted[] = { ATTRIBUTE(CKA_CLASS, class), ATTRIBUTE(CKA_TOKEN, yes), ATTRIBUTE(CKA_ID, id.bytes) };
-    if (!token_find(session, wanted, COUNT_OF(wanted), out, err) || *out)
+    if (!p11_find(session, wanted, COUNT_OF(wanted), out, err) || *out)
         return *out != 0;
     /* To who is not logged in (any more) private objects are not there: no reason to believe that the key is not. */
-    return token_call(session, session->fn->C_GetSessionInfo(session->handle, &info), "asking for the session", err) &&
-           token_call(session, info.state == CKS_RW_USER_FUNCTIONS ? CKR_OK : CKR_USER_NOT_LOGGED_IN, "asking for the session", err);
+    return p11_call(session, session->fn->C_GetSessionInfo(session->handle, &info), "asking for the session", err) &&
+           p11_call(session, info.state == CKS_RW_USER_FUNCTIONS ? CKR_OK : CKR_USER_NOT_LOGGED_IN, "asking for the session", err);
 }
 
-bool token_has_mechanism(TokenSession *session, CK_MECHANISM_TYPE type, CK_FLAGS flags)
+bool p11_has_mechanism(P11Session *session, CK_MECHANISM_TYPE type, CK_FLAGS flags)
 {
     CK_MECHANISM_INFO info;
     return session->fn->C_GetMechanismInfo(session->token->slot, type, &info) == CKR_OK && (info.flags & flags) == flags;
 }
 
-bool token_erase_in(TokenSession *session, TokenId id, Err *err)
+bool p11_erase_in(P11Session *session, P11Id id, Err *err)
 {
     for (;;) {
         CK_OBJECT_HANDLE object;
-        if (!token_find_key(session, id, &object, err))
+        if (!p11_find_key(session, id, &object, err))
             return false;
         if (!object)
             return true;
-        if (!token_call(session, session->fn->C_DestroyObject(session->handle, object), "destroying a key", err))
+        if (!p11_call(session, session->fn->C_DestroyObject(session->handle, object), "destroying a key", err))
             return false;
     }
 }
 
-static bool erase(TokenSession *session, void *ctx, Err *err) { return token_erase_in(session, *(TokenId *)ctx, err); }
+static bool erase(P11Session *session, void *ctx, Err *err) { return p11_erase_in(session, *(P11Id *)ctx, err); }
 
-bool token_erase(Token *token, TokenId id, Err *err) { return token_run(token, erase, &id, err); }
+bool p11_erase(P11Token *token, P11Id id, Err *err) { return p11_run(token, erase, &id, err); }
 
-typedef struct Has { TokenId id; bool has; } Has;
+typedef struct Has { P11Id id; bool has; } Has;
 
-static bool has_key(TokenSession *session, void *ctx, Err *err)
+static bool has_key(P11Session *session, void *ctx, Err *err)
 {
     Has *has = ctx;
     CK_OBJECT_HANDLE object;
-    bool good = token_find_key(session, has->id, &object, err);
+    bool good = p11_find_key(session, has->id, &object, err);
     has->has = good && object;
     return good;
 }
 
-bool token_has(Token *token, TokenId id, bool *has, Err *err)
+bool p11_has(P11Token *token, P11Id id, bool *has, Err *err)
 {
     Has ask = { .id = id };
-    bool good = token_run(token, has_key, &ask, err);
+    bool good = p11_run(token, has_key, &ask, err);
     *has = ask.has;
     return good;
 }

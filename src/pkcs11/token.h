@@ -1,6 +1,6 @@
 /* token.h - a PKCS#11 token (OASIS PKCS #11 2.40) that keeps private keys: makes them, takes them over, uses them, never gives them out.
  *
- * One Token is one login at one token of one module, used by all threads over a pool of sessions. A token that goes away (a device that was
+ * One P11Token is one login at one token of one module, used by all threads over a pool of sessions. A token that goes away (a device that was
  * pulled, a network that broke, a module that lost its sessions) is looked for again at the next use, at most once a second; meanwhile calls
  * answer ERR_UNAVAILABLE. A refused PIN is not tried again: a token locks itself after a few.
  *
@@ -10,38 +10,38 @@
 #pragma once
 #include "crypto/key.h"
 
-typedef struct Token Token;
+typedef struct P11Token P11Token;
 
-typedef struct TokenConfig {
+typedef struct P11Config {
     const char   *module;                   /* the vendor's library, a path */
     Str           label;                    /* of the token */
     const Secret *pin;                      /* copied */
-} TokenConfig;
+} P11Config;
 
-enum { TOKEN_ID_BYTES = 16, TOKEN_WRAPPED_MAX = 8 * 1024 };
-typedef struct TokenId { uint8_t bytes[TOKEN_ID_BYTES]; } TokenId;                /* CKA_ID, random */
-TokenId token_id_new(void);
+enum { P11_ID_BYTES = 16, P11_WRAPPED_MAX = 8 * 1024 };
+typedef struct P11Id { uint8_t bytes[P11_ID_BYTES]; } P11Id;                /* CKA_ID, random */
+P11Id p11_id_new(void);
 
 /* ERR_BAD_INPUT: what is configured is wrong (no such module, not a module, the PIN is refused). A token that is not there now is no error:
  * *is_there says so, and calls find it when it comes. */
-bool token_open(const TokenConfig *config, Token **out, bool *is_there, Err *err) MUST_CHECK;
-void token_close(Token *token);             /* after every key of it is freed. NULL is fine */
-bool token_reach(Token *token, Err *err) MUST_CHECK;                              /* ERR_UNAVAILABLE, or why it cannot be used */
-Str  token_label(const Token *token);
+bool p11_open(const P11Config *config, P11Token **out, bool *is_there, Err *err) MUST_CHECK;
+void p11_close(P11Token *token);             /* after every key of it is freed. NULL is fine */
+bool p11_reach(P11Token *token, Err *err) MUST_CHECK;                              /* ERR_UNAVAILABLE, or why it cannot be used */
+Str  p11_label(const P11Token *token);
 
 /* A private key in the token under `id`, whatever had that id before is gone. *out signs and unwraps there (key_is_elsewhere). *wrapped, in the arena,
  * is its wrapping; absent: this token wraps no keys. `label` is for people who look into the token. All take their time: worker threads only.
- * What fails leaves nothing in the token, unless the token was lost; token_erase later. */
-typedef struct TokenNew { TokenId id; Str label; Arena *arena; } TokenNew;
-bool token_make(Token *token, const TokenNew *as, KeySpec spec, KeyRef **out, Bytes *wrapped, Err *err) MUST_CHECK;                /* ERR_BAD_INPUT: not a kind this token makes */
-bool token_take(Token *token, const TokenNew *as, const KeyRef *key, KeyRef **out, Bytes *wrapped, Err *err) MUST_CHECK;           /* a key that is in this process */
+ * What fails leaves nothing in the token, unless the token was lost; p11_erase later. */
+typedef struct P11New { P11Id id; Str label; Arena *arena; } P11New;
+bool p11_make(P11Token *token, const P11New *as, KeySpec spec, KeyRef **out, Bytes *wrapped, Err *err) MUST_CHECK;                /* ERR_BAD_INPUT: not a kind this token makes */
+bool p11_take(P11Token *token, const P11New *as, const KeyRef *key, KeyRef **out, Bytes *wrapped, Err *err) MUST_CHECK;           /* a key that is in this process */
 /* A key wrapped as CKM_RSA_AES_KEY_WRAP says (PKCS #11 2.40, section 2.1.21) for the RSA key `kek` of the token, SHA-1 as its hash. ERR_BAD_INPUT: not that, or another kind. */
-bool token_transfer(Token *token, const TokenNew *as, TokenId kek, KeyKind kind, Bytes blob, KeyRef **out, Bytes *wrapped, Err *err) MUST_CHECK;
-/* What token_make and the others gave as `wrapped`, once more. ERR_BAD_INPUT: not a wrapping of this token. */
-bool token_restore(Token *token, const TokenNew *as, const KeyPublic *public_half, Bytes wrapped, KeyRef **out, Err *err) MUST_CHECK;
+bool p11_transfer(P11Token *token, const P11New *as, P11Id kek, KeyKind kind, Bytes blob, KeyRef **out, Bytes *wrapped, Err *err) MUST_CHECK;
+/* What p11_make and the others gave as `wrapped`, once more. ERR_BAD_INPUT: not a wrapping of this token. */
+bool p11_restore(P11Token *token, const P11New *as, const KeyPublic *public_half, Bytes wrapped, KeyRef **out, Err *err) MUST_CHECK;
 
 /* A handle of a key that is in the token; whether it is there shows when it is used. */
-bool token_key_open(Token *token, TokenId id, const KeyPublic *public_half, KeyRef **out, Err *err) MUST_CHECK;
+bool p11_key_open(P11Token *token, P11Id id, const KeyPublic *public_half, KeyRef **out, Err *err) MUST_CHECK;
 /* Takes the key out of the token for good. Fine if it is not there. */
-bool token_erase(Token *token, TokenId id, Err *err) MUST_CHECK;
-bool token_has(Token *token, TokenId id, bool *has, Err *err) MUST_CHECK;
+bool p11_erase(P11Token *token, P11Id id, Err *err) MUST_CHECK;
+bool p11_has(P11Token *token, P11Id id, bool *has, Err *err) MUST_CHECK;

@@ -70,7 +70,7 @@ static bool list_routes(Arena *arena, const char *dir, bool tabs, Err *err)
         return false;
     config.base_domain = data.domain;
     config.plain = true;                                      /* it never listens */
-    bool listed = http_new(&config, &http, err) && wiring_open(arena, &data, 8443, true, http, &wiring, err);
+    bool listed = http_new(&config, &http, err) && wiring_open(arena, &data, 8443, true, http, NULL, &wiring, err);
     if (listed)
         http_each_route(http, print_route, &tabs);
     if (http)

@@ -14,6 +14,7 @@
 #include "provider/host.h"
 #include "server/admin.h"
 #include "server/command.h"
+#include "server/hsm.h"
 #include "server/listeners.h"
 #include "server/vault_options.h"
 #include "server/wiring.h"
@@ -25,6 +26,8 @@ typedef struct Serve {
     DataDir data;
     HttpServer *http;
     int port;
+    HsmOptions hsm_options;
+    P11Token *hsm;
     Wiring wiring;
     VaultOptions vaults;
     EgressPolicy egress_policy;
@@ -136,7 +139,8 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
     char *socket = datadir_path(serve->arena, &serve->data, "run/site/site.sock"), *egress = datadir_path(serve->arena, &serve->data, "run/site/egress.sock");
     if (!socket || !egress)
         return err_too_big(err);
-    return wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, &serve->wiring, err) &&
+    return hsm_open(&serve->hsm_options, &serve->hsm, err) &&
+           wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, serve->hsm, &serve->wiring, err) &&
            set_key_check(serve, key_check, err) && set_ca_files(serve, err) && vault_options_apply(&serve->vaults, serve->wiring.keyvault, err) && http_listen_unix(serve->http, socket, 0666, err) &&
            egress_start(egress, &serve->egress_policy, &serve->egress, err) &&
            runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) &&
@@ -196,7 +200,7 @@ int command_serve(int argc, char **argv)
     static Serve serve;                                       /* subjects keep pointers into it */
     const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL, *attestation_ca = NULL;
     int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, attestation_cas = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
-    Option options[OWN_OPTIONS + VAULT_OPTIONS] = {
+    Option options[OWN_OPTIONS + VAULT_OPTIONS + HSM_OPTIONS] = {
         { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
         { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
         { "--key-check", false, &key_check, &key_checks, 1 }, { "--node-egress", false, &egress, &egresses, 1 },
@@ -204,6 +208,7 @@ int command_serve(int argc, char **argv)
         { "--attestation-ca", false, &attestation_ca, &attestation_cas, 1 },
     };
     vault_options_list(&serve.vaults, &options[OWN_OPTIONS]);
+    hsm_options_list(&serve.hsm_options, &options[OWN_OPTIONS + VAULT_OPTIONS]);
     if (!options_read("serve", argc, argv, options, COUNT_OF(options)))
         return EXIT_USAGE;
     if (!dir) {
@@ -213,7 +218,8 @@ int command_serve(int argc, char **argv)
     serve.webhook_ca = webhook_ca;
     serve.attestation_ca = attestation_ca;
     Err err = { 0 };
-    if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err) || !vault_options_check(&serve.vaults, &err)) {
+    if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err) || !vault_options_check(&serve.vaults, &err) ||
+        !hsm_options_read(&serve.hsm_options, &err)) {
         (void)command_fail("serve", err.text);
         return EXIT_USAGE;
     }
@@ -239,5 +245,7 @@ int command_serve(int argc, char **argv)
     if (serve.http)
         http_stop(serve.http, DRAIN_MS);
     wiring_close(&serve.wiring);
+    p11_close(serve.hsm);
+    secret_free(serve.hsm_options.pin);
     return open ? 0 : command_fail("serve", err.text);
 }

@@ -2,7 +2,7 @@
 #include "server/wiring.h"
 #include "provider/local.h"
 
-bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_dev, HttpServer *http, Wiring *out, Err *err)
+bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_dev, HttpServer *http, P11Token *hsm, Wiring *out, Err *err)
 {
     *out = (Wiring){ 0 };
     Wiring *w = out;
@@ -16,6 +16,7 @@ bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_de
     site->http = http;
     http_use_clock(http, site->clock);
     site->is_dev = is_dev;
+    site->hsm = hsm;
     site->own_socket = socket;
     site->ca_file = ca_file;
     w->local = provider_local_new(data_dir);

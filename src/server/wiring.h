@@ -22,6 +22,6 @@ typedef struct Wiring {
 } Wiring;
 
 /* Opens everything and mounts it on `http` (made with http_new, not started). The Wiring must stay where it is until wiring_close.
- * On false what was opened has been closed. */
-bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_dev, HttpServer *http, Wiring *out, Err *err) MUST_CHECK;
+ * `hsm` keeps the keys of premium vaults, NULL: there is none; it is closed after the wiring. On false what was opened has been closed. */
+bool wiring_open(Arena *arena, const DataDir *data, int visible_port, bool is_dev, HttpServer *http, P11Token *hsm, Wiring *out, Err *err) MUST_CHECK;
 void wiring_close(Wiring *wiring);          /* after http_stop */

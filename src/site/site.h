@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "crypto/key.h"
 #include "http/server.h"
+#include "pkcs11/token.h"
 #include "runner/runner.h"
 #include "store/seal.h"
 #include "store/store.h"
@@ -30,6 +31,7 @@ typedef struct Site {
     Str     tenant_id;
     Str     instance_id;                    /* random, from init; names cgroups and node host names */
     bool    is_dev;                         /* serve --dev: the clock may be shifted */
+    P11Token  *hsm;                            /* keeps the keys of premium vaults; NULL: there is none */
     const char *own_socket, *ca_file;       /* how the server calls its own planes as any customer does: its Unix socket and the site's CA; NULL: by name, the system's CAs */
     const char *attestation_ca_file;        /* authorities of release policies are checked by it; NULL: the system's CAs */
 } Site;

@@ -27,10 +27,16 @@ static const char *const *const migration_3[] = {
     0
 };
 
+static const char *const *const migration_4[] = {
+    schema_hsm_4,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
     migration_3,
+    migration_4,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

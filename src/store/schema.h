@@ -42,6 +42,7 @@ extern const char *const schema_keyvault_1[];
 extern const char *const schema_batch_1[];
 extern const char *const schema_encryption_1[];
 extern const char *const schema_tasks_1[];
+extern const char *const schema_hsm_4[];
 extern const char *const schema_events_2[];
 extern const char *const schema_issuers_3[];
 

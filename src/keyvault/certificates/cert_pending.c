@@ -1,6 +1,7 @@
 /* cert_pending.c - the operation of a certificate: get, cancel, delete. */
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/certificates/certificate.h"
+#include "keyvault/keys/hsm_key.h"
 
 typedef struct Operation { Req *req; PendingRow pending; ObjectRow object; bool wants_cancel; } Operation;
 
@@ -84,7 +85,8 @@ static bool operation_delete_txn(Txn *txn, void *ctx, Err *err)
     Req *req = operation->req;
     KeyVault *kv = req->ctx;
     return operation_require(operation, txn, err) && pending_erase(txn, req->arena, req_vault(req), operation->object.name, err) &&
-           runner_cancel(kv->site->runner, txn, WORK_ISSUE, certificate_work_key(req->arena, req_vault(req), operation->object.name), err);
+           runner_cancel(kv->site->runner, txn, WORK_ISSUE, certificate_work_key(req->arena, req_vault(req), operation->object.name), err) &&
+           hsm_sweep(kv, txn, req_vault(req), err);
 }
 
 bool certificate_pending_delete(Req *req, Reply *reply, Err *err)

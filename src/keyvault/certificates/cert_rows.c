@@ -1,5 +1,6 @@
 /* cert_rows.c - rows of kv_policy and kv_pending. */
 #include "keyvault/certificates/cert_rows.h"
+#include "keyvault/keys/hsm_key.h"
 
 enum { DOC_MAX_BYTES = 1 << 20 };
 
@@ -87,7 +88,7 @@ bool pending_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str 
     return arena_ok(arena) || err_too_big(err);
 }
 
-bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const PendingRow *row, Bytes key_pkcs8, Err *err)
+bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const PendingRow *row, Bytes key_kept, Err *err)
 {
     Str name_key = str_lower(arena, name);
     AUTO(buf_done_auto) Buf text = { 0 };
@@ -109,15 +110,18 @@ bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str n
     Seal *seal = kv->site->seal;
     if (!json_end(&w, err) || !seal_put(seal, txn, place(arena, vault, "kv_pending", name_key, "doc"), buf_bytes(&text), arena, &doc, err))
         return false;
-    if (key_pkcs8.ptr && !seal_put(seal, txn, place(arena, vault, "kv_pending", name_key, "key"), key_pkcs8, arena, &key, err))
+    Str hsm_key = hsm_kept_id(arena, key_kept);
+    if (key_kept.ptr && (!seal_put(seal, txn, place(arena, vault, "kv_pending", name_key, "key"), key_kept, arena, &key, err) || !hsm_name(txn, hsm_key, err)))
         return false;
     return txn_exec(txn, NULL, err,
-                    "INSERT INTO kv_pending (vault, name_key, request_id, version, status, started_ms, doc, key)"
-                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                    "INSERT INTO kv_pending (vault, name_key, request_id, version, status, started_ms, doc, key, hsm_key)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
                     " ON CONFLICT (vault, name_key) DO UPDATE SET request_id = excluded.request_id, version = excluded.version,"
-                    " status = excluded.status, started_ms = excluded.started_ms, doc = excluded.doc, key = excluded.key",
+                    " status = excluded.status, started_ms = excluded.started_ms, doc = excluded.doc, key = excluded.key,"
+                    " hsm_key = excluded.hsm_key",
                     db_text(vault->id), db_text(name_key), db_text(row->request_id), db_text(row->version), db_text(row->status),
-                    db_int(row->started_ms), db_blob(doc), db_blob(key));
+                    db_int(row->started_ms), db_blob(doc), db_blob(key), hsm_key.ptr ? db_text(hsm_key) : db_null()) &&
+           hsm_sweep(kv, txn, vault, err);          /* the key of the operation before */
 }
 
 bool pending_key(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, KeyRef **out, Err *err)

@@ -26,8 +26,8 @@ typedef struct PendingRow {
 } PendingRow;
 
 bool pending_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, PendingRow *out, bool *found, Err *err) MUST_CHECK;
-/* Replaces the operation of this certificate. key_pkcs8 absent: it needs none any more. */
-bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const PendingRow *row, Bytes key_pkcs8, Err *err) MUST_CHECK;
+/* Replaces the operation of this certificate. key_kept (key_place.h) absent: it needs none any more. */
+bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, const PendingRow *row, Bytes key_kept, Err *err) MUST_CHECK;
 bool pending_key(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, KeyRef **out, Err *err) MUST_CHECK;
 bool pending_erase(Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err) MUST_CHECK;
 bool pending_is_in_progress(const PendingRow *row);

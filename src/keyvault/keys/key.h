@@ -8,6 +8,9 @@ bool key_import(Req *req, Reply *reply, Err *err);       /* key_import.c */
 bool key_get(Req *req, Reply *reply, Err *err);
 bool key_update(Req *req, Reply *reply, Err *err);
 
+/* hsm_transfer.c: the key of a transfer blob, in the token. ERR_BAD_INPUT names the member; ERR_DENIED: not wrapped for a key exchange key. */
+bool key_import_transfer(Req *req, Str key_hsm, KeyKind kind, KeyMade *out, Err *err) MUST_CHECK;
+
 /* key_crypto.c; encryption and wrapping are the same operation under two permissions. */
 bool key_encrypt_op(Req *req, Reply *reply, Err *err);
 bool key_decrypt_op(Req *req, Reply *reply, Err *err);

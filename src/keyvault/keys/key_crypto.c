@@ -3,6 +3,7 @@
  * Outside nbf and exp a key still decrypts, unwraps and verifies, so that old data stays readable; a disabled key does
  * nothing ("About keys", key attributes). */
 #include "base/encode.h"
+#include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key.h"
 
 typedef enum CryptoOp { OP_ENCRYPT, OP_DECRYPT, OP_WRAP, OP_UNWRAP, OP_SIGN, OP_VERIFY } CryptoOp;
@@ -41,7 +42,7 @@ static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
     AUTO(secret_free_auto) Secret *kept = NULL;
     key_free(TAKE(crypto->key));                              /* run again: of the snapshot before */
     if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_KEY, req->params[0], req_param(req, "version"), &crypto->object, &crypto->row, err) ||
-        !check_allowed(crypto, err))
+        !check_allowed(crypto, err) || (key_place_of_doc(crypto->row.doc) == PLACE_TOKEN && !hsm_check(kv, vault, err)))
         return false;
     crypto->key = key_cache_get(kv->keys, vault->id, crypto->object.name_key, crypto->row.version);
     if (crypto->key)

@@ -2,13 +2,13 @@
 #include "base/encode.h"
 #include "keyvault/keys/key.h"
 
-typedef struct JwkIn { Str kty, crv, n, e, x, y, d, p, q, dp, dq, qi, k; } JwkIn;
+typedef struct JwkIn { Str kty, crv, n, e, x, y, d, p, q, dp, dq, qi, k, key_hsm; } JwkIn;
 static const JsonField jwk_fields[] = {
     JSON_FIELD(JwkIn, kty, "kty", JSON_REQUIRED), JSON_FIELD(JwkIn, crv, "crv", JSON_OPTIONAL), JSON_FIELD(JwkIn, n, "n", JSON_OPTIONAL),
     JSON_FIELD(JwkIn, e, "e", JSON_OPTIONAL),     JSON_FIELD(JwkIn, x, "x", JSON_OPTIONAL),     JSON_FIELD(JwkIn, y, "y", JSON_OPTIONAL),
     JSON_FIELD(JwkIn, d, "d", JSON_OPTIONAL),     JSON_FIELD(JwkIn, p, "p", JSON_OPTIONAL),     JSON_FIELD(JwkIn, q, "q", JSON_OPTIONAL),
     JSON_FIELD(JwkIn, dp, "dp", JSON_OPTIONAL),   JSON_FIELD(JwkIn, dq, "dq", JSON_OPTIONAL),   JSON_FIELD(JwkIn, qi, "qi", JSON_OPTIONAL),
-    JSON_FIELD(JwkIn, k, "k", JSON_OPTIONAL),
+    JSON_FIELD(JwkIn, k, "k", JSON_OPTIONAL),     JSON_FIELD(JwkIn, key_hsm, "key_hsm", JSON_OPTIONAL),
 };
 
 /* Decoded members; the private ones are wiped by jwk_wipe. */
@@ -55,8 +55,19 @@ static bool oct_read(Arena *arena, const JwkIn *in, KeyRef **key, Err *err)
     return good;
 }
 
-/* wants_token: member "Hsm" says the same as a type that ends with -HSM. */
-static bool jwk_read(Req *req, const JsonVal *jwk, bool wants_token, KeyPlace *place, KeyRef **key, Err *err)
+static bool transfer_read(Req *req, const JwkIn *in, Str kty, KeyPlace place, KeyMade *made, Err *err)
+{
+    KeyPrivate parts = { 0 };
+    if (place != PLACE_TOKEN)
+        return err_field(err, "key.key_hsm", "key.key_hsm is a transfer into a hardware module: key.kty must be RSA-HSM or EC-HSM");
+    if (!jwk_kind(in, kty, &parts, err) || !key_import_transfer(req, in->key_hsm, parts.open.kind, made, err))
+        return false;
+    return !in->crv.ptr || parts.open.kind != KEY_EC || key_spec(made->key).curve == parts.open.curve ||
+           err_field(err, "key.crv", "key.crv is not the curve of the key that was transferred, which is " STR_FMT, STR_ARG(key_curve_name(key_spec(made->key).curve)));
+}
+
+/* wants_token: member "Hsm" says the same as a type that ends with -HSM. What was transferred into the token is in *made, all else in *key. */
+static bool jwk_read(Req *req, const JsonVal *jwk, bool wants_token, KeyPlace *place, KeyRef **key, KeyMade *made, Err *err)
 {
     JwkIn in = { 0 };
     KeyPrivate parts = { 0 };
@@ -69,6 +80,8 @@ static bool jwk_read(Req *req, const JsonVal *jwk, bool wants_token, KeyPlace *p
         kty = str_printf(req->arena, STR_FMT "-HSM", STR_ARG(kty));
     if (!key_place_parse(req->ctx, req_vault(req), kty, place, &kty, err))
         return false;
+    if (in.key_hsm.ptr)
+        return transfer_read(req, &in, kty, *place, made, err);
     if (str_eq_nocase(kty, STR("oct")))
         return oct_read(req->arena, &in, key, err);
     if (!jwk_kind(&in, kty, &parts, err))
@@ -89,10 +102,11 @@ bool key_import(Req *req, Reply *reply, Err *err)
         return false;
     const JsonVal *jwk = json_get(body, "key");
     bool wants_token = json_bool(json_get(body, "Hsm"), false) || json_bool(json_get(body, "hsm"), false);
-    if (!jwk_read(req, jwk, wants_token, &place, &key, err))
+    if (!jwk_read(req, jwk, wants_token, &place, &key, &made, err))
         return false;
-    new.ops_json = key_ops_default(req->arena, key_spec(key).kind);
-    return key_ops_read(req->arena, jwk, "key_ops", key_spec(key).kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
-           tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) &&
-           key_release_read(req, body, place, &new.release_json, err) && key_made_of(req->ctx, req_vault(req), place, key, &made, err) && key_store_new(req, reply, &new, err);
+    KeyKind kind = key_spec(made.key ? made.key : key).kind;
+    new.ops_json = key_ops_default(req->arena, kind);
+    return key_ops_read(req->arena, jwk, "key_ops", kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
+           tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) && key_release_read(req, body, place, &new.release_json, err) &&
+           (made.key || key_made_of(req->ctx, req_vault(req), place, key, &made, err)) && key_store_new(req, reply, &new, err);
 }

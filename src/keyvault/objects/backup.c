@@ -4,6 +4,7 @@
 #include "keyvault/objects/bundle_out.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/objects/feed.h"
+#include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_policy.h"
 #include "keyvault/keys/key_rotation.h"
 
@@ -33,6 +34,15 @@ typedef struct Backup {
     Str    sealed;                      /* base64url */
 } Backup;
 
+/* A key in the token is in the backup as the token wrapped it. */
+static bool refuse_unwrapped(const Backup *backup, Bytes kept, Str version, Err *err)
+{
+    if (!hsm_kept_id(backup->arena, kept).ptr || hsm_kept_is_wrapped(kept))
+        return true;
+    return err_named(err, ERR_DENIED, "Forbidden", NULL, "The hardware module of this site lets no key out, not even wrapped, so version " STR_FMT " cannot be backed up here.",
+                     STR_ARG(version));
+}
+
 static bool write_versions(Backup *backup, Txn *txn, JsonWriter *w, KvKind kind, Str name_key, Err *err)
 {
     KeyVault *kv = backup->req->ctx;
@@ -50,6 +60,8 @@ static bool write_versions(Backup *backup, Txn *txn, JsonWriter *w, KvKind kind,
             return err_named(err, ERR_DENIED, "Forbidden", NULL, "The %s has more than %d versions; a backup holds no more.", kind_word(kind), BACKUP_VERSIONS_MAX);
         if (!version_of_row(kv, txn, backup->arena, vault, kind, name_key, rows, 0, &row, err) ||
             !version_value(kv, txn, backup->arena, vault, kind, name_key, row.version, &value, err))
+            return false;
+        if (value && kind == KV_KEY && !refuse_unwrapped(backup, secret_bytes(value), row.version, err))
             return false;
         const Attributes *attributes = &row.attributes;
         json_open(w, NULL);
@@ -180,6 +192,8 @@ typedef struct Restore {
     ObjectRow  object;                  /* what is answered */
     VersionRow current;
     CertPolicy policy;
+    KeyMade   *keys;                    /* of the versions whose key is in a token, in their order: each is there again, under another id */
+    size_t     key_count, next_key;
 } Restore;
 
 static bool not_a_backup(const Restore *restore, Err *err)
@@ -247,6 +261,12 @@ static bool require_free(const Restore *restore, Txn *txn, Err *err)
 
 static OptInt opt_int(const JsonVal *v) { return (OptInt){ .set = json_kind(v) == JSON_INT, .value = json_int(v, 0) }; }
 
+static bool put_token_version(Restore *restore, Txn *txn, VersionNew *version, Err *err)
+{
+    version->value = secret_bytes(restore->keys[restore->next_key++].kept);
+    return arena_ok(restore->arena) ? version_put(restore->req->ctx, txn, restore->arena, req_vault(restore->req), version, err) : err_too_big(err);
+}
+
 static bool put_version(Restore *restore, Txn *txn, KvKind kind, bool is_managed, const JsonVal *json, Err *err)
 {
     Str value = json_str(json_get(json, "value"));
@@ -258,6 +278,9 @@ static bool put_version(Restore *restore, Txn *txn, KvKind kind, bool is_managed
     };
     if (value.ptr && !base64_decode(restore->arena, value, &version.value, err))
         return false;
+    if (kind == KV_KEY && hsm_kept_id(restore->arena, version.value).ptr)
+        return restore->next_key < restore->key_count ? put_token_version(restore, txn, &version, err)
+                                                      : err_set(err, ERR_INTERNAL, "a key of a backup is not in the token");
     if (!arena_ok(restore->arena))
         return err_too_big(err);
     if (value.ptr && !version.value.ptr)
@@ -319,6 +342,7 @@ static bool put_policy(Restore *restore, Txn *txn, Err *err)
 static bool restore_txn(Txn *txn, void *ctx, Err *err)
 {
     Restore *restore = ctx;
+    restore->next_key = 0;
     return require_free(restore, txn, err) && put_objects(restore, txn, err) && put_policy(restore, txn, err) &&
            object_require(restore->req->ctx, txn, restore->arena, req_vault(restore->req), restore->kind, restore->name, STR(""), &restore->object, &restore->current, err);
 }
@@ -349,15 +373,51 @@ static void wipe_values(const Restore *restore)
     }
 }
 
+/* ---- keys in a token, before the transaction ---- */
+
+static bool free_txn(Txn *txn, void *ctx, Err *err) { return require_free(ctx, txn, err); }
+
+static bool restore_keys(Restore *restore, Err *err)
+{
+    Req *req = restore->req;
+    KeyVault *kv = req->ctx;
+    const JsonVal *objects = json_get(restore->root, "objects");
+    restore->keys = ARENA_ARRAY(restore->arena, KeyMade, BACKUP_VERSIONS_MAX);
+    if (!restore->keys)
+        return err_too_big(err);
+    for (size_t i = 0; i < json_count(objects); i++) {
+        const JsonVal *versions = json_get(json_at(objects, i), "versions");
+        for (size_t v = 0; json_int(json_get(json_at(objects, i), "kind"), 0) == KV_KEY && v < json_count(versions); v++) {
+            const JsonVal *version = json_at(versions, v);
+            Bytes kept = { 0 };
+            if (key_place_of_doc(json_get(version, "doc")) != PLACE_TOKEN)
+                continue;
+            if (!restore->key_count && !store_read(kv->site->store, free_txn, restore, err))       /* nothing comes into the token for a name that is taken */
+                return false;
+            if (restore->key_count == BACKUP_VERSIONS_MAX || !base64_decode(restore->arena, json_str(json_get(version, "value")), &kept, err) ||
+                !hsm_kept_id(restore->arena, kept).ptr)
+                return not_a_backup(restore, err);
+            if (!hsm_restore(kv, req_vault(req), json_path(version, "doc.jwk"), kept, &restore->keys[restore->key_count], err))
+                return false;
+            restore->key_count++;
+        }
+    }
+    return true;
+}
+
 static bool restore_object(Req *req, Reply *reply, KvKind kind, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(BACKUP_ARENA_BYTES);
     Restore restore = { .req = req, .kind = kind, .arena = arena };
     if (!arena)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    bool good = open_backup(&restore, err) &&
+    bool good = open_backup(&restore, err) && restore_keys(&restore, err) &&
                 plane_write(req, object_url(req->ctx, req->arena, req_vault(req), kind, restore.name, STR("")), 200, restore_txn, &restore, err) &&
                 reply_restored(&restore, reply, err);
+    for (size_t i = 0; i < restore.key_count; i++) {
+        restore.keys[i].is_stored = good;       /* what is let go while its row is there stays: the row names it */
+        key_made_done(&restore.keys[i]);
+    }
     wipe_values(&restore);
     if (restore.plain.ptr)
         secret_wipe((void *)(uintptr_t)restore.plain.ptr, restore.plain.len);

@@ -3,6 +3,7 @@
 #include "keyvault/objects/bundle_out.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/objects/feed.h"
+#include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_rotation.h"
 
 static const int64_t DAY_MS = 86400 * 1000LL;
@@ -191,7 +192,7 @@ static bool erase(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKi
             (existed && (!feed_add(txn, vault, kinds[i], name, STR_NONE, FEED_PURGED, now_ms, err) || !access_drop_scope(kv->access, txn, scope, err))))
             return false;
     }
-    return true;
+    return hsm_sweep(kv, txn, vault, err);
 }
 
 static bool purge_txn(Txn *txn, void *ctx, Err *err)

@@ -1,5 +1,6 @@
 /* object.c - rows of objects and their versions. A sealed column is bound to vault, kind, name and version by its row key. */
 #include "keyvault/objects/object.h"
+#include "keyvault/keys/hsm_key.h"
 #include "keyvault/events/expiry.h"
 
 static Str name_key_of(Arena *arena, Str name) { return str_lower(arena, name); }
@@ -155,9 +156,11 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
     Str name_key = name_key_of(arena, version->name);
     Seal *seal = kv->site->seal;
     Bytes doc, value = { 0 };
+    Str hsm_key = version->kind == KV_KEY ? hsm_kept_id(arena, version->value) : STR_NONE;
+    DbVal names = hsm_key.ptr ? db_text(hsm_key) : db_null();
     ObjectRow object;
     bool found;
-    if (!object_find(txn, arena, vault, version->kind, version->name, &object, &found, err))
+    if (!hsm_name(txn, hsm_key, err) || !object_find(txn, arena, vault, version->kind, version->name, &object, &found, err))
         return false;
     if (!seal_put(seal, txn, version_place(arena, vault, version->kind, name_key, version->version, "doc"),
                   bytes_of(version->doc_json), arena, &doc, err))
@@ -172,11 +175,11 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
     if (found &&                        /* a new object has no pending version */
         !txn_exec(txn, &changed, err,
                   "UPDATE kv_version SET pending = ?5, enabled = ?6, nbf_ms = ?7, exp_ms = ?8, created_ms = ?9, updated_ms = ?10,"
-                  " doc = ?11, value = ?12 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4 AND pending = 1",
+                  " doc = ?11, value = ?12, hsm_key = ?13 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4 AND pending = 1",
                   db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version),
                   db_int(version->is_pending), db_int(attributes->enabled), db_seconds(attributes->nbf_s),
                   db_seconds(attributes->exp_s), db_int(attributes->created_ms), db_int(attributes->updated_ms),
-                  db_blob(doc), db_blob(value)))
+                  db_blob(doc), db_blob(value), names))
         return false;
     if (!version->is_pending && !expiry_note(kv, txn, vault, version->kind, name_key, version->version, attributes->exp_s, err))
         return false;
@@ -188,11 +191,11 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
     return object_upsert(txn, arena, vault, version, found ? &object : NULL, &ordinal, err) &&
            txn_exec(txn, NULL, err,
                     "INSERT INTO kv_version (vault, kind, name_key, version, ordinal, pending, enabled, nbf_ms, exp_ms, created_ms,"
-                    " updated_ms, doc, value) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                    " updated_ms, doc, value, hsm_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
                     db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version), db_int(ordinal),
                     db_int(version->is_pending), db_int(attributes->enabled), db_seconds(attributes->nbf_s),
                     db_seconds(attributes->exp_s), db_int(attributes->created_ms), db_int(attributes->updated_ms),
-                    db_blob(doc), db_blob(value));
+                    db_blob(doc), db_blob(value), names);
 }
 
 /* What clients change may be an old version, of whose expiry nobody is told. */

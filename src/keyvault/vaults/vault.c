@@ -1,6 +1,7 @@
 /* vault.c - the rows of vaults. The document of a vault is one sealed JSON text; columns hold what is searched by. */
 #include "keyvault/vaults/vault.h"
 #include "base/buf.h"
+#include "keyvault/keys/hsm_key.h"
 
 typedef struct VaultDoc {
     Str resource_id, name, subscription, group, location, sku;
@@ -196,7 +197,7 @@ bool vault_erase(KeyVault *kv, Txn *txn, const Vault *vault, Err *err)
     for (size_t i = 0; i < COUNT_OF(statements); i++)
         if (!txn_exec(txn, NULL, err, statements[i], db_text(vault->id)))
             return false;
-    return seal_scope_destroy(kv->site->seal, txn, vault->scope, err);
+    return hsm_sweep(kv, txn, vault, err) && seal_scope_destroy(kv->site->seal, txn, vault->scope, err);
 }
 
 bool vault_is_live(Txn *txn, const Vault *vault, Err *err)

@@ -5,12 +5,14 @@
 #include "base/file.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/events/expiry.h"
+#include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
 #include "keyvault/vaults/vault_arm.h"
 
 Fixture fix;
+P11Token *fixture_hsm;
 Err fix_err;
 
 char *text(const char *fmt, ...)
@@ -52,6 +54,7 @@ static void open_all(bool is_first)
         must(store_write(fix.site.store, bootstrap_txn, &bootstrap, &fix_err));
     must(audit_open(fix.site.store, fix.site.seal, fix.dir, &fix.site.audit, &fix_err));
     must(runner_new(fix.site.store, fix.site.clock, &fix.site.runner, &fix_err));
+    fix.site.hsm = fixture_hsm;
     must(http_new(&config, &fix.site.http, &fix_err));
     must(identity_open(&fix.site, &fix.identity, &fix_err));
     must(access_open(&fix.site, fix.identity, &fix.access, &fix_err));
@@ -254,7 +257,7 @@ Str vault_id_of(const char *name)
 }
 
 static const struct { const char *kind; RunnerFn *fn; } kinds[] = {
-    { WORK_ISSUE, certificate_issue_run }, { WORK_ROTATE, key_rotation_run }, { WORK_NOTIFY, key_notify_run }, { WORK_RENEW, certificate_renew_run }, { WORK_PURGE, object_purge_run }, { WORK_EXPIRY, expiry_run }, { WORK_VAULT_PURGE, vault_purge_run },
+    { WORK_ISSUE, certificate_issue_run }, { WORK_ROTATE, key_rotation_run }, { WORK_NOTIFY, key_notify_run }, { WORK_RENEW, certificate_renew_run }, { WORK_PURGE, object_purge_run }, { WORK_EXPIRY, expiry_run }, { WORK_HSM, hsm_sweep_run }, { WORK_VAULT_PURGE, vault_purge_run },
 };
 
 typedef struct Take { const char *kind; int64_t now_ms; Str key; bool found; } Take;

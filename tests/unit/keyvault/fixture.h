@@ -27,6 +27,7 @@ typedef struct Fixture {
 } Fixture;
 
 extern Fixture fix;
+extern P11Token *fixture_hsm;               /* the site's token: set before fixture_set_up; NULL: it has none */
 
 /* What must be so for the test to go on; fails with the error's own words. */
 extern Err fix_err;

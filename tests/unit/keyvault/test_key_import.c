@@ -103,8 +103,8 @@ static void test_bad_keys_are_refused_by_member(void **state)
         { "{\"key\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" Y "\",\"y\":\"" X "\",\"d\":\"" D "\"}}", 400, "BadParameter",   "" },
         { "{\"key\":{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"!\",\"y\":\"" Y "\",\"d\":\"" D "\"}}",     400, "BadParameter",   "key.x" },
         { "{\"key\":{" EC_KEY ",\"key_ops\":[\"wrapKey\"]}}",                                             400, "BadParameter",   "key_ops" },
-        { "{\"key\":{\"kty\":\"RSA-HSM\"}}",                                                              501, "NotImplemented", "RSA-HSM" },
-        { "{\"key\":{" EC_KEY "},\"Hsm\":true}",                                                          501, "NotImplemented", "HSM" },
+        { "{\"key\":{\"kty\":\"RSA-HSM\"}}",                                                              400, "BadParameter", "standard vault" },
+        { "{\"key\":{" EC_KEY "},\"Hsm\":true}",                                                          400, "BadParameter", "standard vault" },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         Answer answer = import("bad", cases[i].body);

@@ -158,10 +158,10 @@ static void test_bad_keys_are_refused_by_name(void **state)
         Answer answer = create("bad", cases[i].body);
         expect_error(&answer, 400, "BadParameter", NULL, cases[i].word);
     }
-    static const char *const later[] = { "{\"kty\":\"RSA-HSM\"}", "{\"kty\":\"EC-HSM\"}" };
-    for (size_t i = 0; i < COUNT_OF(later); i++) {
-        Answer answer = create("bad", later[i]);
-        expect_error(&answer, 501, "NotImplemented", NULL, "");
+    static const char *const hardware[] = { "{\"kty\":\"RSA-HSM\"}", "{\"kty\":\"EC-HSM\"}" };
+    for (size_t i = 0; i < COUNT_OF(hardware); i++) {
+        Answer answer = create("bad", hardware[i]);
+        expect_error(&answer, 400, "BadParameter", NULL, "Hardware key operation not allowed on standard vault");
     }
     Answer none = vault_call("GET", "/keys/bad", NULL);
     expect_error(&none, 404, "KeyNotFound", NULL, "bad");

@@ -46,16 +46,16 @@ const char *softhsm_module(void)
     return path;
 }
 
-bool softhsm_open_with(const char *module, const char *label, const char *pin, Token **out, bool *is_there, Err *err)
+bool softhsm_open_with(const char *module, const char *label, const char *pin, P11Token **out, bool *is_there, Err *err)
 {
     AUTO(secret_free_auto) Secret *secret = secret_copy((Bytes){ (const uint8_t *)pin, strlen(pin) });
-    TokenConfig config = { .module = module, .label = str_from(label), .pin = secret };
-    return token_open(&config, out, is_there, err);
+    P11Config config = { .module = module, .label = str_from(label), .pin = secret };
+    return p11_open(&config, out, is_there, err);
 }
 
-Token *softhsm_open(const char *label)
+P11Token *softhsm_open(const char *label)
 {
-    Token *token = NULL;
+    P11Token *token = NULL;
     bool is_there = false;
     Err err = { 0 };
     if (!softhsm_open_with(softhsm_module(), label, SOFT_PIN, &token, &is_there, &err) || !is_there)
@@ -63,15 +63,24 @@ Token *softhsm_open(const char *label)
     return token;
 }
 
-bool softhsm_shows(const char *label, const char *args, const char *text)
+static FILE *tool(const char *label, const char *args)
 {
-    char command[512], line[512];
-    bool found = false;
+    char command[512];
     (void)snprintf(command, sizeof command, "pkcs11-tool --module %s --token-label '%s' --login --pin " SOFT_PIN " %s 2>&1", softhsm_module(), label, args);
     FILE *pipe = popen(command, "r");
     assert_non_null(pipe);
-    while (fgets(line, sizeof line, pipe))
-        found = found || strstr(line, text);
-    assert_int_equal(pclose(pipe), 0);
-    return found;
+    return pipe;
 }
+
+static size_t lines_with(FILE *pipe, const char *text)
+{
+    char line[512];
+    size_t count = 0;
+    while (fgets(line, sizeof line, pipe))
+        count += strstr(line, text) != NULL;
+    assert_int_equal(pclose(pipe), 0);
+    return count;
+}
+
+bool softhsm_shows(const char *label, const char *args, const char *text) { return lines_with(tool(label, args), text) > 0; }
+size_t softhsm_private_keys(const char *label) { return lines_with(tool(label, "--list-objects --type privkey"), "Private Key Object"); }

@@ -7,7 +7,8 @@
 void softhsm_setup(void);                               /* before the module is loaded: SOFTHSM2_CONF */
 void softhsm_token(const char *label);                  /* a new token */
 const char *softhsm_module(void);                       /* the path of its library; fails the test when it is not installed */
-Token *softhsm_open(const char *label);                 /* with SOFT_PIN */
-bool softhsm_open_with(const char *module, const char *label, const char *pin, Token **out, bool *is_there, Err *err);
+P11Token *softhsm_open(const char *label);                 /* with SOFT_PIN */
+bool softhsm_open_with(const char *module, const char *label, const char *pin, P11Token **out, bool *is_there, Err *err);
 /* pkcs11-tool (OpenSC), a second opinion, logged in: what it printed contains `text`. */
+size_t softhsm_private_keys(const char *label);         /* how many are in the token */
 bool softhsm_shows(const char *label, const char *args, const char *text);

@@ -1,25 +1,25 @@
-/* token_key.c - a KeyRef whose private operations the token does. */
+/* p11_key.c - a KeyRef whose private operations the token does. */
 #include "crypto/key_raw.h"
-#include "pkcs11/token_own.h"
+#include "pkcs11/p11_own.h"
 #include <stdlib.h>
 
-typedef struct TokenKey {
-    Token  *token;
-    TokenId id;
+typedef struct P11Key {
+    P11Token  *token;
+    P11Id id;
     KeySpec spec;
     pthread_mutex_t lock;
     CK_OBJECT_HANDLE handle;            /* good in one generation of the connection; 0, 0: not looked for */
     unsigned generation;
-} TokenKey;
+} P11Key;
 
-static bool handle_of(TokenSession *session, TokenKey *key, CK_OBJECT_HANDLE *out, Err *err)
+static bool handle_of(P11Session *session, P11Key *key, CK_OBJECT_HANDLE *out, Err *err)
 {
     (void)pthread_mutex_lock(&key->lock);
     *out = key->generation == session->generation ? key->handle : 0;
     (void)pthread_mutex_unlock(&key->lock);
     if (*out)
         return true;
-    if (!token_find_key(session, key->id, out, err))
+    if (!p11_find_key(session, key->id, out, err))
         return false;
     if (!*out)
         return err_named(err, ERR_UNAVAILABLE, "ServiceUnavailable", NULL, "The token has no private key for this version any more.");
@@ -31,7 +31,7 @@ static bool handle_of(TokenSession *session, TokenKey *key, CK_OBJECT_HANDLE *ou
 }
 
 /* The object under this handle is another, or none: somebody took it out and put it back, for instance with the vendor's restore. */
-static bool is_stale(TokenKey *key, CK_RV rv)
+static bool is_stale(P11Key *key, CK_RV rv)
 {
     if (rv != CKR_KEY_HANDLE_INVALID && rv != CKR_OBJECT_HANDLE_INVALID)
         return false;
@@ -48,7 +48,7 @@ static bool is_unknown(CK_RV rv)
 }
 
 typedef struct Use {
-    TokenKey *key;
+    P11Key *key;
     CK_MECHANISM mechanism;
     Bytes in;
     uint8_t *out;
@@ -56,7 +56,7 @@ typedef struct Use {
     bool decrypts;
 } Use;
 
-static CK_RV use_once(TokenSession *session, Use *use, CK_OBJECT_HANDLE handle)
+static CK_RV use_once(P11Session *session, Use *use, CK_OBJECT_HANDLE handle)
 {
     CK_BYTE_PTR in = (CK_BYTE_PTR)(uintptr_t)use->in.ptr;
     use->len = use->room;
@@ -67,7 +67,7 @@ static CK_RV use_once(TokenSession *session, Use *use, CK_OBJECT_HANDLE handle)
 }
 
 /* On false session->last says what the token answered. */
-static bool use_in(TokenSession *session, Use *use, Err *err)
+static bool use_in(P11Session *session, Use *use, Err *err)
 {
     for (int attempt = 1;; attempt++) {
         CK_OBJECT_HANDLE handle;
@@ -75,21 +75,21 @@ static bool use_in(TokenSession *session, Use *use, Err *err)
             return false;
         CK_RV rv = use_once(session, use, handle);
         if (attempt == 2 || !is_stale(use->key, rv))
-            return token_call(session, rv, use->decrypts ? "decrypting" : "signing", err);
+            return p11_call(session, rv, use->decrypts ? "decrypting" : "signing", err);
     }
 }
 
 /* ---- signing ---- */
 
-typedef struct Signing { TokenKey *key; SignAlg alg; Bytes digest; uint8_t out[RSA_BYTES_MOST]; size_t len; } Signing;
+typedef struct Signing { P11Key *key; SignAlg alg; Bytes digest; uint8_t out[RSA_BYTES_MOST]; size_t len; } Signing;
 
-static bool sign_pss(TokenSession *session, Signing *signing, Use *use, Err *err)
+static bool sign_pss(P11Session *session, Signing *signing, Use *use, Err *err)
 {
     size_t size = signing->digest.len;
     uint8_t padded[RSA_BYTES_MOST];
     CK_RSA_PKCS_PSS_PARAMS pss = { .hashAlg = size == 64 ? CKM_SHA512 : size == 48 ? CKM_SHA384 : CKM_SHA256,
                                    .mgf = size == 64 ? CKG_MGF1_SHA512 : size == 48 ? CKG_MGF1_SHA384 : CKG_MGF1_SHA256, .sLen = size };
-    Token *token = session->token;
+    P11Token *token = session->token;
     if (!atomic_load(&token->bare_pss)) {
         use->mechanism = (CK_MECHANISM){ CKM_RSA_PKCS_PSS, &pss, sizeof pss };
         use->in = signing->digest;
@@ -104,7 +104,7 @@ static bool sign_pss(TokenSession *session, Signing *signing, Use *use, Err *err
     return rsa_pad_pss(signing->alg, signing->digest, signing->key->spec.rsa_bits, padded, err) && use_in(session, use, err);
 }
 
-static bool sign_in(TokenSession *session, void *ctx, Err *err)
+static bool sign_in(P11Session *session, void *ctx, Err *err)
 {
     Signing *signing = ctx;
     uint8_t info[DIGEST_INFO_MAX];
@@ -130,9 +130,9 @@ static size_t signature_size(KeySpec spec)
 
 static bool key_sign_there(void *self, SignAlg alg, Bytes digest, Arena *arena, Bytes *signature, Err *err)
 {
-    TokenKey *key = self;
+    P11Key *key = self;
     Signing signing = { .key = key, .alg = alg, .digest = digest };
-    if (!token_run(key->token, sign_in, &signing, err))
+    if (!p11_run(key->token, sign_in, &signing, err))
         return false;
     if (signing.len != signature_size(key->spec))
         return err_set(err, ERR_INTERNAL, "the token made a signature of %zu bytes, not %zu", signing.len, signature_size(key->spec));
@@ -146,7 +146,7 @@ static bool key_sign_there(void *self, SignAlg alg, Bytes digest, Arena *arena, 
 
 /* ---- unwrapping ---- */
 
-typedef struct Unwrapping { TokenKey *key; WrapAlg alg; Bytes wrapped; Secret *plain; } Unwrapping;
+typedef struct Unwrapping { P11Key *key; WrapAlg alg; Bytes wrapped; Secret *plain; } Unwrapping;
 
 static bool does_not_unwrap(Err *err) { return err_field(err, "value", "value does not unwrap with this key and algorithm"); }
 
@@ -157,7 +157,7 @@ static bool is_value_at_fault(CK_RV rv)
            rv == CKR_FUNCTION_FAILED;
 }
 
-static bool unwrap_native(TokenSession *session, Unwrapping *unwrapping, Use *use, Err *err)
+static bool unwrap_native(P11Session *session, Unwrapping *unwrapping, Use *use, Err *err)
 {
     bool is_256 = unwrapping->alg == WRAP_RSA_OAEP_256;
     CK_RSA_PKCS_OAEP_PARAMS oaep = { .hashAlg = is_256 ? CKM_SHA256 : CKM_SHA_1, .mgf = is_256 ? CKG_MGF1_SHA256 : CKG_MGF1_SHA1, .source = CKZ_DATA_SPECIFIED };
@@ -168,7 +168,7 @@ static bool unwrap_native(TokenSession *session, Unwrapping *unwrapping, Use *us
     return true;
 }
 
-static bool unwrap_bare(TokenSession *session, Unwrapping *unwrapping, Use *use, Err *err)
+static bool unwrap_bare(P11Session *session, Unwrapping *unwrapping, Use *use, Err *err)
 {
     uint8_t *bytes = use->out;
     size_t len = use->in.len;
@@ -186,7 +186,7 @@ static bool unwrap_bare(TokenSession *session, Unwrapping *unwrapping, Use *use,
     return good;
 }
 
-static bool unwrap_in(TokenSession *session, void *ctx, Err *err)
+static bool unwrap_in(P11Session *session, void *ctx, Err *err)
 {
     Unwrapping *unwrapping = ctx;
     size_t len = unwrapping->wrapped.len;
@@ -209,9 +209,9 @@ static bool unwrap_in(TokenSession *session, void *ctx, Err *err)
 
 static bool key_unwrap_there(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err)
 {
-    TokenKey *key = self;
+    P11Key *key = self;
     Unwrapping unwrapping = { .key = key, .alg = alg, .wrapped = wrapped };
-    bool good = token_run(key->token, unwrap_in, &unwrapping, err);
+    bool good = p11_run(key->token, unwrap_in, &unwrapping, err);
     if (good)
         *plain = TAKE(unwrapping.plain);
     secret_free(unwrapping.plain);
@@ -220,19 +220,19 @@ static bool key_unwrap_there(void *self, WrapAlg alg, Bytes wrapped, Secret **pl
 
 static void key_done(void *self)
 {
-    TokenKey *key = self;
+    P11Key *key = self;
     (void)pthread_mutex_destroy(&key->lock);
     free(key);
 }
 
 static const KeyDoer doer = { .sign = key_sign_there, .unwrap = key_unwrap_there, .done = key_done };
 
-bool token_key_open(Token *token, TokenId id, const KeyPublic *public_half, KeyRef **out, Err *err)
+bool p11_key_open(P11Token *token, P11Id id, const KeyPublic *public_half, KeyRef **out, Err *err)
 {
-    TokenKey *key = calloc(1, sizeof *key);
+    P11Key *key = calloc(1, sizeof *key);
     if (!key)
         return err_set(err, ERR_INTERNAL, "out of memory for a key");
-    *key = (TokenKey){ .token = token, .id = id };
+    *key = (P11Key){ .token = token, .id = id };
     (void)pthread_mutex_init(&key->lock, NULL);
     if (!key_from_doer(public_half, &doer, key, out, err))
         return false;

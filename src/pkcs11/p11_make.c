@@ -1,34 +1,34 @@
-/* token_make.c - keys come into the token: made there, taken over, transferred, restored.
+/* p11_make.c - keys come into the token: made there, taken over, transferred, restored.
  *
  * Where the token has a wrap key a new key is one of the session first, is wrapped, and what is unwrapped of that stays: so each wrapping was
  * proven to open. */
 #include "crypto/key_raw.h"
-#include "pkcs11/token_own.h"
+#include "pkcs11/p11_own.h"
 
 typedef struct Make {
-    const TokenNew *as;
+    const P11New *as;
     KeySpec   spec;                         /* make */
     const KeyRef *key;                      /* take */
-    TokenId   kek;                          /* transfer */
+    P11Id   kek;                          /* transfer */
     KeyKind   kind;
     Bytes     blob;                         /* transfer, restore */
     KeyPublic public_half;
     Bytes     wrapped;
 } Make;
 
-static const TokenNew *place_of(const TokenSession *session, const Make *make) { return session->token->wrap_key ? NULL : make->as; }
+static const P11New *place_of(const P11Session *session, const Make *make) { return session->token->wrap_key ? NULL : make->as; }
 
-static bool settle(TokenSession *session, Make *make, KeyKind kind, CK_OBJECT_HANDLE made, Err *err)
+static bool settle(P11Session *session, Make *make, KeyKind kind, CK_OBJECT_HANDLE made, Err *err)
 {
     make->wrapped = (Bytes){ 0 };
-    return !session->token->wrap_key || token_settle(session, made, make->as, kind, &make->wrapped, err);
+    return !session->token->wrap_key || p11_settle(session, made, make->as, kind, &make->wrapped, err);
 }
 
 /* An attribute's value in the arena. */
-static bool attribute(TokenSession *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, Arena *arena, Bytes *out, Err *err)
+static bool attribute(P11Session *session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, Arena *arena, Bytes *out, Err *err)
 {
     CK_ATTRIBUTE ask = { .type = type };
-    if (!token_call(session, session->fn->C_GetAttributeValue(session->handle, object, &ask, 1), "reading a key's attribute", err))
+    if (!p11_call(session, session->fn->C_GetAttributeValue(session->handle, object, &ask, 1), "reading a key's attribute", err))
         return false;
     if (!ask.ulValueLen || ask.ulValueLen > RSA_BYTES_MOST + 8)
         return err_set(err, ERR_INTERNAL, "a key in the token lacks attribute 0x%lx", type);
@@ -36,13 +36,13 @@ static bool attribute(TokenSession *session, CK_OBJECT_HANDLE object, CK_ATTRIBU
     if (!bytes)
         return err_too_big(err);
     ask.pValue = bytes;
-    if (!token_call(session, session->fn->C_GetAttributeValue(session->handle, object, &ask, 1), "reading a key's attribute", err))
+    if (!p11_call(session, session->fn->C_GetAttributeValue(session->handle, object, &ask, 1), "reading a key's attribute", err))
         return false;
     *out = (Bytes){ bytes, ask.ulValueLen };
     return true;
 }
 
-static bool rsa_public(TokenSession *session, CK_OBJECT_HANDLE object, Make *make, Err *err)
+static bool rsa_public(P11Session *session, CK_OBJECT_HANDLE object, Make *make, Err *err)
 {
     KeyPublic *open = &make->public_half;
     *open = (KeyPublic){ .kind = KEY_RSA };
@@ -56,7 +56,7 @@ static bool rsa_public(TokenSession *session, CK_OBJECT_HANDLE object, Make *mak
 }
 
 /* CKA_EC_POINT is a DER OCTET STRING around the uncompressed point (PKCS #11 2.40, section 2.3.3); a few tokens leave the wrapper out. */
-static bool ec_public(TokenSession *session, CK_OBJECT_HANDLE object, Make *make, Err *err)
+static bool ec_public(P11Session *session, CK_OBJECT_HANDLE object, Make *make, Err *err)
 {
     Bytes point;
     size_t width = make->spec.curve == CURVE_P384 ? 48 : make->spec.curve == CURVE_P521 ? 66 : 32;
@@ -69,11 +69,11 @@ static bool ec_public(TokenSession *session, CK_OBJECT_HANDLE object, Make *make
     return true;
 }
 
-static bool make_in(TokenSession *session, void *ctx, Err *err)
+static bool make_in(P11Session *session, void *ctx, Err *err)
 {
     Make *make = ctx;
     CK_OBJECT_HANDLE public_half, private_half;
-    if (!token_erase_in(session, make->as->id, err) || !token_generate_in(session, make->spec, place_of(session, make), &public_half, &private_half, err))
+    if (!p11_erase_in(session, make->as->id, err) || !p11_generate_in(session, make->spec, place_of(session, make), &public_half, &private_half, err))
         return false;
     bool good = make->spec.kind == KEY_RSA ? rsa_public(session, public_half, make, err) : ec_public(session, public_half, make, err);
     (void)session->fn->C_DestroyObject(session->handle, public_half);
@@ -86,14 +86,14 @@ static bool make_in(TokenSession *session, void *ctx, Err *err)
 /* ---- transfer ---- */
 
 /* Refused for what was sent, not for the token's state. */
-static bool not_a_transfer(TokenSession *session, Err *err)
+static bool not_a_transfer(P11Session *session, Err *err)
 {
     if (module_is_lost(session->last) || session->last == CKR_DEVICE_MEMORY)
         return false;
     return err_field(err, "key.key_hsm", "key_hsm does not hold a key of this type, wrapped for this key exchange key as CKM_RSA_AES_KEY_WRAP says (%s)", module_code(session->last));
 }
 
-static bool unwrap_aes(TokenSession *session, CK_OBJECT_HANDLE kek, Bytes wrapped, CK_OBJECT_HANDLE *out, Err *err)
+static bool unwrap_aes(P11Session *session, CK_OBJECT_HANDLE kek, Bytes wrapped, CK_OBJECT_HANDLE *out, Err *err)
 {
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_KEY_TYPE aes = CKK_AES;
@@ -102,18 +102,18 @@ static bool unwrap_aes(TokenSession *session, CK_OBJECT_HANDLE kek, Bytes wrappe
     CK_MECHANISM mechanism = { CKM_RSA_PKCS_OAEP, &oaep, sizeof oaep };
     CK_ATTRIBUTE template[] = { ATTRIBUTE(CKA_CLASS, class), ATTRIBUTE(CKA_KEY_TYPE, aes), ATTRIBUTE(CKA_TOKEN, no), ATTRIBUTE(CKA_PRIVATE, yes), ATTRIBUTE(CKA_SENSITIVE, yes),
                                 ATTRIBUTE(CKA_EXTRACTABLE, no), ATTRIBUTE(CKA_UNWRAP, yes) };
-    return token_call(session, session->fn->C_UnwrapKey(session->handle, &mechanism, kek, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template, COUNT_OF(template), out),
+    return p11_call(session, session->fn->C_UnwrapKey(session->handle, &mechanism, kek, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template, COUNT_OF(template), out),
                       "unwrapping a transfer", err);
 }
 
-static bool open_transfer(TokenSession *session, const Make *make, CK_OBJECT_HANDLE kek, size_t kek_bytes, Bytes blob, CK_OBJECT_HANDLE *out, Err *err)
+static bool open_transfer(P11Session *session, const Make *make, CK_OBJECT_HANDLE kek, size_t kek_bytes, Bytes blob, CK_OBJECT_HANDLE *out, Err *err)
 {
     CK_OBJECT_HANDLE aes;
     CK_MECHANISM mechanism = { .mechanism = CKM_AES_KEY_WRAP_PAD };
     session->last = CKR_WRAPPED_KEY_LEN_RANGE;
     if (blob.len <= kek_bytes || !unwrap_aes(session, kek, (Bytes){ blob.ptr, kek_bytes }, &aes, err))
         return not_a_transfer(session, err);
-    bool good = token_unwrap_in(session, &mechanism, aes, (Bytes){ blob.ptr + kek_bytes, blob.len - kek_bytes }, make->kind, place_of(session, make), out, err) ||
+    bool good = p11_unwrap_in(session, &mechanism, aes, (Bytes){ blob.ptr + kek_bytes, blob.len - kek_bytes }, make->kind, place_of(session, make), out, err) ||
                 not_a_transfer(session, err);
     (void)session->fn->C_DestroyObject(session->handle, aes);
     return good;
@@ -121,14 +121,14 @@ static bool open_transfer(TokenSession *session, const Make *make, CK_OBJECT_HAN
 
 /* ---- the public half of what was transferred ---- */
 
-static bool curve_of(TokenSession *session, CK_OBJECT_HANDLE object, Arena *arena, KeyCurve *out, Err *err)
+static bool curve_of(P11Session *session, CK_OBJECT_HANDLE object, Arena *arena, KeyCurve *out, Err *err)
 {
     Bytes params;
     *out = CURVE_NONE;
     if (!attribute(session, object, CKA_EC_PARAMS, arena, &params, err))
         return false;
     for (KeyCurve curve = CURVE_P256; curve <= CURVE_P256K; curve++) {
-        Bytes known = token_curve_params(curve);
+        Bytes known = p11_curve_params(curve);
         if (params.len == known.len && memcmp(params.ptr, known.ptr, known.len) == 0)
             *out = curve;
     }
@@ -136,7 +136,7 @@ static bool curve_of(TokenSession *session, CK_OBJECT_HANDLE object, Arena *aren
 }
 
 /* The token tells no point of a private key. */
-static bool ec_public_of_private(TokenSession *session, CK_OBJECT_HANDLE object, Make *make, Err *err)
+static bool ec_public_of_private(P11Session *session, CK_OBJECT_HANDLE object, Make *make, Err *err)
 {
     AUTO(key_free_auto) KeyRef *found = NULL;
     uint8_t raw[2][64] = { { 0 } }, made[2][2 * 66];
@@ -148,8 +148,8 @@ static bool ec_public_of_private(TokenSession *session, CK_OBJECT_HANDLE object,
     for (size_t i = 0; i < 2; i++) {
         CK_ULONG len = sizeof made[i];
         memset(raw[i], (int)(0x5a + i), sizeof raw[i]);
-        if (!token_call(session, session->fn->C_SignInit(session->handle, &mechanism, object), "signing", err) ||
-            !token_call(session, session->fn->C_Sign(session->handle, raw[i], 32, made[i], &len), "signing", err))
+        if (!p11_call(session, session->fn->C_SignInit(session->handle, &mechanism, object), "signing", err) ||
+            !p11_call(session, session->fn->C_Sign(session->handle, raw[i], 32, made[i], &len), "signing", err))
             return false;
         digests[i] = (Bytes){ raw[i], 32 };
         signatures[i] = (Bytes){ made[i], len };
@@ -157,12 +157,12 @@ static bool ec_public_of_private(TokenSession *session, CK_OBJECT_HANDLE object,
     return ec_public_of_signatures(curve, digests, signatures, &found, err) && key_public(make->as->arena, found, &make->public_half, err);
 }
 
-static bool transfer_in(TokenSession *session, void *ctx, Err *err)
+static bool transfer_in(P11Session *session, void *ctx, Err *err)
 {
     Make *make = ctx;
     CK_OBJECT_HANDLE kek, made;
     Bytes modulus;
-    if (!token_erase_in(session, make->as->id, err) || !token_find_key(session, make->kek, &kek, err))
+    if (!p11_erase_in(session, make->as->id, err) || !p11_find_key(session, make->kek, &kek, err))
         return false;
     if (!kek)
         return err_named(err, ERR_UNAVAILABLE, "ServiceUnavailable", NULL, "The key exchange key is not in the token any more.");
@@ -178,15 +178,15 @@ static bool transfer_in(TokenSession *session, void *ctx, Err *err)
 
 /* ---- a key of this process, the same way: the token makes a pair for this one transfer ---- */
 
-static bool take_in(TokenSession *session, void *ctx, Err *err)
+static bool take_in(P11Session *session, void *ctx, Err *err)
 {
     Make *make = ctx;
     Make exchange = { .as = make->as };
     AUTO(key_free_auto) KeyRef *kek = NULL;
     CK_OBJECT_HANDLE public_half, private_half, made;
     Bytes blob;
-    if (!token_erase_in(session, make->as->id, err) ||
-        !token_generate_in(session, (KeySpec){ .kind = KEY_RSA, .rsa_bits = 2048 }, NULL, &public_half, &private_half, err))
+    if (!p11_erase_in(session, make->as->id, err) ||
+        !p11_generate_in(session, (KeySpec){ .kind = KEY_RSA, .rsa_bits = 2048 }, NULL, &public_half, &private_half, err))
         return false;
     bool good = rsa_public(session, public_half, &exchange, err) && key_from_public(&exchange.public_half, &kek, err) &&
                 key_to_transfer(make->key, kek, make->as->arena, &blob, err) && open_transfer(session, make, private_half, 2048 / 8, blob, &made, err);
@@ -200,29 +200,29 @@ static bool take_in(TokenSession *session, void *ctx, Err *err)
     return good;
 }
 
-static bool restore_in(TokenSession *session, void *ctx, Err *err)
+static bool restore_in(P11Session *session, void *ctx, Err *err)
 {
     Make *make = ctx;
     CK_MECHANISM mechanism = { .mechanism = session->token->wrap_mechanism };
     CK_OBJECT_HANDLE made;
     if (!session->token->wrap_key)
         return err_field(err, "value", "This token wraps no keys, so a backup of a key in a token cannot be restored into it.");
-    if (!token_erase_in(session, make->as->id, err))
+    if (!p11_erase_in(session, make->as->id, err))
         return false;
-    if (token_unwrap_in(session, &mechanism, session->token->wrap_key, make->blob, make->kind, make->as, &made, err) || module_is_lost(session->last))
+    if (p11_unwrap_in(session, &mechanism, session->token->wrap_key, make->blob, make->kind, make->as, &made, err) || module_is_lost(session->last))
         return session->last == CKR_OK;
     return err_field(err, "value", "The key of this backup was wrapped in another token than the one of this server (%s).", module_code(session->last));
 }
 
 /* ---- calls ---- */
 
-static bool finish(Token *token, TokenFn *fn, Make *make, KeyRef **out, Bytes *wrapped, Err *err)
+static bool finish(P11Token *token, P11Fn *fn, Make *make, KeyRef **out, Bytes *wrapped, Err *err)
 {
-    if (!token_run(token, fn, make, err))
+    if (!p11_run(token, fn, make, err))
         return false;
-    if (!token_key_open(token, make->as->id, &make->public_half, out, err)) {
+    if (!p11_key_open(token, make->as->id, &make->public_half, out, err)) {
         Err ignored;
-        bool is_gone = token_erase(token, make->as->id, &ignored);
+        bool is_gone = p11_erase(token, make->as->id, &ignored);
         (void)is_gone;                          /* the first error is what counts; whoever chose the id erases it later */
         return false;
     }
@@ -231,25 +231,25 @@ static bool finish(Token *token, TokenFn *fn, Make *make, KeyRef **out, Bytes *w
     return true;
 }
 
-bool token_make(Token *token, const TokenNew *as, KeySpec spec, KeyRef **out, Bytes *wrapped, Err *err)
+bool p11_make(P11Token *token, const P11New *as, KeySpec spec, KeyRef **out, Bytes *wrapped, Err *err)
 {
     Make make = { .as = as, .spec = spec };
     return finish(token, make_in, &make, out, wrapped, err);
 }
 
-bool token_take(Token *token, const TokenNew *as, const KeyRef *key, KeyRef **out, Bytes *wrapped, Err *err)
+bool p11_take(P11Token *token, const P11New *as, const KeyRef *key, KeyRef **out, Bytes *wrapped, Err *err)
 {
     Make make = { .as = as, .key = key, .kind = key_spec(key).kind };
     return key_public(as->arena, key, &make.public_half, err) && finish(token, take_in, &make, out, wrapped, err);
 }
 
-bool token_transfer(Token *token, const TokenNew *as, TokenId kek, KeyKind kind, Bytes blob, KeyRef **out, Bytes *wrapped, Err *err)
+bool p11_transfer(P11Token *token, const P11New *as, P11Id kek, KeyKind kind, Bytes blob, KeyRef **out, Bytes *wrapped, Err *err)
 {
     Make make = { .as = as, .kek = kek, .kind = kind, .blob = blob };
     return finish(token, transfer_in, &make, out, wrapped, err);
 }
 
-bool token_restore(Token *token, const TokenNew *as, const KeyPublic *public_half, Bytes wrapped, KeyRef **out, Err *err)
+bool p11_restore(P11Token *token, const P11New *as, const KeyPublic *public_half, Bytes wrapped, KeyRef **out, Err *err)
 {
     Make make = { .as = as, .kind = public_half->kind, .public_half = *public_half, .blob = wrapped };
     return finish(token, restore_in, &make, out, NULL, err);

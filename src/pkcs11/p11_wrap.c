@@ -1,6 +1,6 @@
-/* token_wrap.c - the token's own key that wraps the others, and keys on their way into the token. */
+/* p11_wrap.c - the token's own key that wraps the others, and keys on their way into the token. */
 #include "base/log.h"
-#include "pkcs11/token_own.h"
+#include "pkcs11/p11_own.h"
 
 #define WRAP_LABEL "vaultyard-wrap"
 enum { WRAP_KEY_BYTES = 32 };
@@ -17,7 +17,7 @@ static void put(Template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t l
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
 /* Of a private key: in the token for good under `as`, or of the session and fit to be wrapped. */
-static void private_template(Template *t, KeyKind kind, const TokenNew *as)
+static void private_template(Template *t, KeyKind kind, const P11New *as)
 {
     static CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
     static CK_KEY_TYPE rsa = CKK_RSA, ec = CKK_EC;
@@ -39,7 +39,7 @@ static void private_template(Template *t, KeyKind kind, const TokenNew *as)
 }
 
 /* X9.62 named curves as DER object identifiers (SEC 2 appendix A.2). */
-Bytes token_curve_params(KeyCurve curve)
+Bytes p11_curve_params(KeyCurve curve)
 {
     static const uint8_t p256[] = { 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07 }, p384[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22 },
                          p521[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x23 }, p256k[] = { 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a };
@@ -47,7 +47,7 @@ Bytes token_curve_params(KeyCurve curve)
            curve == CURVE_P521 ? (Bytes){ p521, sizeof p521 } : (Bytes){ p256k, sizeof p256k };
 }
 
-bool token_generate_in(TokenSession *session, KeySpec spec, const TokenNew *as, CK_OBJECT_HANDLE *public_half, CK_OBJECT_HANDLE *private_half, Err *err)
+bool p11_generate_in(P11Session *session, KeySpec spec, const P11New *as, CK_OBJECT_HANDLE *public_half, CK_OBJECT_HANDLE *private_half, Err *err)
 {
     static const uint8_t exponent[] = { 1, 0, 1 };
     Template public = { 0 }, private = { 0 };
@@ -60,30 +60,30 @@ bool token_generate_in(TokenSession *session, KeySpec spec, const TokenNew *as, 
         put(&public, CKA_MODULUS_BITS, &bits, sizeof bits);
         put(&public, CKA_PUBLIC_EXPONENT, exponent, sizeof exponent);
     } else {
-        Bytes params = token_curve_params(spec.curve);
+        Bytes params = p11_curve_params(spec.curve);
         put(&public, CKA_EC_PARAMS, params.ptr, params.len);
     }
     private_template(&private, spec.kind, as);
     CK_RV rv = session->fn->C_GenerateKeyPair(session->handle, &mechanism, public.items, public.count, private.items, private.count, public_half, private_half);
     if (rv == CKR_OK || module_is_lost(rv) || rv == CKR_DEVICE_MEMORY)
-        return token_call(session, rv, "making a key pair", err);
+        return p11_call(session, rv, "making a key pair", err);
     session->last = rv;
     if (spec.kind == KEY_RSA)
         return err_field(err, "key_size", "The token makes no RSA keys of %d bits (%s).", spec.rsa_bits, module_code(rv));
     return err_field(err, "crv", "The token makes no keys on curve " STR_FMT " (%s).", STR_ARG(key_curve_name(spec.curve)), module_code(rv));
 }
 
-bool token_unwrap_in(TokenSession *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with, Bytes wrapped, KeyKind kind, const TokenNew *as, CK_OBJECT_HANDLE *out, Err *err)
+bool p11_unwrap_in(P11Session *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with, Bytes wrapped, KeyKind kind, const P11New *as, CK_OBJECT_HANDLE *out, Err *err)
 {
     Template template = { 0 };
     private_template(&template, kind, as);
-    return token_call(session, session->fn->C_UnwrapKey(session->handle, mechanism, with, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template.items, template.count, out),
+    return p11_call(session, session->fn->C_UnwrapKey(session->handle, mechanism, with, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template.items, template.count, out),
                       "unwrapping a key", err);
 }
 
 /* ---- the wrap key ---- */
 
-static bool make_wrap_key(TokenSession *session, CK_OBJECT_HANDLE *out)
+static bool make_wrap_key(P11Session *session, CK_OBJECT_HANDLE *out)
 {
     static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     static CK_KEY_TYPE aes = CKK_AES;
@@ -106,14 +106,14 @@ static bool make_wrap_key(TokenSession *session, CK_OBJECT_HANDLE *out)
 }
 
 /* A token may have the mechanism and yet not let private keys out under it: found out before anything relies on it. */
-static bool wraps_private_keys(TokenSession *session, CK_OBJECT_HANDLE wrap_key)
+static bool wraps_private_keys(P11Session *session, CK_OBJECT_HANDLE wrap_key)
 {
     CK_OBJECT_HANDLE public_half, private_half;
     CK_MECHANISM mechanism = { .mechanism = session->token->wrap_mechanism };
-    uint8_t wrapped[TOKEN_WRAPPED_MAX];
+    uint8_t wrapped[P11_WRAPPED_MAX];
     CK_ULONG len = sizeof wrapped;
     Err ignored;
-    if (!token_generate_in(session, (KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, NULL, &public_half, &private_half, &ignored))
+    if (!p11_generate_in(session, (KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, NULL, &public_half, &private_half, &ignored))
         return false;
     bool does = session->fn->C_WrapKey(session->handle, &mechanism, wrap_key, private_half, wrapped, &len) == CKR_OK;
     (void)session->fn->C_DestroyObject(session->handle, public_half);
@@ -121,16 +121,16 @@ static bool wraps_private_keys(TokenSession *session, CK_OBJECT_HANDLE wrap_key)
     return does;
 }
 
-bool token_wrap_key_find(TokenSession *session, Err *err)
+bool p11_wrap_key_find(P11Session *session, Err *err)
 {
-    Token *token = session->token;
+    P11Token *token = session->token;
     CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     CK_ATTRIBUTE wanted[] = { ATTRIBUTE(CKA_CLASS, class), ATTRIBUTE(CKA_TOKEN, yes), ATTRIBUTE_BYTES(CKA_LABEL, WRAP_LABEL, sizeof WRAP_LABEL - 1) };
     token->wrap_key = 0;
     token->wrap_mechanism = CKM_AES_KEY_WRAP_PAD;       /* RFC 5649 */
-    if (!token_has_mechanism(session, CKM_AES_KEY_WRAP_PAD, CKF_WRAP | CKF_UNWRAP))
+    if (!p11_has_mechanism(session, CKM_AES_KEY_WRAP_PAD, CKF_WRAP | CKF_UNWRAP))
         return true;
-    if (!token_find(session, wanted, COUNT_OF(wanted), &token->wrap_key, err) || token->wrap_key)
+    if (!p11_find(session, wanted, COUNT_OF(wanted), &token->wrap_key, err) || token->wrap_key)
         return token->wrap_key != 0;
     CK_OBJECT_HANDLE made;
     if (!make_wrap_key(session, &made))
@@ -142,17 +142,17 @@ bool token_wrap_key_find(TokenSession *session, Err *err)
     return true;
 }
 
-bool token_settle(TokenSession *session, CK_OBJECT_HANDLE made, const TokenNew *as, KeyKind kind, Bytes *wrapped, Err *err)
+bool p11_settle(P11Session *session, CK_OBJECT_HANDLE made, const P11New *as, KeyKind kind, Bytes *wrapped, Err *err)
 {
-    const Token *token = session->token;
+    const P11Token *token = session->token;
     CK_MECHANISM mechanism = { .mechanism = token->wrap_mechanism };
     CK_OBJECT_HANDLE settled;
-    uint8_t *bytes = arena_alloc(as->arena, TOKEN_WRAPPED_MAX);
-    CK_ULONG len = TOKEN_WRAPPED_MAX;
+    uint8_t *bytes = arena_alloc(as->arena, P11_WRAPPED_MAX);
+    CK_ULONG len = P11_WRAPPED_MAX;
     if (!bytes)
         return err_too_big(err);
-    if (!token_call(session, session->fn->C_WrapKey(session->handle, &mechanism, token->wrap_key, made, bytes, &len), "wrapping a key", err) ||
-        !token_unwrap_in(session, &mechanism, token->wrap_key, (Bytes){ bytes, len }, kind, as, &settled, err))
+    if (!p11_call(session, session->fn->C_WrapKey(session->handle, &mechanism, token->wrap_key, made, bytes, &len), "wrapping a key", err) ||
+        !p11_unwrap_in(session, &mechanism, token->wrap_key, (Bytes){ bytes, len }, kind, as, &settled, err))
         return false;
     (void)session->fn->C_DestroyObject(session->handle, made);          /* of the session: it would go with it */
     *wrapped = (Bytes){ bytes, len };

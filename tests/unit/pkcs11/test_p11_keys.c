@@ -4,19 +4,19 @@
 #include "crypto/key_raw.h"
 #include "softhsm.h"
 
-static Token *token;
+static P11Token *token;
 static const KeySpec specs[] = { { .kind = KEY_RSA, .rsa_bits = 2048 }, { .kind = KEY_RSA, .rsa_bits = 3072 }, { .kind = KEY_RSA, .rsa_bits = 4096 },
                                  { .kind = KEY_EC, .curve = CURVE_P256 }, { .kind = KEY_EC, .curve = CURVE_P384 }, { .kind = KEY_EC, .curve = CURVE_P521 },
                                  { .kind = KEY_EC, .curve = CURVE_P256K } };
 enum { SLOW_FROM = 1, SLOW_UNTIL = 2 };         /* large RSA keys: made once, that is enough of the waiting */
 static const SignAlg sign_algs[] = { SIGN_RS256, SIGN_RS384, SIGN_RS512, SIGN_PS256, SIGN_PS384, SIGN_PS512, SIGN_ES256, SIGN_ES384, SIGN_ES512, SIGN_ES256K };
 
-static TokenNew new_key(Arena *arena) { return (TokenNew){ .id = token_id_new(), .label = STR("a test's key"), .arena = arena }; }
+static P11New new_key(Arena *arena) { return (P11New){ .id = p11_id_new(), .label = STR("a test's key"), .arena = arena }; }
 
-static const char *id_hex(TokenId id)
+static const char *id_hex(P11Id id)
 {
-    static char text[2 * TOKEN_ID_BYTES + 1];
-    for (size_t i = 0; i < TOKEN_ID_BYTES; i++)
+    static char text[2 * P11_ID_BYTES + 1];
+    for (size_t i = 0; i < P11_ID_BYTES; i++)
         (void)snprintf(text + 2 * i, 3, "%02x", id.bytes[i]);
     return text;
 }
@@ -80,12 +80,12 @@ static void test_every_kind_is_made_used_and_erased(void **state)
         AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
         AUTO(key_free_auto) KeyRef *key = NULL;
         AUTO(secret_free_auto) Secret *pkcs8 = NULL;
-        TokenNew as = new_key(arena);
+        P11New as = new_key(arena);
         Bytes wrapped = { 0 }, signature;
         uint8_t digest[64] = { 1 };
         bool has = false;
         Err err = { 0 };
-        if (!token_make(token, &as, specs[i], &key, &wrapped, &err))
+        if (!p11_make(token, &as, specs[i], &key, &wrapped, &err))
             fail_msg("kind %zu: %s", i, err.text);
         assert_true(wrapped.len > 0);
         assert_int_equal(key_spec(key).rsa_bits, specs[i].rsa_bits);
@@ -95,10 +95,10 @@ static void test_every_kind_is_made_used_and_erased(void **state)
         assert_signs(key);
         if (specs[i].kind == KEY_RSA)
             assert_unwraps(key);
-        assert_true(token_has(token, as.id, &has, &err) && has);
-        assert_true(token_erase(token, as.id, &err));
-        assert_true(token_has(token, as.id, &has, &err) && !has);
-        assert_true(token_erase(token, as.id, &err));           /* once more is fine */
+        assert_true(p11_has(token, as.id, &has, &err) && has);
+        assert_true(p11_erase(token, as.id, &err));
+        assert_true(p11_has(token, as.id, &has, &err) && !has);
+        assert_true(p11_erase(token, as.id, &err));           /* once more is fine */
         SignAlg alg = specs[i].kind == KEY_RSA ? SIGN_RS256 : specs[i].curve == CURVE_P256 ? SIGN_ES256 : specs[i].curve == CURVE_P384 ? SIGN_ES384 :
                       specs[i].curve == CURVE_P521 ? SIGN_ES512 : SIGN_ES256K;
         assert_false(key_sign_digest(key, alg, (Bytes){ digest, sign_alg_digest_size(alg) }, arena, &signature, &err));
@@ -112,16 +112,16 @@ static void test_the_token_never_lets_a_key_out(void **state)
     for (size_t i = 0; i < COUNT_OF(specs); i += 3) {
         AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
         AUTO(key_free_auto) KeyRef *key = NULL;
-        TokenNew as = new_key(arena);
+        P11New as = new_key(arena);
         Bytes wrapped;
         char args[200];
         Err err = { 0 };
-        assert_true(token_make(token, &as, specs[i], &key, &wrapped, &err));
+        assert_true(p11_make(token, &as, specs[i], &key, &wrapped, &err));
         (void)snprintf(args, sizeof args, "--list-objects --type privkey --id %s", id_hex(as.id));
         assert_true(softhsm_shows("one", args, "sensitive"));
         assert_false(softhsm_shows("one", args, "extractable") && !softhsm_shows("one", args, "never extractable"));
         assert_true(softhsm_shows("one", args, "a test's key"));
-        assert_true(token_erase(token, as.id, &err));
+        assert_true(p11_erase(token, as.id, &err));
     }
 }
 
@@ -131,16 +131,16 @@ static void test_a_key_opens_again_by_its_id(void **state)
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     AUTO(key_free_auto) KeyRef *made = NULL;
     AUTO(key_free_auto) KeyRef *opened = NULL;
-    TokenNew as = new_key(arena);
+    P11New as = new_key(arena);
     KeyPublic open;
     Bytes wrapped;
     Err err = { 0 };
-    assert_true(token_make(token, &as, specs[0], &made, &wrapped, &err));
+    assert_true(p11_make(token, &as, specs[0], &made, &wrapped, &err));
     assert_true(key_public(arena, made, &open, &err));
-    assert_true(token_key_open(token, as.id, &open, &opened, &err));
+    assert_true(p11_key_open(token, as.id, &open, &opened, &err));
     assert_signs(opened);
     assert_unwraps(opened);
-    assert_true(token_erase(token, as.id, &err));
+    assert_true(p11_erase(token, as.id, &err));
 }
 
 static void test_a_key_of_this_process_is_taken_in(void **state)
@@ -150,15 +150,15 @@ static void test_a_key_of_this_process_is_taken_in(void **state)
         AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
         AUTO(key_free_auto) KeyRef *software = NULL;
         AUTO(key_free_auto) KeyRef *key = NULL;
-        TokenNew as = new_key(arena);
+        P11New as = new_key(arena);
         Bytes wrapped;
         Err err = { 0 };
         assert_true(key_generate(specs[i], &software, &err));
-        if (!token_take(token, &as, software, &key, &wrapped, &err))
+        if (!p11_take(token, &as, software, &key, &wrapped, &err))
             fail_msg("kind %zu: %s", i, err.text);
         assert_true(key_same_public(key, software) && key_is_elsewhere(key));
         assert_signs(key);
-        assert_true(token_erase(token, as.id, &err));
+        assert_true(p11_erase(token, as.id, &err));
     }
 }
 
@@ -167,45 +167,45 @@ static void test_a_transfer_is_opened_in_the_token(void **state)
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     AUTO(key_free_auto) KeyRef *kek = NULL;
-    TokenNew kek_as = new_key(arena);
+    P11New kek_as = new_key(arena);
     Bytes wrapped;
     Err err = { 0 };
-    assert_true(token_make(token, &kek_as, specs[1], &kek, &wrapped, &err));
+    assert_true(p11_make(token, &kek_as, specs[1], &kek, &wrapped, &err));
     for (size_t i = 0; i < COUNT_OF(specs); i = i + 1 == SLOW_FROM ? SLOW_UNTIL + 1 : i + 1) {
         AUTO(key_free_auto) KeyRef *software = NULL;
         AUTO(key_free_auto) KeyRef *key = NULL;
         AUTO(key_free_auto) KeyRef *none = NULL;
-        TokenNew as = new_key(arena);
+        P11New as = new_key(arena);
         bool has = true;
         Bytes blob;
         assert_true(key_generate(specs[i], &software, &err));
         assert_true(key_to_transfer(software, kek, arena, &blob, &err));
-        if (!token_transfer(token, &as, kek_as.id, specs[i].kind, blob, &key, &wrapped, &err))
+        if (!p11_transfer(token, &as, kek_as.id, specs[i].kind, blob, &key, &wrapped, &err))
             fail_msg("kind %zu: %s", i, err.text);
         assert_true(key_same_public(key, software));                    /* of an EC key: found by what it signs */
         assert_true(wrapped.len > 0);
         assert_signs(key);
-        assert_true(token_erase(token, as.id, &err));
+        assert_true(p11_erase(token, as.id, &err));
 
         /* Refusals: a byte changed in either part, cut off, another kind, another key exchange key. Nothing stays in the token. */
         uint8_t *changed = (uint8_t *)(uintptr_t)blob.ptr;
         const size_t at[] = { 0, blob.len / 2, blob.len - 1 };
         for (size_t a = 0; a < COUNT_OF(at); a++) {
             changed[at[a]] ^= 1;
-            assert_false(token_transfer(token, &as, kek_as.id, specs[i].kind, blob, &none, &wrapped, &err));
+            assert_false(p11_transfer(token, &as, kek_as.id, specs[i].kind, blob, &none, &wrapped, &err));
             assert_int_equal(err.code, ERR_BAD_INPUT);
             assert_string_equal(err.target, "key.key_hsm");
             changed[at[a]] ^= 1;
         }
-        assert_false(token_transfer(token, &as, kek_as.id, specs[i].kind, (Bytes){ blob.ptr, 3072 / 8 }, &none, &wrapped, &err));
-        assert_false(token_transfer(token, &as, kek_as.id, specs[i].kind, (Bytes){ blob.ptr, 0 }, &none, &wrapped, &err));
-        assert_false(token_transfer(token, &as, kek_as.id, specs[i].kind == KEY_RSA ? KEY_EC : KEY_RSA, blob, &none, &wrapped, &err));
+        assert_false(p11_transfer(token, &as, kek_as.id, specs[i].kind, (Bytes){ blob.ptr, 3072 / 8 }, &none, &wrapped, &err));
+        assert_false(p11_transfer(token, &as, kek_as.id, specs[i].kind, (Bytes){ blob.ptr, 0 }, &none, &wrapped, &err));
+        assert_false(p11_transfer(token, &as, kek_as.id, specs[i].kind == KEY_RSA ? KEY_EC : KEY_RSA, blob, &none, &wrapped, &err));
         assert_int_equal(err.code, ERR_BAD_INPUT);
-        assert_false(token_transfer(token, &as, token_id_new(), specs[i].kind, blob, &none, &wrapped, &err));
+        assert_false(p11_transfer(token, &as, p11_id_new(), specs[i].kind, blob, &none, &wrapped, &err));
         assert_int_equal(err.code, ERR_UNAVAILABLE);
-        assert_true(token_has(token, as.id, &has, &err) && !has);
+        assert_true(p11_has(token, as.id, &has, &err) && !has);
     }
-    assert_true(token_erase(token, kek_as.id, &err));
+    assert_true(p11_erase(token, kek_as.id, &err));
 }
 
 static void test_a_wrapping_restores_the_key_here_and_nowhere_else(void **state)
@@ -216,30 +216,30 @@ static void test_a_wrapping_restores_the_key_here_and_nowhere_else(void **state)
         AUTO(key_free_auto) KeyRef *key = NULL;
         AUTO(key_free_auto) KeyRef *back = NULL;
         AUTO(key_free_auto) KeyRef *none = NULL;
-        TokenNew as = new_key(arena), again = new_key(arena);
+        P11New as = new_key(arena), again = new_key(arena);
         KeyPublic open;
         Bytes wrapped;
         bool has = true;
         Err err = { 0 };
-        assert_true(token_make(token, &as, specs[i], &key, &wrapped, &err));
+        assert_true(p11_make(token, &as, specs[i], &key, &wrapped, &err));
         assert_true(key_public(arena, key, &open, &err));
-        assert_true(token_erase(token, as.id, &err));
-        assert_true(token_restore(token, &again, &open, wrapped, &back, &err));
+        assert_true(p11_erase(token, as.id, &err));
+        assert_true(p11_restore(token, &again, &open, wrapped, &back, &err));
         assert_signs(back);
-        assert_true(token_erase(token, again.id, &err));
+        assert_true(p11_erase(token, again.id, &err));
 
         key_free(TAKE(back));
         key_free(TAKE(key));
-        token_close(token);                     /* one module, one connection at a time */
+        p11_close(token);                     /* one module, one connection at a time */
         token = softhsm_open("two");
-        assert_false(token_restore(token, &again, &open, wrapped, &none, &err));
+        assert_false(p11_restore(token, &again, &open, wrapped, &none, &err));
         assert_int_equal(err.code, ERR_BAD_INPUT);
-        assert_true(token_has(token, again.id, &has, &err) && !has);
-        token_close(token);
+        assert_true(p11_has(token, again.id, &has, &err) && !has);
+        p11_close(token);
         token = softhsm_open("one");
 
         ((uint8_t *)(uintptr_t)wrapped.ptr)[wrapped.len / 2] ^= 1;
-        assert_false(token_restore(token, &again, &open, wrapped, &none, &err));
+        assert_false(p11_restore(token, &again, &open, wrapped, &none, &err));
         assert_int_equal(err.code, ERR_BAD_INPUT);
     }
 }
@@ -249,10 +249,10 @@ static void test_sizes_that_no_token_makes_are_refused(void **state)
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     KeyRef *key = NULL;
-    TokenNew as = new_key(arena);
+    P11New as = new_key(arena);
     Bytes wrapped;
     Err err = { 0 };
-    assert_false(token_make(token, &as, (KeySpec){ .kind = KEY_RSA, .rsa_bits = 64 }, &key, &wrapped, &err));
+    assert_false(p11_make(token, &as, (KeySpec){ .kind = KEY_RSA, .rsa_bits = 64 }, &key, &wrapped, &err));
     assert_int_equal(err.code, ERR_BAD_INPUT);
     assert_string_equal(err.target, "key_size");
 }
@@ -270,7 +270,7 @@ static int start(void **state)
 static int finish(void **state)
 {
     (void)state;
-    token_close(token);
+    p11_close(token);
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* token_own.h - private to pkcs11/: sessions, and turning a module's codes into errors. */
+/* p11_own.h - private to pkcs11/: sessions, and turning a module's codes into errors. */
 #pragma once
 #include <p11-kit/pkcs11.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 
 enum { SESSIONS_MAX = 16, RECONNECT_MS = 1000, LABEL_BYTES = 32 };
 
-struct Token {
+struct P11Token {
     Module          module;
     Str             label;
     Secret         *pin;
@@ -29,36 +29,36 @@ struct Token {
     atomic_bool       bare_oaep_256, bare_pss;          /* the token refused it: bare RSA and our padding from then on */
 };
 
-typedef struct TokenSession {
-    Token   *token;
+typedef struct P11Session {
+    P11Token   *token;
     const CK_FUNCTION_LIST *fn;
     CK_SESSION_HANDLE handle;
     unsigned generation;
     CK_RV    last;                          /* what the call that failed answered */
-} TokenSession;
+} P11Session;
 
 /* May run twice: the second time in a new connection when the first one was lost meanwhile. */
-typedef bool TokenFn(TokenSession *session, void *ctx, Err *err);
-bool token_run(Token *token, TokenFn *fn, void *ctx, Err *err) MUST_CHECK;
+typedef bool P11Fn(P11Session *session, void *ctx, Err *err);
+bool p11_run(P11Token *token, P11Fn *fn, void *ctx, Err *err) MUST_CHECK;
 
 /* false unless rv is CKR_OK: remembers it and describes it, "<what>: CKR_..." as ERR_INTERNAL, or ERR_UNAVAILABLE when the token was lost. */
-bool token_call(TokenSession *session, CK_RV rv, const char *what, Err *err) MUST_CHECK;
+bool p11_call(P11Session *session, CK_RV rv, const char *what, Err *err) MUST_CHECK;
 
 /* The first object of these attributes; 0: there is none. */
-bool token_find(TokenSession *session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
-bool token_find_key(TokenSession *session, TokenId id, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
-bool token_has_mechanism(TokenSession *session, CK_MECHANISM_TYPE type, CK_FLAGS flags);
-bool token_erase_in(TokenSession *session, TokenId id, Err *err) MUST_CHECK;
+bool p11_find(P11Session *session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
+bool p11_find_key(P11Session *session, P11Id id, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
+bool p11_has_mechanism(P11Session *session, CK_MECHANISM_TYPE type, CK_FLAGS flags);
+bool p11_erase_in(P11Session *session, P11Id id, Err *err) MUST_CHECK;
 
-/* token_wrap.c: finds the key that wraps others, or makes it; a token that cannot has none. */
-bool token_wrap_key_find(TokenSession *session, Err *err) MUST_CHECK;
-/* A key pair: the private half as token_unwrap_in has it, the public one of the session. ERR_BAD_INPUT: the token makes no such keys. */
-bool token_generate_in(TokenSession *session, KeySpec spec, const TokenNew *as, CK_OBJECT_HANDLE *public_half, CK_OBJECT_HANDLE *private_half, Err *err) MUST_CHECK;
-Bytes token_curve_params(KeyCurve curve);   /* DER object identifier */
+/* p11_wrap.c: finds the key that wraps others, or makes it; a token that cannot has none. */
+bool p11_wrap_key_find(P11Session *session, Err *err) MUST_CHECK;
+/* A key pair: the private half as p11_unwrap_in has it, the public one of the session. ERR_BAD_INPUT: the token makes no such keys. */
+bool p11_generate_in(P11Session *session, KeySpec spec, const P11New *as, CK_OBJECT_HANDLE *public_half, CK_OBJECT_HANDLE *private_half, Err *err) MUST_CHECK;
+Bytes p11_curve_params(KeyCurve curve);   /* DER object identifier */
 /* Puts a session's private key, which is destroyed, into the token for good. */
-bool token_settle(TokenSession *session, CK_OBJECT_HANDLE made, const TokenNew *as, KeyKind kind, Bytes *wrapped, Err *err) MUST_CHECK;
+bool p11_settle(P11Session *session, CK_OBJECT_HANDLE made, const P11New *as, KeyKind kind, Bytes *wrapped, Err *err) MUST_CHECK;
 /* Unwraps into the token, or into the session when `as` is NULL: then it can be wrapped and settled. */
-bool token_unwrap_in(TokenSession *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with, Bytes wrapped, KeyKind kind, const TokenNew *as, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
+bool p11_unwrap_in(P11Session *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with, Bytes wrapped, KeyKind kind, const P11New *as, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
 
 #define ATTRIBUTE(type, value) { (type), &(value), sizeof(value) }
 #define ATTRIBUTE_BYTES(type, bytes, length) { (type), (void *)(uintptr_t)(bytes), (length) }
