@@ -2,6 +2,7 @@
 #include "keyvault/keyvault.h"
 #include <stdlib.h>
 #include "keyvault/certificates/cert_issue.h"
+#include "keyvault/certificates/cert_mail.h"
 #include "keyvault/data_routes.h"
 #include "keyvault/events/courier.h"
 #include "keyvault/events/expiry.h"
@@ -30,6 +31,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     plane_setup(kv);
     runner_register(site->runner, WORK_ISSUE, RUNNER_OBJECT_TIME, certificate_issue_run, kv);
     runner_register(site->runner, WORK_ORDER, RUNNER_REAL_TIME, acme_order_run, kv);
+    runner_register(site->runner, WORK_MAIL, RUNNER_OBJECT_TIME, cert_mail_run, kv);
     runner_register(site->runner, WORK_RENEW, RUNNER_OBJECT_TIME, certificate_renew_run, kv);
     runner_register(site->runner, WORK_ROTATE, RUNNER_OBJECT_TIME, key_rotation_run, kv);
     runner_register(site->runner, WORK_EXPIRY, RUNNER_OBJECT_TIME, expiry_run, kv);
@@ -57,6 +59,8 @@ void keyvault_close(KeyVault *kv)
 }
 
 void keyvault_use_acme(KeyVault *kv, const AcmeSettings *settings) { kv->acme = settings; }
+
+void keyvault_use_mail(KeyVault *kv, const MailRelay *relay) { kv->mail = relay; }
 
 bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err)
 {

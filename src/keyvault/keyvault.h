@@ -7,6 +7,7 @@
 #include "access/access.h"
 #include "arm/arm.h"
 #include "identity/identity.h"
+#include "mail/mail.h"
 #include "site/site.h"
 
 typedef struct KeyVault KeyVault;
@@ -33,5 +34,7 @@ bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) MUST_CH
 void keyvault_stop(KeyVault *kv);                                             /* before http_stop; fine if it was not started, NULL too */
 /* Before runner_start; borrowed. Without it certificates of ACME issuers are refused. */
 void keyvault_use_acme(KeyVault *kv, const AcmeSettings *settings);
+/* Before runner_start; borrowed. Without it contacts of certificates are not written to: an event tells instead. */
+void keyvault_use_mail(KeyVault *kv, const MailRelay *relay);
 /* What answers http-01: a server without TLS and with base domain "" of its own. */
 bool keyvault_mount_challenges(KeyVault *kv, HttpServer *plain, Err *err) MUST_CHECK;

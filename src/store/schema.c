@@ -32,11 +32,17 @@ static const char *const *const migration_4[] = {
     0
 };
 
+static const char *const *const migration_5[] = {
+    schema_contacts_5,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
     migration_3,
     migration_4,
+    migration_5,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

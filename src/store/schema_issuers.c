@@ -1,4 +1,5 @@
-/* schema_issuers.c - what issuers of provider ACME need to remember: their account, orders under way, challenges that are answered. */
+/* schema_issuers.c - what issuers of provider ACME need to remember: their account, orders under way, challenges that are answered; and whom the
+ * clock has told about certificates. */
 #include <stddef.h>
 #include "store/schema.h"
 
@@ -28,5 +29,16 @@ const char *const schema_issuers_3[] = {
     "  PRIMARY KEY (token, vault, name_key)"
     ") STRICT",
     "CREATE INDEX kv_acme_challenge_certificate ON kv_acme_challenge (vault, name_key)",
+    NULL
+};
+
+const char *const schema_contacts_5[] = {
+    "CREATE TABLE kv_mailed ("                          /* contacts were told about this version, by mail or else by an event */
+    "  vault      TEXT    NOT NULL REFERENCES kv_vault (id),"
+    "  name_key   TEXT    NOT NULL,"                   /* of the certificate */
+    "  version    TEXT    NOT NULL,"
+    "  mailed_ms  INTEGER NOT NULL,"
+    "  PRIMARY KEY (vault, name_key)"
+    ") STRICT, WITHOUT ROWID",
     NULL
 };

@@ -5,9 +5,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOLS = ["base", "json", "crypto", "http"]
-ORDER = ["base", "json", "crypto", "pkcs11", "http", "acme", "store", "audit", "runner", "site", "identity", "access", "arm", "managedidentity", "keyvault", "provider", "batch", "egress", "server"]
+ORDER = ["base", "json", "crypto", "pkcs11", "http", "acme", "mail", "store", "audit", "runner", "site", "identity", "access", "arm", "managedidentity", "keyvault", "provider", "batch", "egress", "server"]
 MAY = {folder: set(ORDER[:at + 1]) for at, folder in enumerate(ORDER)}
 MAY["acme"] = set(TOOLS) | {"acme"}
+MAY["mail"] = {"base", "mail"}
 MAY["provider"] = {"base", "json", "crypto", "provider"}
 MAY["egress"] = {"base", "egress"}
 MAY["batch"] -= {"keyvault"}                       # vaults are used over the API that customers have

@@ -6,6 +6,7 @@
 #include "keyvault/certificates/cert_issue.h"
 #include "base/encode.h"
 #include "keyvault/objects/feed.h"
+#include "keyvault/certificates/cert_mail.h"
 #include "keyvault/issuers/acme_order.h"
 #include "keyvault/issuers/issuer_acme.h"
 #include "keyvault/keys/key.h"
@@ -108,6 +109,8 @@ bool certificate_schedule(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vau
 {
     Str key = certificate_work_key(arena, vault, name);
     int64_t due_ms;
+    if (!cert_mail_schedule(kv, txn, key, policy, current, err))
+        return false;
     /* Who disabled the current version does not want a new, enabled one in its place. */
     if (!current->enabled || !current->nbf_s.set || !current->exp_s.set || str_eq(policy->issuer, ISSUER_UNKNOWN) ||
         !cert_policy_due(policy, current->nbf_s.value * 1000, current->exp_s.value * 1000, &due_ms))

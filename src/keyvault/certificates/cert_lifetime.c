@@ -35,11 +35,11 @@ CertSpec cert_policy_spec(const CertPolicy *policy, int64_t now_ms)
                        .not_after_ms = months_later(now_s_ms, policy->validity_months) };
 }
 
-bool cert_policy_due(const CertPolicy *policy, int64_t not_before_ms, int64_t not_after_ms, int64_t *due_ms)
+static bool action_due(const CertPolicy *policy, bool is_auto_renew, int64_t not_before_ms, int64_t not_after_ms, int64_t *due_ms)
 {
     for (size_t i = 0; i < policy->action_count; i++) {
         const LifetimeAction *action = &policy->actions[i];
-        if (!action->is_auto_renew)
+        if (action->is_auto_renew != is_auto_renew)
             continue;
         if (action->percentage.set)
             *due_ms = not_before_ms + (not_after_ms - not_before_ms) / 100 * action->percentage.value;
@@ -48,6 +48,16 @@ bool cert_policy_due(const CertPolicy *policy, int64_t not_before_ms, int64_t no
         return true;
     }
     return false;
+}
+
+bool cert_policy_due(const CertPolicy *policy, int64_t not_before_ms, int64_t not_after_ms, int64_t *due_ms)
+{
+    return action_due(policy, true, not_before_ms, not_after_ms, due_ms);
+}
+
+bool cert_policy_mail_due(const CertPolicy *policy, int64_t not_before_ms, int64_t not_after_ms, int64_t *due_ms)
+{
+    return action_due(policy, false, not_before_ms, not_after_ms, due_ms);
 }
 
 static bool has_usage(const CertPolicy *policy, Str usage)

@@ -49,6 +49,7 @@ bool    cert_policy_key(const CertPolicy *policy, KeySpec *out, Err *err) MUST_C
 CertSpec cert_policy_spec(const CertPolicy *policy, int64_t now_ms);
 /* When a version valid within not_before..not_after is to be renewed; false: never by itself. */
 bool    cert_policy_due(const CertPolicy *policy, int64_t not_before_ms, int64_t not_after_ms, int64_t *due_ms);
+bool    cert_policy_mail_due(const CertPolicy *policy, int64_t not_before_ms, int64_t not_after_ms, int64_t *due_ms);    /* likewise, when contacts are told */
 /* Key operations that the X.509 usages stand for ("About certificates", key usage flags), as a JSON array in the arena. */
 Str     cert_policy_key_ops(Arena *arena, const CertPolicy *policy);
 int64_t months_later(int64_t ms, int64_t months);                             /* by the calendar, UTC; the 31st becomes the month's last day */

@@ -23,21 +23,25 @@ static bool contacts_reply(const Contacts *contacts, Reply *reply, Err *err)
     return arena_ok(contacts->req->arena) || err_too_big(err);
 }
 
-static bool read_txn(Txn *txn, void *ctx, Err *err)
+bool contacts_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const JsonVal **list, Err *err)
 {
-    Contacts *contacts = ctx;
-    Req *req = contacts->req;
-    KeyVault *kv = req->ctx;
-    const Vault *vault = req_vault(req);
     Str text;
     AUTO(rows_free_auto) Rows *rows = NULL;
     if (!txn_query(txn, &rows, err, "SELECT doc FROM kv_contacts WHERE vault = ?1", db_text(vault->id)))
         return false;
     *err = (Err){ 0 };
+    *list = NULL;
     if (!rows_next(rows, err))
-        return err->code != ERR_NONE ? false : err_named(err, ERR_NOT_FOUND, "ContactsNotFound", NULL, "Contacts not found: this vault has no certificate contacts.");
-    return seal_get_text(kv->site->seal, txn, place(vault), row_blob(rows, 0), req->arena, &text, err) &&
-           json_parse(req->arena, text, JSON_STRICT, &contacts->list, err);
+        return err->code == ERR_NONE;
+    return seal_get_text(kv->site->seal, txn, place(vault), row_blob(rows, 0), arena, &text, err) && json_parse(arena, text, JSON_STRICT, list, err);
+}
+
+static bool read_txn(Txn *txn, void *ctx, Err *err)
+{
+    Contacts *contacts = ctx;
+    Req *req = contacts->req;
+    return contacts_find(req->ctx, txn, req->arena, req_vault(req), &contacts->list, err) &&
+           (contacts->list || err_named(err, ERR_NOT_FOUND, "ContactsNotFound", NULL, "Contacts not found: this vault has no certificate contacts."));
 }
 
 bool contacts_get(Req *req, Reply *reply, Err *err)
@@ -61,14 +65,6 @@ bool contacts_delete(Req *req, Reply *reply, Err *err)
 
 /* ---- set ---- */
 
-/* A text before and after one '@': what is behind the address is the mail system's to know. */
-static bool is_email(Str text)
-{
-    Str domain = text, local = str_cut(&domain, '@');
-    size_t at;
-    return local.len && domain.len && !str_find(domain, STR("@"), &at) && !str_find(text, STR(" "), &at);
-}
-
 static bool write_contact(JsonWriter *w, const JsonVal *contact, size_t i, Err *err)
 {
     static const char *const members[] = { "email", "name", "phone" };
@@ -82,7 +78,7 @@ static bool write_contact(JsonWriter *w, const JsonVal *contact, size_t i, Err *
         json_put_str(w, members[m], json_str(value));
     }
     json_close(w);
-    return is_email(json_str(json_get(contact, "email"))) || err_field(err, "contacts", "contacts[%zu].email must be an e-mail address", i);
+    return mail_address_is_plain(json_str(json_get(contact, "email"))) || err_field(err, "contacts", "contacts[%zu].email must be an e-mail address", i);
 }
 
 static bool contacts_read(Req *req, Contacts *out, Err *err)

@@ -4,3 +4,6 @@
 #include "keyvault/plane.h"
 
 Handler contacts_get, contacts_set, contacts_delete;
+
+/* The list, in the arena; NULL: the vault has none. */
+bool contacts_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const JsonVal **list, Err *err) MUST_CHECK;

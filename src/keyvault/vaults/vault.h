@@ -27,6 +27,7 @@ struct KeyVault {
     atomic_int  authorities_asked;                        /* keys/attestation.c: how many at this moment */
     bool      (*ask_authority)(KeyVault *kv, Arena *arena, const struct HttpCall *call, struct HttpAnswer *out, Err *err);    /* attestation_call; tests answer themselves */
     const AcmeSettings *acme;                             /* NULL: none */
+    const MailRelay *mail;                                /* NULL: none */
     Plane       plane;                                    /* of data, plane.c */
 };
 
