@@ -321,7 +321,7 @@ bool run_certificate_attributes(Cli *cli, Err *err)
 
 /* ---- keys ---- */
 
-static void put_operations(Cli *cli, JsonWriter *w)
+void put_operations(Cli *cli, JsonWriter *w)
 {
     const char *const *operations;
     size_t count = arg_list(cli, "--ops", &operations);
@@ -359,7 +359,7 @@ bool run_key_create(Cli *cli, Err *err)
         json_put_int(&body.w, "key_size", bits);
     json_put_str(&body.w, "crv", arg(cli, "--curve"));
     put_operations(cli, &body.w);
-    if (!put_attributes(cli, &body.w, "--disabled", true, true, err) || !put_tags(cli, &body.w, err))
+    if (!put_key_attributes(cli, &body.w, err) || !put_release_policy(cli, &body.w, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
     return send(cli, "POST", versioned(cli, base, "/create"), &body, shape_key, err);
@@ -371,14 +371,15 @@ bool run_key_attributes(Cli *cli, Err *err)
     const char *const *values;
     Str base;
 
-    if (!arg(cli, "--enabled").ptr && !arg(cli, "--expires").ptr && !arg(cli, "--not-before").ptr && arg_list(cli, "--tags", &values) == 0 && arg_list(cli, "--ops", &values) == 0)
-        return cli_usage(cli, err, "give what to change: --enabled, --expires, --not-before, --ops or --tags");
+    if (!arg(cli, "--enabled").ptr && !arg(cli, "--expires").ptr && !arg(cli, "--not-before").ptr && arg_list(cli, "--tags", &values) == 0 && arg_list(cli, "--ops", &values) == 0 &&
+        !arg(cli, "--policy").ptr)
+        return cli_usage(cli, err, "give what to change: --enabled, --expires, --not-before, --ops, --policy or --tags");
     if (!object_base(cli, "keys", true, &base, err))
         return false;
     body_begin(&body);
     json_open(&body.w, NULL);
     put_operations(cli, &body.w);
-    if (!put_attributes(cli, &body.w, "--enabled", false, true, err) || !put_tags(cli, &body.w, err))
+    if (!put_attributes(cli, &body.w, "--enabled", false, true, err) || !put_release_policy(cli, &body.w, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
     return send(cli, "PATCH", versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape_key, err);

@@ -160,12 +160,44 @@ static const Option certificate_attributes_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, { "--policy -p", "JSON", 0, "What to change in the policy." }, OPT_TAGS, END
 };
 #define OPT_OPS { "--ops", "OPERATION", OPT_LIST, "What it may be used for: encrypt, decrypt, sign, verify, wrapKey, unwrapKey." }
+#define OPT_RELEASE { "--policy", "JSON", 0, "Under which it can be released: JSON, or a file with it." }, \
+                    { "--immutable", "true|false", OPT_VALUE_OPTIONAL, "That policy can never be changed." }
+#define OPT_NEW_KEY { "--protection -p", "software|hsm", 0, "Where it lies; software by default." }, OPT_OPS, OPT_VALIDITY, \
+                    { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, \
+                    { "--exportable", "true|false", OPT_VALUE_OPTIONAL, "It can be released, to whom --policy says." }, OPT_RELEASE, OPT_TAGS
 static const Option key_create_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "RSA|EC", 0, "Its type; RSA by default." }, { "--size", "BITS", 0, "Of an RSA key: 2048, 3072 or 4096." },
-    { "--curve", "CURVE", 0, "Of an EC key: P-256, P-384, P-521 or P-256K." }, { "--protection -p", "software|hsm", 0, "Where it lies; software by default." }, OPT_OPS,
-    OPT_VALIDITY, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
+    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "RSA|EC|oct", 0, "Its type; RSA by default." }, { "--size", "BITS", 0, "RSA: 2048, 3072 or 4096; oct: 128, 192 or 256." },
+    { "--curve", "CURVE", 0, "Of an EC key: P-256, P-384, P-521 or P-256K." }, OPT_NEW_KEY, END
 };
-static const Option key_attributes_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, OPT_VALIDITY, OPT_OPS, OPT_TAGS, END };
+static const Option key_import_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--pem-file", "FILE", 0, "A PEM file with the private key; - reads standard input." }, { "--pem-string", "TEXT", 0, "The same as text." },
+    { "--pem-password", "TEXT", OPT_MAY_BE_EMPTY, "Of an encrypted PEM." }, { "--byok-file", "FILE", 0, "A key transfer blob for the HSM." }, { "--byok-string", "TEXT", 0, "The same as text." },
+    { "--jwk-file", "FILE", 0, "A JSON web key with its private members; - reads standard input." }, { "--kty", "RSA|EC|oct", 0, "Of a transfer blob; RSA by default." },
+    { "--curve", "CURVE", 0, "Of an EC key in a transfer blob." }, OPT_NEW_KEY, END
+};
+static const Option key_attributes_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, OPT_VALIDITY, OPT_OPS, OPT_RELEASE, OPT_TAGS, END
+};
+#define OPT_ALGORITHM { "--algorithm -a", "NAME", OPT_REQUIRED, "RSA-OAEP-256, A256GCM, RS256, ES256, ..." }
+#define OPT_DATA_TYPE { "--data-type", "base64|plaintext", 0, "What the original value is; base64 by default." }
+#define OPT_IV_AAD { "--iv", "HEX", 0, "Initialisation vector." }, { "--aad", "HEX", 0, "What is authenticated and not encrypted; GCM only." }
+static const Option key_encrypt_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--value", "TEXT", OPT_REQUIRED, "What to encrypt." }, OPT_DATA_TYPE, OPT_IV_AAD, END };
+static const Option key_decrypt_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--value", "BASE64", OPT_REQUIRED, "What to decrypt: the result of encrypt." }, OPT_DATA_TYPE, OPT_IV_AAD,
+    { "--tag", "HEX", 0, "The authentication tag of GCM." }, END
+};
+static const Option key_sign_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--digest", "BASE64", OPT_REQUIRED, "The digest to sign." }, END };
+static const Option key_verify_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--digest", "BASE64", OPT_REQUIRED, "The digest that was signed." },
+    { "--signature", "BASE64", OPT_REQUIRED, "The signature." }, END
+};
+static const Option key_random_options[] = { OPT_VAULT_REQUIRED, { "--count", "N", OPT_REQUIRED, "How many bytes, 1 to 128." }, END };
+static const Option key_download_options[] = {
+    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--file -f", "FILE", OPT_REQUIRED, "Where to write it; no file that is there is replaced." },
+    { "--encoding -e", "PEM|DER", 0, "PEM by default." }, END
+};
+static const Option key_backup_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "Where to write it; no file that is there is replaced." }, END };
+static const Option key_restore_options[] = { OPT_VAULT_REQUIRED, { "--file -f", "FILE", OPT_REQUIRED, "What backup wrote." }, END };
 static const Option certificate_import_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "A .pfx, or PEM with an unencrypted key." },
     { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of the .pfx; @FILE reads a file, - reads standard input. Asked for on the terminal when it is needed and not given." },
@@ -449,6 +481,16 @@ const Command cli_commands[] = {
     { "keyvault key list-deleted",   run_key_list_deleted,           "Deleted keys of a vault.",                             object_list_options, "Name=name Id=kid Purged=scheduledPurgeDate", NULL, false },
     { "keyvault key show-deleted",   run_key_show_deleted,           "One deleted key.",                                     object_show_options, KEY_COLUMNS, NULL, false },
     { "keyvault key recover",        run_key_recover,                "Bring a deleted key back.",                            object_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key import",         run_key_import,                 "Take in a key that was made elsewhere.",               key_import_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key download",       run_key_download,               "Write the public part of a key into a file.",          key_download_options, NULL, NULL, false },
+    { "keyvault key backup",         run_key_backup,                 "Write a key with all its versions into a sealed file.", key_backup_options, NULL, NULL, false },
+    { "keyvault key restore",        run_key_restore,                "Bring back what backup wrote.",                        key_restore_options, KEY_COLUMNS, NULL, false },
+    { "keyvault key encrypt",        run_key_encrypt,                "Encrypt a value with a key.",                          key_encrypt_options, "Algorithm=algorithm Result=result", NULL, false },
+    { "keyvault key decrypt",        run_key_decrypt,                "Decrypt a value with a key.",                          key_decrypt_options, "Algorithm=algorithm Result=result", NULL, false },
+    { "keyvault key sign",           run_key_sign,                   "Sign a digest with a key.",                            key_sign_options, "Algorithm=algorithm Signature=signature", NULL, false },
+    { "keyvault key verify",         run_key_verify,                 "Check a signature of a digest.",                       key_verify_options, "Algorithm=algorithm IsValid=isValid", NULL, false },
+    { "keyvault key random",         run_key_random,                 "Random bytes of the vault.",                           key_random_options, NULL, NULL, false },
+    { "keyvault key get-policy-template", run_key_policy_template,   "What a release policy looks like.",                    no_options, NULL, NULL, false },
     { "keyvault key rotate",         run_key_rotate,                 "Make the next version of a key now.",                  object_options, KEY_COLUMNS, NULL, false },
     { "keyvault key rotation-policy show", run_key_policy_show,      "When a key gets a new version by itself.",             object_options, NULL, NULL, false },
     { "keyvault key rotation-policy update", run_key_policy_update,  "Say when a key gets a new version by itself.",         key_policy_options, NULL, NULL, false },

@@ -10,4 +10,8 @@ bool object_base(Cli *cli, const char *collection, bool with_version, Str *base,
 Str  versioned(Cli *cli, Str base, const char *path);     /* base, path and the api-version */
 /* Member "attributes" from --enabled or --disabled (whose value means the contrary), --expires, --not-before; nothing if none is given. */
 bool put_attributes(Cli *cli, JsonWriter *w, const char *enabled_option, bool means_disabled, bool with_times, Err *err) MUST_CHECK;
+void put_operations(Cli *cli, JsonWriter *w);             /* --ops as member "key_ops" */
+/* cmd_key.c: member "attributes" of a new key, --exportable too; member "release_policy" from --policy and --immutable. */
+bool put_key_attributes(Cli *cli, JsonWriter *w, Err *err) MUST_CHECK;
+bool put_release_policy(Cli *cli, JsonWriter *w, Err *err) MUST_CHECK;
 bool read_policy(Cli *cli, const JsonVal **policy, Err *err) MUST_CHECK;      /* --policy, an object */

@@ -24,6 +24,8 @@ CommandFn run_certificate_create, run_certificate_default_policy, run_certificat
           run_certificate_delete, run_certificate_pending;
 CommandFn run_key_create, run_key_list, run_key_show, run_key_versions, run_key_attributes, run_key_delete, run_key_list_deleted, run_key_show_deleted, run_key_recover,
           run_key_purge, run_key_rotate, run_key_policy_show, run_key_policy_update;
+/* cmd_key.c */
+CommandFn run_key_encrypt, run_key_decrypt, run_key_sign, run_key_verify, run_key_random, run_key_policy_template, run_key_import, run_key_download, run_key_backup, run_key_restore;
 /* cmd_batch_account.c */
 #define BATCH_ARM_VERSION "2023-11-01"
 CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_list, run_batch_account_set, run_batch_account_delete;

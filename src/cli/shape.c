@@ -101,6 +101,7 @@ static void put_attributes(Cli *cli, JsonWriter *w, const JsonVal *a)
     put_seconds(cli, w, "created", json_get(a, "created"));
     json_put_value(w, "enabled", json_get(a, "enabled"));
     put_seconds(cli, w, "expires", json_get(a, "exp"));
+    json_put_value(w, "exportable", json_get(a, "exportable"));
     put_seconds(cli, w, "notBefore", json_get(a, "nbf"));
     json_put_value(w, "recoverableDays", json_get(a, "recoverableDays"));
     json_put_value(w, "recoveryLevel", json_get(a, "recoveryLevel"));
@@ -161,6 +162,7 @@ void shape_key(Cli *cli, JsonWriter *w, const JsonVal *item)
     json_put_str(w, "kid", kid);
     json_put_str(w, "name", object_name(kid.ptr ? kid : json_str(json_path(item, "key.kid"))));
     put_optional(w, "managed", json_get(item, "managed"));
+    put_optional(w, "releasePolicy", json_get(item, "release_policy"));
     put_optional(w, "tags", json_get(item, "tags"));
     json_close(w);
 }

@@ -18,4 +18,5 @@ bool bundle_read_pfx(Arena *arena, Bytes pfx, Str password, Bundle *out, Err *er
 bool bundle_read_pem(Arena *arena, Str pem, Bundle *out, Err *err) MUST_CHECK;                             /* any order of blocks; unencrypted PKCS#8, PKCS#1 and SEC1 keys */
 bool bundle_read_certs(Arena *arena, Bytes file, Bundle *out, Err *err) MUST_CHECK;                        /* .cer .crt .p7b .spc: DER, PEM or PKCS#7; the key stays NULL */
 Str  pem_of_cert(Arena *arena, Bytes der);
+Str  pem_of_public_key(Arena *arena, Bytes spki);
 bool pem_to_cert(Arena *arena, Str pem, Bytes *der, Err *err) MUST_CHECK;                                  /* the first certificate */

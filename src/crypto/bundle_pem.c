@@ -57,15 +57,18 @@ bool bundle_write_pem(const Bundle *bundle, bool key_first, Secret **pem, Err *e
     return true;
 }
 
-Str pem_of_cert(Arena *arena, Bytes der)
+static Str pem_of(Arena *arena, const char *label, Bytes der)
 {
-    size_t size = block_size("CERTIFICATE", der.len);
+    size_t size = block_size(label, der.len);
     char *text = arena_alloc(arena, size + 1);
     if (!text)
         return STR_NONE;
-    (void)put_block(text, "CERTIFICATE", der);
+    (void)put_block(text, label, der);
     return (Str){ text, size };
 }
+
+Str pem_of_cert(Arena *arena, Bytes der) { return pem_of(arena, "CERTIFICATE", der); }
+Str pem_of_public_key(Arena *arena, Bytes spki) { return pem_of(arena, "PUBLIC KEY", spki); }
 
 /* ---- reading ---- */
 

@@ -44,6 +44,11 @@ bool    key_from_public(const KeyPublic *parts, KeyRef **out, Err *err) MUST_CHE
  * do not belong together. Checks primes: worker threads only. */
 typedef struct KeyPrivate { KeyPublic open; Bytes d, p, q, dp, dq, qi; } KeyPrivate;
 bool    key_from_private(const KeyPrivate *parts, KeyRef **out, Err *err) MUST_CHECK;
+/* key_pem.c. The first private key of a PEM file, PKCS#8, PKCS#1 or SEC1; password absent: none. ERR_BAD_INPUT, on field "password" when it is that. */
+bool    key_from_pem(Str pem, Str password, KeyRef **out, Err *err) MUST_CHECK;
+/* For who sends the numbers to a vault; they lie in the arena and are wiped by the caller. ERR_BAD_INPUT: they are not here. */
+bool    key_private_parts(Arena *arena, const KeyRef *key, KeyPrivate *out, Err *err) MUST_CHECK;
+void    key_private_wipe(const KeyPrivate *parts);
 /* A key whose private half is elsewhere, in a PKCS#11 token for instance: its public half is here, its private operations are done by `doer`.
  * They are called from any thread, several at once. Signatures are raw r || s for EC; unwrap has one answer for every failure that the
  * wrapped value can cause, ERR_BAD_INPUT on field "value", as key_unwrap has. */
