@@ -10,7 +10,3 @@ bool bundle_add_cert(Arena *arena, Bundle *bundle, Bytes der, Err *err) MUST_CHE
 
 /* Takes over the key, also when it fails: a second key, or numbers that do not belong together. */
 bool bundle_add_key(Bundle *bundle, KeyRef *key, Err *err) MUST_CHECK;
-
-/* Puts the leaf first (the key's certificate; without a key, one that issued no other), then its issuers, then the rest
- * as they came. ERR_BAD_INPUT: no certificate, or none for the key. `file` is what the message calls the source. */
-bool bundle_order(Bundle *bundle, const char *file, Err *err) MUST_CHECK;

@@ -53,7 +53,7 @@ static bool read_chain(Arrival *arrival, Err *err)
     const JsonVal *x5c = json_get(arrival->body, "x5c");
     arrival->count = json_count(x5c);
     if (json_kind(x5c) != JSON_ARRAY || arrival->count == 0 || arrival->count > BUNDLE_CERTS_MAX)
-        return err_field(err, "x5c", "x5c must be a list of 1 to %d certificates, base64 of DER, the one for this key first", BUNDLE_CERTS_MAX);
+        return err_field(err, "x5c", "x5c must be a list of 1 to %d certificates, base64 of DER: the one for this key and its issuers", BUNDLE_CERTS_MAX);
     for (size_t i = 0; i < arrival->count; i++) {
         CertInfo info;
         if (!base64_decode(arrival->req->arena, json_str(json_at(x5c, i)), &arrival->chain[i], err) ||
@@ -111,13 +111,19 @@ static bool merge_write_txn(Txn *txn, void *ctx, Err *err)
                                arrival->attributes.enabled, req->now_ms, err);
 }
 
-static bool keys_match(Arrival *arrival, Err *err)
+/* The certificate of our key comes first, then its issuers, in whatever order they were sent ("About certificates": the leaf is moved to index 0). */
+static bool order_chain(Arrival *arrival, Err *err)
 {
-    AUTO(key_free_auto) KeyRef *certified = NULL;
-    if (!cert_public_key(arrival->chain[0], &certified, err))
-        return false;
-    return key_same_public(certified, arrival->key) ||
-           err_field(err, "x5c", "Public key from x5c[0] does not match the private key of the pending request: it was made for another request.");
+    AUTO(bundle_done_auto) Bundle bundle = { .key = key_share(arrival->key), .count = arrival->count };
+    Err why = { 0 };
+    for (size_t i = 0; i < arrival->count; i++)
+        bundle.certs[i] = arrival->chain[i];
+    if (!bundle_order(&bundle, "list", &why))
+        return why.code == ERR_BAD_INPUT ? err_field(err, "x5c", "Public key from x5c does not match the private key of the pending request: it was made for another request.")
+                                         : err_set(err, why.code, "%s", why.text);
+    for (size_t i = 0; i < arrival->count; i++)
+        arrival->chain[i] = bundle.certs[i];
+    return true;
 }
 
 bool certificate_pending_merge(Req *req, Reply *reply, Err *err)
@@ -126,7 +132,7 @@ bool certificate_pending_merge(Req *req, Reply *reply, Err *err)
     AUTO(arrival_done_auto) Arrival arrival = { .req = req, .attributes = { .enabled = true } };
     if (!object_name_check(req->params[0], err) || !req_object(req, &arrival.body, err) || !read_chain(&arrival, err) ||
         !attributes_read(arrival.body, &arrival.attributes, err) || !tags_read(req->arena, arrival.body, TAG_CHARS_OBJECT, &arrival.tags_json, err) ||
-        !store_read(kv->site->store, merge_read_txn, &arrival, err) || !keys_match(&arrival, err))
+        !store_read(kv->site->store, merge_read_txn, &arrival, err) || !order_chain(&arrival, err))
         return false;
     Str tags = arrival.tags_json.ptr ? arrival.tags_json : arrival.pending.tags_json;
     if (!cert_material_make(req->arena, arrival.key, arrival.chain, arrival.count, &arrival.policy, arrival.pending.version, tags, &arrival.material, err))

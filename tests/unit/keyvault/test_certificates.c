@@ -314,7 +314,7 @@ static void test_unknown_issuer_waits_for_a_merge(void **state)
     AUTO(key_free_auto) KeyRef *asked = csr_key(text_at(&operation, "csr"));
     Bytes leaf;
     must(cert_issue(fix.arena, ca_key, ca, asked, &leaf_spec, &leaf, &fix_err));
-    body = str_printf(fix.arena, "{\"x5c\":[\"" STR_FMT "\",\"" STR_FMT "\"]}%c", STR_ARG(base64_encode(fix.arena, leaf)), STR_ARG(base64_encode(fix.arena, ca)), '\0');
+    body = str_printf(fix.arena, "{\"x5c\":[\"" STR_FMT "\",\"" STR_FMT "\"]}%c", STR_ARG(base64_encode(fix.arena, ca)), STR_ARG(base64_encode(fix.arena, leaf)), '\0');      /* in the wrong order */
     Answer merged = vault_call("POST", "/certificates/merged/pending/merge", body.ptr);
     expect_status(&merged, 201);
     assert_true(str_eq(str_of(der_of(&merged)), str_of(leaf)));
@@ -326,6 +326,9 @@ static void test_unknown_issuer_waits_for_a_merge(void **state)
     must(bundle_read_pem(fix.arena, text_at(&secret, "value"), &pem, &fix_err));
     assert_int_equal(pem.count, 2);
     assert_true(key_same_public(pem.key, asked));
+    size_t leaf_at = 0, ca_at = 0;
+    Str value = text_at(&secret, "value");
+    assert_true(str_find(value, pem_of_cert(fix.arena, leaf), &leaf_at) && str_find(value, pem_of_cert(fix.arena, ca), &ca_at) && leaf_at < ca_at);
     refused = vault_call("POST", "/certificates/merged/pending/merge", body.ptr);
     expect_error(&refused, 400, "BadParameter", NULL, "no longer in progress");
     assert_int_equal(count_of("SELECT count(*) FROM runner_work WHERE kind = 'certificate.renew' AND key LIKE '%/merged'"), 0);
