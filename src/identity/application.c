@@ -55,7 +55,7 @@ bool application_delete(Identity *identity, Txn *txn, const Application *a, Err 
     if (!principal_by_app_id(identity, txn, arena, a->app_id, &principal, &found, err) ||
         (found && !principal_delete(identity, txn, principal.object_id, err)))
         return false;
-    return credential_remove_all(txn, a->object_id, err) &&
+    return credential_remove_all(txn, a->object_id, err) && federated_remove_all(txn, a->object_id, err) &&
            txn_exec(txn, NULL, err, "DELETE FROM identity_application_uri WHERE app_id = ?1", db_text(a->app_id)) &&
            txn_exec(txn, NULL, err, "DELETE FROM identity_application WHERE object_id = ?1", db_text(a->object_id));
 }

@@ -129,21 +129,21 @@ static bool check_audience(const Check *c, Err *err)
                       STR_ARG(c->identity->site->tenant_id));
 }
 
-static bool check_times(Check *c, Err *err)
+bool assertion_is_timely(const Req *req, const Jwt *jwt, int64_t life_max_ms, int64_t *ends_ms, Err *err)
 {
-    int64_t now = c->req->real_ms, from = 0;
+    int64_t now = req->real_ms, from = 0;
     char now_text[TIME_TEXT], from_text[TIME_TEXT], to_text[TIME_TEXT];
-    if (!jwt_time(json_get(c->jwt.claims, "exp"), &c->ends_ms))
+    if (!jwt_time(json_get(jwt->claims, "exp"), ends_ms))
         return malformed(err, "it has no exp");
-    (void)(jwt_time(json_get(c->jwt.claims, "nbf"), &from) || jwt_time(json_get(c->jwt.claims, "iat"), &from));      /* both are optional */
-    if (now <= c->ends_ms + TOKEN_LEEWAY_MS && now >= from - TOKEN_LEEWAY_MS && c->ends_ms <= now + LIFE_MAX_MS + TOKEN_LEEWAY_MS)
+    (void)(jwt_time(json_get(jwt->claims, "nbf"), &from) || jwt_time(json_get(jwt->claims, "iat"), &from));      /* both are optional */
+    if (now <= *ends_ms + TOKEN_LEEWAY_MS && now >= from - TOKEN_LEEWAY_MS && (!life_max_ms || *ends_ms <= now + life_max_ms + TOKEN_LEEWAY_MS))
         return true;
     time_format(now, 0, now_text, sizeof now_text);
     time_format(from, 0, from_text, sizeof from_text);
-    time_format(c->ends_ms, 0, to_text, sizeof to_text);
+    time_format(*ends_ms, 0, to_text, sizeof to_text);
     return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700024",
                       "Client assertion is not within its valid time range. Current time: %s, assertion valid from %s, expiry time "
-                      "of assertion %s. It may last 24 hours at most.", now_text, from_text, to_text);
+                      "of assertion %s.%s", now_text, from_text, to_text, life_max_ms ? " It may last 24 hours at most." : "");
 }
 
 static bool check_claims(Check *c, Err *err)
@@ -153,7 +153,7 @@ static bool check_claims(Check *c, Err *err)
         return sts_refuse(err, ERR_UNAUTHENTICATED, "invalid_client", "700021",
                           "Client assertion application identifier doesn't match 'client_id' parameter: iss and sub must be '"
                           STR_FMT "'.", STR_ARG(str_slice(c->client_id, 0, 80)));
-    return check_audience(c, err) && check_times(c, err);
+    return check_audience(c, err) && assertion_is_timely(c->req, &c->jwt, LIFE_MAX_MS, &c->ends_ms, err);
 }
 
 /* ---- never twice ---- */
@@ -202,14 +202,34 @@ static bool remember(Txn *txn, void *ctx, Err *err)
                     db_blob((Bytes){ digest, sizeof digest }), db_text(origin), db_int(c->ends_ms + TOKEN_LEEWAY_MS));
 }
 
-bool assertion_check(Identity *identity, const Req *req, Str assertion, Str claimed_client_id, Str *client_id, Err *err)
+/* What a client signs itself names itself in iss; other issuers are URLs. */
+static bool is_external(const Check *c)
+{
+    return str_starts_nocase(json_str(json_get(c->jwt.claims, "iss")), STR("https://"));
+}
+
+static bool read_external(const Check *c, Str *client_id, Jwt *external, Err *err)
+{
+    if (str_empty(c->client_id))
+        return sts_refuse(err, ERR_BAD_INPUT, "invalid_request", "900144", "The request body must contain the following parameter: 'client_id'.");
+    if (c->jwt.alg != SIGN_RS256 && c->jwt.alg != SIGN_PS256 && c->jwt.alg != SIGN_ES256)
+        return malformed(err, "alg must be RS256, PS256 or ES256");
+    *client_id = c->client_id;
+    *external = c->jwt;
+    return true;
+}
+
+bool assertion_check(Identity *identity, const Req *req, Str assertion, Str claimed_client_id, Str *client_id, Jwt *external, Err *err)
 {
     Check c = { .identity = identity, .req = req, .text = assertion, .client_id = claimed_client_id };
     Err reason = { 0 };
+    *external = (Jwt){ 0 };
     if (assertion.len > ASSERTION_MAX_BYTES)
         return malformed(err, "it is too long");
     if (!jwt_parse(req->arena, assertion, &c.jwt, &reason))
         return reason.code == ERR_UNAUTHENTICATED ? malformed(err, reason.text) : (*err = reason, false);
+    if (is_external(&c))
+        return read_external(&c, client_id, external, err);
     if (c.jwt.alg != SIGN_RS256 && c.jwt.alg != SIGN_PS256)
         return malformed(err, "alg must be RS256 or PS256");
     /* Not believed yet: it only says whose certificates to try. */

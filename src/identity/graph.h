@@ -41,4 +41,5 @@ bool graph_set_certificates(Identity *identity, Txn *txn, Arena *arena, const Ap
 Handler graph_applications_list, graph_application_get, graph_application_create, graph_application_patch, graph_application_remove;
 Handler graph_principals_list, graph_principal_get, graph_principal_create, graph_principal_patch, graph_principal_remove;
 Handler graph_application_add_password, graph_application_remove_password, graph_principal_add_password, graph_principal_remove_password;
+Handler graph_federated_list, graph_federated_get, graph_federated_create, graph_federated_patch, graph_federated_remove;
 Handler graph_get_by_ids, graph_me, graph_empty_list;

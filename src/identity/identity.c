@@ -111,7 +111,7 @@ bool identity_open(Site *site, Identity **out, Err *err)
     identity->site = site;
     pthread_mutex_init(&identity->ring_lock, NULL);
     identity->arena = arena_new(IDENTITY_ARENA_BYTES);
-    bool started = identity->arena ? cache_new(CACHED_TOKENS, &identity->tokens, err) && start(identity, err)
+    bool started = identity->arena ? cache_new(CACHED_TOKENS, &identity->tokens, err) && issuers_new(&identity->issuers, err) && start(identity, err)
                                    : err_set(err, ERR_INTERNAL, "no memory for identity");
     if (!started) {
         identity_close(identity);
@@ -127,6 +127,7 @@ void identity_close(Identity *identity)
         return;
     signing_release(identity, identity->ring);
     cache_free(identity->tokens);
+    issuers_free(identity->issuers);
     arena_free(identity->arena);
     pthread_mutex_destroy(&identity->ring_lock);
     free(identity);
@@ -136,6 +137,8 @@ bool identity_mount(Identity *identity, HttpServer *server, Err *err)
 {
     return login_mount(identity, server, err) && graph_mount(identity, server, err);
 }
+
+void identity_set_issuer_ca(Identity *identity, const char *ca_file) { issuers_set_ca(identity->issuers, ca_file); }
 
 void identity_set_directory_rule(Identity *identity, IdentityMayWrite *may_write, IdentityDropped *dropped, void *ctx)
 {

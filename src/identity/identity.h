@@ -51,6 +51,8 @@ bool principal_add_certificate(Identity *identity, Txn *txn, Arena *arena, Str a
 /* Set by access/, above which identity knows nothing: may this principal create applications, and what else goes with a principal. */
 typedef bool IdentityMayWrite(void *ctx, Arena *arena, Str object_id, bool *allowed, Err *err);
 typedef bool IdentityDropped(void *ctx, Txn *txn, Str object_id, Err *err);
+/* Certificates that other issuers of tokens (federated credentials) are checked by; NULL: the system's. Before http_start; the string outlives it. */
+void identity_set_issuer_ca(Identity *identity, const char *ca_file);
 void identity_set_directory_rule(Identity *identity, IdentityMayWrite *may_write, IdentityDropped *dropped, void *ctx);
 
 /* A token for a principal that has already been authenticated. audience as asked; lifetime 24 h for managed identities, 1 h else.

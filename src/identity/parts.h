@@ -1,7 +1,9 @@
 /* parts.h - what the files of identity/ share. Nobody else includes it. */
 #pragma once
 #include <pthread.h>
+#include "crypto/jwt.h"
 #include "identity/identity.h"
+#include "identity/issuer.h"
 #include "site/cache.h"
 
 enum {
@@ -21,6 +23,7 @@ struct Identity {
     pthread_mutex_t ring_lock;
     Ring *ring;
     Cache *tokens;                          /* verified ones, by SHA-256 */
+    Issuers *issuers;
     IdentityMayWrite *may_write;
     IdentityDropped *dropped;
     void *rule_ctx;
@@ -98,8 +101,20 @@ bool credential_check_secret(Txn *txn, Str app_id, Str secret, int64_t now_ms, S
 bool credential_find_certificate(Txn *txn, Arena *arena, Str app_id, Bytes thumbprint, Credential *out, bool *found, Err *err) MUST_CHECK;
 
 /* ---- assertion.c ---- */
-/* A client assertion (RFC 7523) checked in full; *client_id is who signed it. ERR_UNAUTHENTICATED or ERR_BAD_INPUT in Entra's words. */
-bool assertion_check(Identity *identity, const Req *req, Str assertion, Str claimed_client_id, Str *client_id, Err *err) MUST_CHECK;
+/* A client assertion (RFC 7523). Signed by the client itself it is checked in full, *client_id is who signed it, and *external has no claims.
+ * One of another issuer is only read: *client_id is as claimed, and external_check has to come. ERR_UNAUTHENTICATED or ERR_BAD_INPUT in Entra's words. */
+bool assertion_check(Identity *identity, const Req *req, Str assertion, Str claimed_client_id, Str *client_id, Jwt *external, Err *err) MUST_CHECK;
+/* nbf or iat, and exp, with leeway; life_max_ms 0: however long it lasts. */
+bool assertion_is_timely(const Req *req, const Jwt *jwt, int64_t life_max_ms, int64_t *ends_ms, Err *err) MUST_CHECK;
+
+/* ---- external.c ---- */
+/* The principal has a federated credential for this token, its issuer signed it, and it is in its time. Asks the issuer: worker threads only. */
+bool external_check(Identity *identity, const Req *req, const Jwt *jwt, const Principal *principal, Err *err) MUST_CHECK;
+
+/* ---- federated.c, beside federated.h ---- */
+struct Federated;
+bool federated_of_app(Identity *identity, Txn *txn, Arena *arena, Str app_id, const struct Federated **out, size_t *count, Err *err) MUST_CHECK;
+bool federated_remove_all(Txn *txn, Str holder_id, Err *err) MUST_CHECK;
 
 /* ---- login.c, sign_in.c ---- */
 bool login_mount(Identity *identity, HttpServer *server, Err *err) MUST_CHECK;

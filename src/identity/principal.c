@@ -60,7 +60,7 @@ bool principal_create(Identity *identity, Txn *txn, Arena *arena, PrincipalKind 
 
 bool principal_delete(Identity *identity, Txn *txn, Str object_id, Err *err)
 {
-    if (!credential_remove_all(txn, object_id, err))
+    if (!credential_remove_all(txn, object_id, err) || !federated_remove_all(txn, object_id, err))
         return false;
     if (identity->dropped && !identity->dropped(identity->rule_ctx, txn, object_id, err))
         return false;

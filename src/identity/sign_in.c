@@ -19,6 +19,7 @@ typedef struct SignIn {
     Principal principal;
     bool has_application, has_principal;
     SecretFound secret_found;
+    Jwt external;                       /* an assertion of another issuer; claims NULL: none */
 } SignIn;
 
 static Str field(const SignIn *s, const char *name) { return form_get(s->req->arena, s->req->body, name); }
@@ -144,11 +145,12 @@ static bool check_secret(const SignIn *s, Err *err)
 static bool authenticate(SignIn *s, Err *err)
 {
     Str tenant_id = s->identity->site->tenant_id;
-    if (s->assertion.len && !assertion_check(s->identity, s->req, s->assertion, s->client_id, &s->client_id, err))
+    if (s->assertion.len && !assertion_check(s->identity, s->req, s->assertion, s->client_id, &s->client_id, &s->external, err))
         return false;
     if (!store_read(s->identity->site->store, find_client, s, err))
         return false;
-    if (!s->has_application)
+    /* A managed identity has no application; a token of another issuer is the one proof it may have here. */
+    if (!s->has_application && !(s->external.claims && s->has_principal))
         return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "700016",
                           "Application with identifier '" STR_FMT "' was not found in the directory '" STR_FMT "'. This can "
                           "happen if the application has not been installed by the administrator of the tenant. You may have sent your authentication request to the "
@@ -163,7 +165,7 @@ static bool authenticate(SignIn *s, Err *err)
         return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "7000112", "Application '" STR_FMT "'(" STR_FMT ") is disabled.",
                           STR_ARG(s->principal.app_id),
                           STR_ARG(s->principal.display_name));
-    return true;
+    return !s->external.claims || external_check(s->identity, s->req, &s->external, &s->principal, err);
 }
 
 /* ---- what for ---- */
@@ -240,7 +242,7 @@ static bool give_token(SignIn *s, Reply *reply, Err *err)
         return false;
     Issue issue = { .principal = &s->principal, .audience = s->audience, .proof = s->assertion.len ? PROOF_CERTIFICATE : PROOF_SECRET,
                     .now_ms = s->req->real_ms,
-                    .life_s = TOKEN_APP_LIFE_S };
+                    .life_s = s->principal.kind == PRINCIPAL_MANAGED_IDENTITY ? TOKEN_IDENTITY_LIFE_S : TOKEN_APP_LIFE_S };
     if (!token_make(s->identity, s->req->arena, &issue, &token, err))
         return false;
     return write_reply(s, reply, token, (issue.now_ms / 1000 + issue.life_s) * 1000, err);

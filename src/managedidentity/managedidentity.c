@@ -1,20 +1,12 @@
 /* managedidentity.c - user-assigned identities: a resource in the register and a principal, made and removed in one transaction. */
-#include "managedidentity/managedidentity.h"
 #include <stdlib.h>
+#include "managedidentity/parts.h"
 
-#define TYPE "Microsoft.ManagedIdentity/userAssignedIdentities"
+#define TYPE USER_ASSIGNED_TYPE
 
 enum { NAME_MIN = 3, NAME_MAX_LEN = 128, BODY_MAX = 64 * 1024 };
 
-struct ManagedIdentities {
-    Site     *site;
-    Identity *identity;
-    Arm      *arm;
-};
-
 /* ---- rows ---- */
-
-typedef struct UserAssigned { ArmResource resource; Principal principal; } UserAssigned;
 
 static bool load(ManagedIdentities *ids, Txn *txn, Arena *arena, Str id, UserAssigned *out, bool *found, Err *err)
 {
@@ -96,17 +88,23 @@ static bool not_found(Str id, Err *err)
 
 typedef struct One { ManagedIdentities *ids; Req *req; UserAssigned found; bool is_there; } One;
 
+bool user_assigned_of_request(ManagedIdentities *ids, Txn *txn, Req *req, UserAssigned *out, Err *err)
+{
+    Str group;
+    bool found;
+
+    if (!load(ids, txn, req->arena, id_of_request(req), out, &found, err))
+        return false;
+    if (found)
+        return true;
+    return arm_require_group(ids->arm, txn, req->arena, req_param(req, "subscriptionId"), req_param(req, "resourceGroupName"), &group, err) &&
+           not_found(id_of_request(req), err);
+}
+
 static bool get_txn(Txn *txn, void *ctx, Err *err)
 {
     One *one = ctx;
-    Str group;
-
-    if (!load(one->ids, txn, one->req->arena, id_of_request(one->req), &one->found, &one->is_there, err))
-        return false;
-    if (one->is_there)
-        return true;
-    return arm_require_group(one->ids->arm, txn, one->req->arena, req_param(one->req, "subscriptionId"), req_param(one->req, "resourceGroupName"), &group, err) &&
-           not_found(id_of_request(one->req), err);
+    return user_assigned_of_request(one->ids, txn, one->req, &one->found, err);
 }
 
 static bool identity_get(Req *req, Reply *reply, Err *err)
@@ -350,10 +348,10 @@ static const Route routes[] = {
     { METHOD_DELETE, GROUP "/{resourceName}",             NULL, NULL, TYPE "/delete", WHERE_WORKER, BODY_NONE,         0,        identity_delete, "UserAssignedIdentitiesDelete" },
     { METHOD_GET,    "/{scope...}/providers/Microsoft.ManagedIdentity/identities/default", NULL, NULL, "Microsoft.ManagedIdentity/identities/read", WHERE_INLINE, BODY_NONE, 0, system_assigned_get, "SystemAssignedIdentitiesGetByScope" },
     { METHOD_POST,   GROUP "/{resourceName}/listAssociatedResources", NULL, NULL, TYPE "/listAssociatedResources/action", WHERE_INLINE, BODY_NONE, 0, route_not_built, "UserAssignedIdentitiesListAssociatedResources" },
-    { METHOD_GET,    FEDERATED,                           NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsList" },
-    { METHOD_GET,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsGet" },
-    { METHOD_PUT,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/write",  WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsCreateOrUpdate" },
-    { METHOD_DELETE, FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/delete", WHERE_INLINE, BODY_NONE, 0, route_not_built, "FederatedIdentityCredentialsDelete" },
+    { METHOD_GET,    FEDERATED,                           NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, identity_federated_list, "FederatedIdentityCredentialsList" },
+    { METHOD_GET,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/read",   WHERE_INLINE, BODY_NONE, 0, identity_federated_get, "FederatedIdentityCredentialsGet" },
+    { METHOD_PUT,    FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/write",  WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, identity_federated_put, "FederatedIdentityCredentialsCreateOrUpdate" },
+    { METHOD_DELETE, FEDERATED "/{credentialName}",       NULL, NULL, TYPE "/federatedIdentityCredentials/delete", WHERE_WORKER, BODY_NONE, 0, identity_federated_delete, "FederatedIdentityCredentialsDelete" },
 };
 
 bool managedidentity_open(Site *site, Identity *identity, Arm *arm, ManagedIdentities **out, Err *err)

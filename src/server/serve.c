@@ -32,7 +32,7 @@ typedef struct Serve {
     VaultOptions vaults;
     EgressPolicy egress_policy;
     Egress *egress;
-    const char *webhook_ca, *attestation_ca;
+    const char *webhook_ca, *attestation_ca, *issuer_ca;
 } Serve;
 
 static bool tls_leaf(void *ctx, Arena *arena, Str name, TlsLeaf *out, Err *err)
@@ -116,7 +116,9 @@ static bool check_ca_file(const char *option, const char *path, Err *err)
 static bool set_ca_files(Serve *serve, Err *err)
 {
     serve->wiring.parts.site.attestation_ca_file = serve->attestation_ca;
-    return check_ca_file("--webhook-ca", serve->webhook_ca, err) && check_ca_file("--attestation-ca", serve->attestation_ca, err);
+    identity_set_issuer_ca(serve->wiring.identity, serve->issuer_ca);
+    return check_ca_file("--webhook-ca", serve->webhook_ca, err) && check_ca_file("--attestation-ca", serve->attestation_ca, err) &&
+           check_ca_file("--issuer-ca", serve->issuer_ca, err);
 }
 
 static bool open_up(Serve *serve, const char *const *listen, int listen_count, bool is_dev, bool with_host, const char *key_check, Err *err)
@@ -196,16 +198,16 @@ static void block_signals(void)
 
 int command_serve(int argc, char **argv)
 {
-    enum { OWN_OPTIONS = 11 };
+    enum { OWN_OPTIONS = 12 };
     static Serve serve;                                       /* subjects keep pointers into it */
-    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL, *attestation_ca = NULL;
-    int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, attestation_cas = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
+    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL, *attestation_ca = NULL, *issuer_ca = NULL;
+    int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, attestation_cas = 0, issuer_cas = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
     Option options[OWN_OPTIONS + VAULT_OPTIONS + HSM_OPTIONS] = {
         { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
         { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
         { "--key-check", false, &key_check, &key_checks, 1 }, { "--node-egress", false, &egress, &egresses, 1 },
         { "--node-egress-allow", false, allowed, &allowed_count, EGRESS_RULES_MAX }, { "--webhook-ca", false, &webhook_ca, &webhook_cas, 1 },
-        { "--attestation-ca", false, &attestation_ca, &attestation_cas, 1 },
+        { "--attestation-ca", false, &attestation_ca, &attestation_cas, 1 }, { "--issuer-ca", false, &issuer_ca, &issuer_cas, 1 },
     };
     vault_options_list(&serve.vaults, &options[OWN_OPTIONS]);
     hsm_options_list(&serve.hsm_options, &options[OWN_OPTIONS + VAULT_OPTIONS]);
@@ -217,6 +219,7 @@ int command_serve(int argc, char **argv)
     }
     serve.webhook_ca = webhook_ca;
     serve.attestation_ca = attestation_ca;
+    serve.issuer_ca = issuer_ca;
     Err err = { 0 };
     if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err) || !vault_options_check(&serve.vaults, &err) ||
         !hsm_options_read(&serve.hsm_options, &err)) {

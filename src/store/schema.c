@@ -37,12 +37,18 @@ static const char *const *const migration_5[] = {
     0
 };
 
+static const char *const *const migration_6[] = {
+    schema_identity_6,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
     migration_3,
     migration_4,
     migration_5,
+    migration_6,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -46,6 +46,7 @@ extern const char *const schema_hsm_4[];
 extern const char *const schema_events_2[];
 extern const char *const schema_issuers_3[];
 extern const char *const schema_contacts_5[];
+extern const char *const schema_identity_6[];
 
 /* Migration n is schema_migrations[n - 1]: its subjects' arrays, ended by NULL. */
 extern const char *const *const *const schema_migrations[];

@@ -80,3 +80,22 @@ const char *const schema_identity_1[] = {
     "CREATE INDEX identity_assertion_ends ON identity_assertion (ends_ms)",
     NULL
 };
+
+/* Tokens of other issuers that sign in as an application or a managed identity. */
+const char *const schema_identity_6[] = {
+    "CREATE TABLE identity_federated ("
+    "  id            TEXT    NOT NULL PRIMARY KEY,"
+    "  app_id        TEXT    NOT NULL,"
+    "  holder_id     TEXT    NOT NULL,"                /* object id of the application, or of the managed identity's principal */
+    "  name          TEXT    NOT NULL,"
+    "  name_key      TEXT    NOT NULL,"                /* lower case */
+    "  issuer        TEXT    NOT NULL,"
+    "  subject       TEXT    NOT NULL,"
+    "  audience      TEXT    NOT NULL,"
+    "  description   BLOB,"                            /* sealed */
+    "  created_ms    INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID",
+    "CREATE INDEX identity_federated_app ON identity_federated (app_id)",
+    "CREATE UNIQUE INDEX identity_federated_name ON identity_federated (holder_id, name_key)",
+    NULL
+};

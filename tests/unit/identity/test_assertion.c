@@ -207,7 +207,8 @@ static bool checked_from(World *w, Str token, const char *address, Err *err)
     Req req = { .arena = w->tenant.arena, .host = str_printf(w->tenant.arena, "login.vaultyard.localhost:%d", w->tenant.site.names.port), .client_ip = str_from(address),
                 .real_ms = real_now_ms() };
     *err = (Err){ 0 };
-    return assertion_check(w->tenant.identity, &req, token, w->app.app_id, &client_id, err);
+    Jwt external;
+    return assertion_check(w->tenant.identity, &req, token, w->app.app_id, &client_id, &external, err) && !external.claims;
 }
 
 static void test_replays_are_refused(void **state)
