@@ -160,6 +160,8 @@ KeySpec key_spec(const KeyRef *key) { return key->spec; }
 bool key_is_private(const KeyRef *key) { return key->is_private; }
 bool key_is_elsewhere(const KeyRef *key) { return key->doer; }
 
+void *key_doer_self(const KeyRef *key, const KeyDoer *doer) { return key->doer == doer ? key->doer_self : NULL; }
+
 bool key_from_doer(const KeyPublic *parts, const KeyDoer *doer, void *self, KeyRef **out, Err *err)
 {
     KeyRef *key;

@@ -63,6 +63,7 @@ typedef struct KeyDoer {
 } KeyDoer;
 /* Takes over self, also when it fails. key_is_private holds for it, key_to_pkcs8 does not. */
 bool    key_from_doer(const KeyPublic *parts, const KeyDoer *doer, void *self, KeyRef **out, Err *err) MUST_CHECK;
+void   *key_doer_self(const KeyRef *key, const KeyDoer *doer);                     /* NULL: this is no key of that doer */
 bool    key_thumbprint(const KeyRef *key, uint8_t out[32], Err *err) MUST_CHECK;  /* SHA-256 of the JWK's required members (RFC 7638) */
 Str     key_curve_name(KeyCurve curve);                                           /* "P-256"; absent for CURVE_NONE */
 KeyCurve key_curve_parse(Str name);                                               /* CURVE_NONE if unknown; also "secp256k1" style "SECP256K1" */

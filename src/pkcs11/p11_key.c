@@ -10,6 +10,8 @@ typedef struct P11Key {
     pthread_mutex_t lock;
     CK_OBJECT_HANDLE handle;            /* good in one generation of the connection; 0, 0: not looked for */
     unsigned generation;
+    size_t wrapped_len;
+    uint8_t wrapped[];
 } P11Key;
 
 static bool handle_of(P11Session *session, P11Key *key, CK_OBJECT_HANDLE *out, Err *err)
@@ -227,12 +229,26 @@ static void key_done(void *self)
 
 static const KeyDoer doer = { .sign = key_sign_there, .unwrap = key_unwrap_there, .done = key_done };
 
-bool p11_key_open(P11Token *token, P11Id id, const KeyPublic *public_half, KeyRef **out, Err *err)
+bool p11_key_about(const KeyRef *ref, P11Id *id, Bytes *wrapped)
 {
-    P11Key *key = calloc(1, sizeof *key);
+    const P11Key *key = key_doer_self(ref, &doer);
+    if (!key)
+        return false;
+    *id = key->id;
+    *wrapped = (Bytes){ key->wrapped, key->wrapped_len };
+    return true;
+}
+
+bool p11_key_open(P11Token *token, P11Id id, const KeyPublic *public_half, Bytes wrapped, KeyRef **out, Err *err)
+{
+    P11Key *key = calloc(1, sizeof *key + wrapped.len);
     if (!key)
         return err_set(err, ERR_INTERNAL, "out of memory for a key");
-    *key = (P11Key){ .token = token, .id = id };
+    key->token = token;
+    key->id = id;
+    key->wrapped_len = wrapped.len;
+    if (wrapped.len)
+        memcpy(key->wrapped, wrapped.ptr, wrapped.len);
     (void)pthread_mutex_init(&key->lock, NULL);
     if (!key_from_doer(public_half, &doer, key, out, err))
         return false;

@@ -220,7 +220,7 @@ static bool finish(P11Token *token, P11Fn *fn, Make *make, KeyRef **out, Bytes *
 {
     if (!p11_run(token, fn, make, err))
         return false;
-    if (!p11_key_open(token, make->as->id, &make->public_half, out, err)) {
+    if (!p11_key_open(token, make->as->id, &make->public_half, fn == restore_in ? make->blob : make->wrapped, out, err)) {
         Err ignored;
         bool is_gone = p11_erase(token, make->as->id, &ignored);
         (void)is_gone;                          /* the first error is what counts; whoever chose the id erases it later */

@@ -40,8 +40,10 @@ bool p11_transfer(P11Token *token, const P11New *as, P11Id kek, KeyKind kind, By
 /* What p11_make and the others gave as `wrapped`, once more. ERR_BAD_INPUT: not a wrapping of this token. */
 bool p11_restore(P11Token *token, const P11New *as, const KeyPublic *public_half, Bytes wrapped, KeyRef **out, Err *err) MUST_CHECK;
 
-/* A handle of a key that is in the token; whether it is there shows when it is used. */
-bool p11_key_open(P11Token *token, P11Id id, const KeyPublic *public_half, KeyRef **out, Err *err) MUST_CHECK;
+/* A handle of a key that is in the token; whether it is there shows when it is used. `wrapped` is remembered. */
+bool p11_key_open(P11Token *token, P11Id id, const KeyPublic *public_half, Bytes wrapped, KeyRef **out, Err *err) MUST_CHECK;
+/* false: no key of a token. *wrapped is the handle's. */
+bool p11_key_about(const KeyRef *key, P11Id *id, Bytes *wrapped) MUST_CHECK;
 /* Takes the key out of the token for good. Fine if it is not there. */
 bool p11_erase(P11Token *token, P11Id id, Err *err) MUST_CHECK;
 bool p11_has(P11Token *token, P11Id id, bool *has, Err *err) MUST_CHECK;

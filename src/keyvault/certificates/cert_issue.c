@@ -16,7 +16,7 @@ enum { PAUSE_LEAST_MS = 10 * 60 * 1000 };
 
 void cert_material_done(CertMaterial *material)
 {
-    secret_free(material->pkcs8);
+    secret_free(material->key_kept);
     secret_free(material->secret_value);
     *material = (CertMaterial){ 0 };
 }
@@ -62,6 +62,16 @@ static bool secret_value_make(Arena *arena, KeyRef *key, const Bytes *chain, siz
     return *out || err_set(err, ERR_INTERNAL, "out of memory for the secret of a certificate");
 }
 
+bool cert_key_make(KeyVault *kv, const Vault *vault, const CertPolicy *policy, KeyRef *reused, KeyMade *out, Err *err)
+{
+    KeySpec spec;
+    KeyPlace place;
+    Str kind;
+    if (reused)
+        return key_made_again(kv, reused, out, err);
+    return cert_policy_key(policy, &spec, err) && key_place_parse(kv, vault, policy->kty, &place, &kind, err) && key_made_new(kv, vault, place, spec, out, err);
+}
+
 bool cert_material_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, const CertPolicy *policy, Str version, Str tags_json,
                         CertMaterial *out, Err *err)
 {
@@ -70,7 +80,7 @@ bool cert_material_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t co
     if (!cert_read(arena, chain[0], &info, err) ||
         !certificate_doc_make(arena, &info, policy->content_type, tags_json, &material.certificate_doc, err) ||
         !key_doc_make(arena, key, cert_policy_key_ops(arena, policy), tags_json, &material.key_doc, err) ||
-        !key_to_pkcs8(key, &material.pkcs8, err) || !secret_value_make(arena, key, chain, count, policy, &material.secret_value, err))
+        !key_kept(key, &material.key_kept, err) || !secret_value_make(arena, key, chain, count, policy, &material.secret_value, err))
         return false;
     material.secret_doc = secret_doc(arena, policy->content_type, tags_json);
     material.not_before_ms = info.not_before_ms;
@@ -159,7 +169,7 @@ bool certificate_publish(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vaul
     Attributes attributes = { .enabled = is_enabled, .nbf_s = { true, material->not_before_ms / 1000 },
                               .exp_s = { true, material->not_after_ms / 1000 }, .created_ms = now_ms, .updated_ms = now_ms };
     const VersionNew versions[] = {
-        { .kind = KV_KEY, .doc_json = material->key_doc, .value = secret_bytes(material->pkcs8), .is_managed = true },
+        { .kind = KV_KEY, .doc_json = material->key_doc, .value = secret_bytes(material->key_kept), .is_managed = true },
         { .kind = KV_SECRET, .doc_json = material->secret_doc, .value = secret_bytes(material->secret_value), .is_managed = true },
         { .kind = KV_CERTIFICATE, .doc_json = material->certificate_doc },
     };
@@ -178,20 +188,20 @@ bool certificate_publish(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vaul
 bool certificate_key_to_reuse(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, Str version, const CertPolicy *policy,
                               KeyRef **out, Err *err)
 {
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
+    AUTO(secret_free_auto) Secret *kept = NULL;
     AUTO(key_free_auto) KeyRef *key = NULL;
     KeySpec wanted;
     *out = NULL;
     if (!policy->reuses_key)
         return true;
-    if (!cert_policy_key(policy, &wanted, err) || !version_value(kv, txn, arena, vault, KV_KEY, name, version, &pkcs8, err))
+    if (!cert_policy_key(policy, &wanted, err) || !version_value(kv, txn, arena, vault, KV_KEY, name, version, &kept, err))
         return false;
-    if (!pkcs8)
+    if (!kept)
         return true;
-    if (!key_from_pkcs8(secret_bytes(pkcs8), &key, err))
+    if (!key_from_kept(kv, vault, secret_bytes(kept), &key, err))
         return false;
     KeySpec had = key_spec(key);
-    if (had.kind == wanted.kind && had.rsa_bits == wanted.rsa_bits && had.curve == wanted.curve)
+    if (had.kind == wanted.kind && had.rsa_bits == wanted.rsa_bits && had.curve == wanted.curve && key_is_elsewhere(key) == cert_policy_is_hsm(policy))
         *out = TAKE(key);
     return true;
 }

@@ -5,19 +5,22 @@
 #include "crypto/bundle.h"
 #include "keyvault/certificates/cert_rows.h"
 #include "keyvault/issuers/issuer_ca.h"
+#include "keyvault/keys/key_place.h"
 
 #define WORK_ISSUE "certificate.issue"
 #define WORK_RENEW "certificate.renew"
 
 typedef struct CertMaterial {
     Str     version;
-    Secret *pkcs8, *secret_value;       /* its; wiped by cert_material_done */
+    Secret *key_kept, *secret_value;    /* its; wiped by cert_material_done */
     Str     certificate_doc, key_doc, secret_doc;
     int64_t not_before_ms, not_after_ms;
 } CertMaterial;
 void cert_material_done(CertMaterial *material);
 DEFINE_AUTO_DONE(CertMaterial, cert_material_done)
 
+/* A key as the policy wants it, where it wants it; or `reused`, if that is not NULL. Outside of transactions. */
+bool cert_key_make(KeyVault *kv, const Vault *vault, const CertPolicy *policy, KeyRef *reused, KeyMade *out, Err *err) MUST_CHECK;
 /* From a key and its chain (leaf first), under a policy. */
 bool cert_material_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, const CertPolicy *policy, Str version, Str tags_json,
                         CertMaterial *out, Err *err) MUST_CHECK;

@@ -13,6 +13,7 @@ typedef struct Arrival {
     Bytes      chain[BUNDLE_CERTS_MAX];
     size_t     count;
     KeyRef    *key;
+    KeyMade    made;                    /* an imported one that was taken into the token */
     CertPolicy policy;
     PendingRow pending;
     ObjectRow  object;
@@ -23,6 +24,7 @@ typedef struct Arrival {
 static void arrival_done(Arrival *arrival)
 {
     key_free(arrival->key);
+    key_made_done(&arrival->made);
     cert_material_done(&arrival->material);
 }
 DEFINE_AUTO_DONE(Arrival, arrival_done)
@@ -239,6 +241,23 @@ static bool import_txn(Txn *txn, void *ctx, Err *err)
                                arrival->attributes.enabled, req->now_ms, err);
 }
 
+/* The policy may want the key in the token. */
+static bool import_key(Arrival *arrival, Err *err)
+{
+    Req *req = arrival->req;
+    KeyPlace place;
+    Str kind;
+    if (!key_place_parse(req->ctx, req_vault(req), arrival->policy.kty, &place, &kind, err))
+        return false;
+    if (place != PLACE_TOKEN)
+        return true;
+    if (!key_made_of(req->ctx, req_vault(req), place, arrival->key, &arrival->made, err))
+        return false;
+    key_free(arrival->key);
+    arrival->key = key_share(arrival->made.key);
+    return true;
+}
+
 bool certificate_import(Req *req, Reply *reply, Err *err)
 {
     AUTO(arrival_done_auto) Arrival arrival = { .req = req, .attributes = { .enabled = true } };
@@ -250,9 +269,12 @@ bool certificate_import(Req *req, Reply *reply, Err *err)
         !import_policy(&arrival, content_type, err))
         return false;
     arrival.pending.is_enabled = arrival.attributes.enabled;
-    if (!cert_material_make(req->arena, arrival.key, arrival.chain, arrival.count, &arrival.policy, hex_id_new(req->arena, VERSION_DIGITS),
+    if (!import_key(&arrival, err) || !cert_material_make(req->arena, arrival.key, arrival.chain, arrival.count, &arrival.policy, hex_id_new(req->arena, VERSION_DIGITS),
                             arrival.tags_json, &arrival.material, err))
         return false;
     Str url = object_url(req->ctx, req->arena, req_vault(req), KV_CERTIFICATE, req->params[0], arrival.material.version);
-    return plane_write(req, url, 200, import_txn, &arrival, err) && reply_version(&arrival, reply, err);
+    if (!plane_write(req, url, 200, import_txn, &arrival, err))
+        return false;
+    arrival.made.is_stored = true;
+    return reply_version(&arrival, reply, err);
 }

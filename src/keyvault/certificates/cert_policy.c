@@ -94,6 +94,11 @@ static bool read_key(const JsonVal *json, const char *where, CertPolicy *io, Err
         io->crv = STR_NONE;
         io->key_size = 0;
     }
+    if (cert_policy_is_hsm(io)) {           /* such a key leaves the hardware module in no secret */
+        if (json_bool(json_get(json, "exportable"), false))
+            return err_field(err, where, "%s.exportable must be false for a key in a hardware module (" STR_FMT ")", where, STR_ARG(io->kty));
+        io->is_exportable = false;
+    }
     if (in.crv.ptr) {
         io->crv = in.crv;
         if (!in.key_size.set)
@@ -230,13 +235,11 @@ static void fill_defaults(CertPolicy *policy)
 
 static bool check_key(CertPolicy *policy, const char *where, Err *err)
 {
-    if (str_ends_nocase(policy->kty, STR("-HSM")))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "%s.kty " STR_FMT " is not implemented by this version of Vaultyard; use RSA or EC.",
-                         where, STR_ARG(policy->kty));
     KeySpec spec;
+    bool is_hsm = str_ends_nocase(policy->kty, STR("-HSM"));
     if (!cert_policy_key(policy, &spec, err))
         return false;
-    policy->kty = spec.kind == KEY_RSA ? STR("RSA") : STR("EC");
+    policy->kty = spec.kind == KEY_RSA ? is_hsm ? STR("RSA-HSM") : STR("RSA") : is_hsm ? STR("EC-HSM") : STR("EC");
     if (spec.kind == KEY_RSA) {
         policy->key_size = spec.rsa_bits;
         policy->crv = STR_NONE;
@@ -307,10 +310,13 @@ bool cert_policy_read(Arena *arena, const JsonVal *json, const char *where, Cert
     return true;
 }
 
+bool cert_policy_is_hsm(const CertPolicy *policy) { return str_ends_nocase(policy->kty, STR("-HSM")); }
+
 bool cert_policy_key(const CertPolicy *policy, KeySpec *out, Err *err)
 {
     bool is_ec = str_starts_nocase(policy->kty, STR("EC"));
-    return key_spec_parse(policy->kty, is_ec ? 0 : policy->key_size, policy->crv, out, err);
+    Str kind = cert_policy_is_hsm(policy) ? str_slice(policy->kty, 0, policy->kty.len - 4) : policy->kty;
+    return key_spec_parse(kind, is_ec ? 0 : policy->key_size, policy->crv, out, err);
 }
 
 static void write_names(JsonWriter *w, const char *name, CertNames names, bool even_if_empty)

@@ -16,7 +16,7 @@ enum { LIFETIME_ACTIONS_MAX = 2, VALIDITY_MONTHS_MAX = 1200, SUBJECT_MAX_CHARS =
 
 typedef struct CertPolicy {
     bool    is_exportable, reuses_key;
-    Str     kty, crv;                   /* "RSA" or "EC"; crv absent for RSA */
+    Str     kty, crv;                   /* "RSA" or "EC", in the token with "-HSM"; crv absent for RSA */
     int64_t key_size;
     Str     content_type;               /* CONTENT_PFX or CONTENT_PEM */
     Str     subject;
@@ -44,6 +44,7 @@ bool cert_policy_read(Arena *arena, const JsonVal *json, const char *where, Cert
 /* `id` absent: as stored. */
 void cert_policy_write(JsonWriter *w, const char *name, const CertPolicy *policy, Str id);
 
+bool    cert_policy_is_hsm(const CertPolicy *policy);
 bool    cert_policy_key(const CertPolicy *policy, KeySpec *out, Err *err) MUST_CHECK;
 /* What a version made at now_ms contains: valid from ten minutes before, for validity_months of the calendar. */
 CertSpec cert_policy_spec(const CertPolicy *policy, int64_t now_ms);

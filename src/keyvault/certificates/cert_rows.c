@@ -135,9 +135,9 @@ bool pending_key(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str n
     if (!rows_next(rows, err))
         return err->code != ERR_NONE ? false
              : err_set(err, ERR_INTERNAL, "the operation of certificate " STR_FMT " has no key", STR_ARG(name_key));
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
-    return seal_get(kv->site->seal, txn, place(arena, vault, "kv_pending", name_key, "key"), row_blob(rows, 0), &pkcs8, err) &&
-           key_from_pkcs8(secret_bytes(pkcs8), out, err);
+    AUTO(secret_free_auto) Secret *kept = NULL;
+    return seal_get(kv->site->seal, txn, place(arena, vault, "kv_pending", name_key, "key"), row_blob(rows, 0), &kept, err) &&
+           key_from_kept(kv, vault, secret_bytes(kept), out, err);
 }
 
 bool pending_erase(Txn *txn, Arena *arena, const Vault *vault, Str name, Err *err)

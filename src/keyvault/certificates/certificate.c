@@ -20,8 +20,8 @@ typedef struct Create {
     bool       has_policy;
     CertUsable usable;
     CertSpec   spec;                    /* of the request */
-    KeyRef    *key;
-    Secret    *pkcs8;
+    KeyRef    *reused;
+    KeyMade    made;
     PendingRow pending;
 } Create;
 
@@ -44,8 +44,8 @@ static bool create_read_txn(Txn *txn, void *ctx, Err *err)
         return false;
     if (!create->usable.exists || !create->policy.reuses_key)
         return true;
-    key_free(TAKE(create->key));
-    return certificate_key_to_reuse(kv, txn, req->arena, vault, req->params[0], create->usable.object.current, &create->policy, &create->key, err);
+    key_free(TAKE(create->reused));
+    return certificate_key_to_reuse(kv, txn, req->arena, vault, req->params[0], create->usable.object.current, &create->policy, &create->reused, err);
 }
 
 /* The current version decides when a certificate renews, and a changed policy counts at once. */
@@ -87,7 +87,7 @@ static bool create_write_txn(Txn *txn, void *ctx, Err *err)
             !reschedule_current(kv, txn, arena, vault, name, &create->policy, err))
             return false;
     }
-    return pending_put(kv, txn, arena, vault, name, &create->pending, secret_bytes(create->pkcs8), err) &&
+    return pending_put(kv, txn, arena, vault, name, &create->pending, secret_bytes(create->made.kept), err) &&
            (str_eq(create->policy.issuer, ISSUER_UNKNOWN) ||
             runner_schedule(kv->site->runner, txn, WORK_ISSUE, certificate_work_key(arena, vault, name), req->now_ms, err));
 }
@@ -110,10 +110,9 @@ static bool create_read_body(Create *create, Err *err)
 static bool create_key(Create *create, Err *err)
 {
     Arena *arena = create->req->arena;
-    KeySpec key_spec;
     Bytes csr;
-    if (!cert_policy_key(&create->policy, &key_spec, err) || (!create->key && !key_generate(key_spec, &create->key, err)) ||
-        !cert_request(arena, create->key, &create->spec, &csr, err) || !key_to_pkcs8(create->key, &create->pkcs8, err))
+    if (!cert_key_make(create->req->ctx, req_vault(create->req), &create->policy, create->reused, &create->made, err) ||
+        !cert_request(arena, create->made.key, &create->spec, &csr, err))
         return false;
     create->pending.csr = base64_encode(arena, csr);
     return arena_ok(arena) || err_too_big(err);
@@ -138,6 +137,7 @@ static bool create_run(Create *create, Reply *reply, Err *err)
     Str url = object_part_url(kv, req->arena, vault, KV_CERTIFICATE, name, "pending");
     if (!plane_write(req, url, 202, create_write_txn, create, err))
         return false;
+    create->made.is_stored = true;
     reply->status = 202;
     reply_header(reply, STR("Location"), str_printf(req->arena, STR_FMT "?api-version=" STR_FMT "&request_id=" STR_FMT, STR_ARG(url),
                                                     STR_ARG(percent_encode(req->arena, req->api_version)), STR_ARG(pending->request_id)));
@@ -150,8 +150,8 @@ bool certificate_create(Req *req, Reply *reply, Err *err)
 {
     Create create = { .req = req };
     bool good = create_run(&create, reply, err);
-    key_free(create.key);
-    secret_free(create.pkcs8);
+    key_free(create.reused);
+    key_made_done(&create.made);
     return good;
 }
 

@@ -19,14 +19,14 @@ typedef struct Renewal {
     ObjectRow    object;
     VersionRow   current;
     CertPolicy   policy;
-    KeyRef      *key;
+    KeyRef      *reused;
+    KeyMade      made;                  /* let go at the end in any case: what a row names stays */
     IssuerCa     ca;                    /* without a key: issuer Self */
     Bytes        leaf;
     PendingRow   operation;
     CertMaterial material;
     bool         is_ordered;            /* the issuer is asked in steps: the renewal begins an operation and ends */
     CertSpec     spec;
-    Secret      *pkcs8;                 /* of an ordered one */
     bool         is_due;
     int64_t      due_ms;                /* 0: never */
 } Renewal;
@@ -83,20 +83,18 @@ static bool renewal_read_txn(Txn *txn, void *ctx, Err *err)
     if (!has_issuer)                    /* tried again later: the issuer may come back */
         return err_set(err, ERR_NOT_FOUND, "certificate " STR_FMT " is due and its issuer '" STR_FMT "' does not exist, is disabled or cannot issue",
                        STR_ARG(renewal->object.name), STR_ARG(renewal->policy.issuer));
-    key_free(TAKE(renewal->key));
+    key_free(TAKE(renewal->reused));
     return certificate_key_to_reuse(renewal->kv, txn, renewal->arena, &renewal->vault, renewal->object.name, renewal->current.version,
-                                    &renewal->policy, &renewal->key, err);
+                                    &renewal->policy, &renewal->reused, err);
 }
 
 static bool renewal_make(Renewal *renewal, Err *err)
 {
     Arena *arena = renewal->arena;
-    KeySpec key_spec;
     Bytes chain[2], csr;
     size_t count;
-    if (!cert_policy_key(&renewal->policy, &key_spec, err) ||
-        (!renewal->key && !key_generate(key_spec, &renewal->key, err)) ||
-        !cert_request(arena, renewal->key, &renewal->spec, &csr, err))
+    if (!cert_key_make(renewal->kv, &renewal->vault, &renewal->policy, renewal->reused, &renewal->made, err) ||
+        !cert_request(arena, renewal->made.key, &renewal->spec, &csr, err))
         return false;
     const JsonVal *tags = json_get(renewal->current.doc, "tags");
     Str tags_json = tags ? json_text(arena, tags) : STR_NONE;
@@ -105,12 +103,12 @@ static bool renewal_make(Renewal *renewal, Err *err)
                                        .csr = base64_encode(arena, csr), .is_enabled = true, .tags_json = tags_json };
     if (renewal->is_ordered) {
         renewal->operation.status = PENDING_IN_PROGRESS;
-        return key_to_pkcs8(renewal->key, &renewal->pkcs8, err);
+        return true;
     }
-    if (!issuer_sign(arena, &renewal->ca, renewal->key, &renewal->policy, renewal->now_ms, chain, &count, err))
+    if (!issuer_sign(arena, &renewal->ca, renewal->made.key, &renewal->policy, renewal->now_ms, chain, &count, err))
         return false;
     renewal->leaf = chain[0];
-    return cert_material_make(arena, renewal->key, chain, count, &renewal->policy, renewal->operation.version, tags_json, &renewal->material, err);
+    return cert_material_make(arena, renewal->made.key, chain, count, &renewal->policy, renewal->operation.version, tags_json, &renewal->material, err);
 }
 
 static bool renewal_write_txn(Txn *txn, void *ctx, Err *err)
@@ -130,7 +128,7 @@ static bool renewal_write_txn(Txn *txn, void *ctx, Err *err)
                            .object_id = object_url(kv, arena, &renewal->vault, KV_CERTIFICATE, renewal->object.name,
                                                    renewal->operation.version) };
     if (renewal->is_ordered)
-        return pending_put(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->operation, secret_bytes(renewal->pkcs8), err) &&
+        return pending_put(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->operation, secret_bytes(renewal->made.kept), err) &&
                runner_schedule(kv->site->runner, txn, WORK_ORDER, renewal->work_key, real_now_ms(), err) && audit_write(kv->site->audit, txn, &record, err);
     return certificate_publish(kv, txn, arena, &renewal->vault, renewal->object.name, &renewal->material, &renewal->policy, true,
                                renewal->now_ms, err) &&
@@ -150,9 +148,9 @@ bool certificate_renew_run(void *ctx, Arena *arena, const RunnerJob *job, int64_
         if (good)
             feed_wake(kv, &renewal.vault);
     }
-    key_free(renewal.key);
+    key_free(renewal.reused);
+    key_made_done(&renewal.made);
     issuer_ca_done(&renewal.ca);
     cert_material_done(&renewal.material);
-    secret_free(renewal.pkcs8);
     return good;
 }

@@ -189,10 +189,10 @@ static bool put_answer(Order *order, Txn *txn, Err *err)
 /* The key stays sealed under the operation until it ends. */
 static bool put_pending(Order *order, Txn *txn, bool keeps_key, Err *err)
 {
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
-    if (keeps_key && !key_to_pkcs8(order->key, &pkcs8, err))
+    AUTO(secret_free_auto) Secret *kept = NULL;
+    if (keeps_key && !key_kept(order->key, &kept, err))
         return false;
-    return pending_put(order->kv, txn, order->arena, &order->vault, order->name, &order->pending, pkcs8 ? secret_bytes(pkcs8) : (Bytes){ 0 }, err);
+    return pending_put(order->kv, txn, order->arena, &order->vault, order->name, &order->pending, kept ? secret_bytes(kept) : (Bytes){ 0 }, err);
 }
 
 static bool put_details(Order *order, Txn *txn, Err *err)

@@ -5,9 +5,10 @@
 #include "base/log.h"
 #include "pkcs11/token.h"
 
-/* What a row keeps: the mark, CKA_ID, then the key's wrapping, if the token wraps keys. PKCS#8 begins with a SEQUENCE (0x30), not with this. */
+/* What a row keeps: the mark, CKA_ID, the length of the public half and that half (SubjectPublicKeyInfo), then the key's wrapping, if the token
+ * wraps keys. PKCS#8 begins with a SEQUENCE (0x30), not with this. */
 static const uint8_t MARK[4] = { 'V', 'Y', 'K', 1 };
-enum { KEPT_LEAST = sizeof MARK + P11_ID_BYTES, MAKE_ARENA_BYTES = 256 << 10, SWEEP_MAX = 100 };
+enum { LENGTH_AT = sizeof MARK + P11_ID_BYTES, SPKI_AT = LENGTH_AT + 2, MAKE_ARENA_BYTES = 256 << 10, SWEEP_MAX = 100 };
 
 typedef enum HsmState {
     HSM_MAKING = 0,                             /* by this process, or by one that died of it */
@@ -25,7 +26,18 @@ bool hsm_check(const KeyVault *kv, const Vault *vault, Err *err)
     return true;
 }
 
-static bool kept_is_token(Bytes kept) { return kept.len >= KEPT_LEAST && memcmp(kept.ptr, MARK, sizeof MARK) == 0; }
+static size_t spki_length(Bytes kept) { return (size_t)kept.ptr[LENGTH_AT] << 8 | kept.ptr[LENGTH_AT + 1]; }
+
+static bool kept_is_token(Bytes kept)
+{
+    return kept.len > SPKI_AT && memcmp(kept.ptr, MARK, sizeof MARK) == 0 && kept.len >= SPKI_AT + spki_length(kept);
+}
+
+static Bytes kept_wrapped(Bytes kept)
+{
+    size_t at = SPKI_AT + spki_length(kept);
+    return (Bytes){ kept.ptr + at, kept.len - at };
+}
 
 static P11Id kept_token_id(Bytes kept)
 {
@@ -39,7 +51,7 @@ Str hsm_kept_id(Arena *arena, Bytes kept)
     return kept_is_token(kept) ? hex_encode(arena, (Bytes){ kept.ptr + sizeof MARK, P11_ID_BYTES }) : STR_NONE;
 }
 
-bool hsm_kept_is_wrapped(Bytes kept) { return kept.len > KEPT_LEAST; }
+bool hsm_kept_is_wrapped(Bytes kept) { return kept_wrapped(kept).len > 0; }
 
 /* ---- making one ---- */
 
@@ -84,20 +96,40 @@ static bool begin(KeyVault *kv, const Vault *vault, Arena *arena, Making *making
     return arena_ok(arena) ? store_write(kv->site->store, note_txn, &note, err) : err_too_big(err);
 }
 
-static bool finish(KeyVault *kv, Making *making, bool is_made, KeyMade *out, Err *err)
+bool hsm_kept(const KeyRef *key, Secret **out, bool *is_token, Err *err)
 {
-    size_t len = KEPT_LEAST + making->wrapped.len;
-    Secret *kept = is_made ? secret_new(len) : NULL;
-    if (!kept) {
-        key_free(making->key);
-        let_go(kv, making->id);
-        return is_made ? err_set(err, ERR_INTERNAL, "out of memory for a key") : false;
-    }
+    AUTO(arena_free_auto) Arena *arena = arena_new(16 << 10);
+    P11Id id;
+    Bytes wrapped, spki;
+    *is_token = p11_key_about(key, &id, &wrapped);
+    if (!*is_token)
+        return true;
+    if (!arena || !key_to_spki(arena, key, &spki, err))
+        return arena ? false : err_set(err, ERR_INTERNAL, "out of memory for a key");
+    Secret *kept = secret_new(SPKI_AT + spki.len + wrapped.len);
+    if (!kept)
+        return err_set(err, ERR_INTERNAL, "out of memory for a key");
     uint8_t *at = secret_ptr(kept);
     memcpy(at, MARK, sizeof MARK);
-    memcpy(at + sizeof MARK, making->as.id.bytes, P11_ID_BYTES);
-    if (making->wrapped.len)
-        memcpy(at + KEPT_LEAST, making->wrapped.ptr, making->wrapped.len);
+    memcpy(at + sizeof MARK, id.bytes, sizeof id.bytes);
+    at[LENGTH_AT] = (uint8_t)(spki.len >> 8);
+    at[LENGTH_AT + 1] = (uint8_t)spki.len;
+    memcpy(at + SPKI_AT, spki.ptr, spki.len);
+    if (wrapped.len)
+        memcpy(at + SPKI_AT + spki.len, wrapped.ptr, wrapped.len);
+    *out = kept;
+    return true;
+}
+
+static bool finish(KeyVault *kv, Making *making, bool is_made, KeyMade *out, Err *err)
+{
+    Secret *kept = NULL;
+    bool is_token;
+    if (!is_made || !hsm_kept(making->key, &kept, &is_token, err)) {
+        key_free(making->key);
+        let_go(kv, making->id);
+        return false;
+    }
     out->kv = kv;
     out->place = PLACE_TOKEN;
     out->key = making->key;
@@ -129,39 +161,29 @@ bool hsm_transfer(KeyVault *kv, const Vault *vault, KeyKind kind, Bytes kek_kept
 
 /* ---- opening one ---- */
 
-/* The members of the row's document; "RSA-HSM" names the kind and the place. */
-static bool public_of(Arena *arena, const JsonVal *jwk, KeyPublic *out, Err *err)
+static bool public_of(Arena *arena, Bytes kept, KeyPublic *out, Err *err)
 {
-    const struct { const char *name; Bytes *bytes; } members[] = { { "n", &out->n }, { "e", &out->e }, { "x", &out->x }, { "y", &out->y } };
-    *out = (KeyPublic){ .kind = str_starts_nocase(json_str(json_get(jwk, "kty")), STR("EC")) ? KEY_EC : KEY_RSA, .curve = key_curve_parse(json_str(json_get(jwk, "crv"))) };
-    for (size_t i = 0; i < COUNT_OF(members); i++) {
-        Str text = json_str(json_get(jwk, members[i].name));
-        if (text.ptr && !base64url_decode(arena, text, members[i].bytes, err))
-            return false;
-    }
-    return true;
+    AUTO(key_free_auto) KeyRef *open = NULL;
+    if (!arena || !kept_is_token(kept))
+        return err_set(err, ERR_INTERNAL, arena ? "the row of a key in a token does not say which" : "out of memory for a key");
+    return key_from_spki((Bytes){ kept.ptr + SPKI_AT, spki_length(kept) }, &open, err) && key_public(arena, open, out, err);
 }
 
-bool hsm_restore(KeyVault *kv, const Vault *vault, const JsonVal *jwk, Bytes kept, KeyMade *out, Err *err)
+bool hsm_restore(KeyVault *kv, const Vault *vault, Bytes kept, KeyMade *out, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(MAKE_ARENA_BYTES);
     Making making;
     KeyPublic open;
-    if (!begin(kv, vault, arena, &making, err))
-        return false;
-    making.wrapped = (Bytes){ kept.ptr + KEPT_LEAST, kept.len - KEPT_LEAST };
-    return finish(kv, &making, public_of(arena, jwk, &open, err) && p11_restore(kv->site->hsm, &making.as, &open, making.wrapped, &making.key, err), out, err);
+    return public_of(arena, kept, &open, err) && begin(kv, vault, arena, &making, err) &&
+           finish(kv, &making, p11_restore(kv->site->hsm, &making.as, &open, kept_wrapped(kept), &making.key, err), out, err);
 }
 
 static bool hsm_open(KeyVault *kv, const Vault *vault, const JsonVal *jwk, Bytes kept, KeyRef **out, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(MAKE_ARENA_BYTES);
     KeyPublic open;
-    if (!hsm_check(kv, vault, err))
-        return false;
-    if (!arena || !kept_is_token(kept))
-        return err_set(err, ERR_INTERNAL, arena ? "the row of a key in a token does not say which" : "out of memory for a key");
-    return public_of(arena, jwk, &open, err) && p11_key_open(kv->site->hsm, kept_token_id(kept), &open, out, err);
+    (void)jwk;
+    return hsm_check(kv, vault, err) && public_of(arena, kept, &open, err) && p11_key_open(kv->site->hsm, kept_token_id(kept), &open, kept_wrapped(kept), out, err);
 }
 
 static void hsm_forget(KeyVault *kv, Bytes kept)

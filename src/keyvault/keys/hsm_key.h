@@ -15,6 +15,7 @@ bool hsm_check(const KeyVault *kv, const Vault *vault, Err *err) MUST_CHECK;
 
 /* What is kept of such a key, told from a software key: its id, for the row's column hsm_key; absent: a software key. */
 Str  hsm_kept_id(Arena *arena, Bytes kept);
+bool hsm_kept(const KeyRef *key, Secret **out, bool *is_token, Err *err) MUST_CHECK;      /* for a row; *out is written for a key in the token alone */
 bool hsm_kept_is_wrapped(Bytes kept);           /* a backup can hold it */
 
 /* In the transaction that stores what is kept: from now on the key is named by its row. id absent: nothing to do. */
@@ -25,6 +26,6 @@ bool hsm_start(KeyVault *kv, Err *err) MUST_CHECK;      /* at start: what a kill
 RunnerFn hsm_sweep_run;
 
 /* A key of a backup, in the token once more under an id of its own. */
-bool hsm_restore(KeyVault *kv, const Vault *vault, const JsonVal *jwk, Bytes kept, KeyMade *out, Err *err) MUST_CHECK;
+bool hsm_restore(KeyVault *kv, const Vault *vault, Bytes kept, KeyMade *out, Err *err) MUST_CHECK;
 /* BYOK: the key of `blob` (CKM_RSA_AES_KEY_WRAP), wrapped for the key that `kek_kept` keeps. */
 bool hsm_transfer(KeyVault *kv, const Vault *vault, KeyKind kind, Bytes kek_kept, Bytes blob, KeyMade *out, Err *err) MUST_CHECK;

@@ -72,6 +72,26 @@ bool key_made_new(KeyVault *kv, const Vault *vault, KeyPlace place, KeySpec spec
     return places[place]->make(kv, vault, spec, out, err);
 }
 
+bool key_kept(const KeyRef *key, Secret **kept, Err *err)
+{
+    bool is_token;
+    return hsm_kept(key, kept, &is_token, err) && (is_token || key_to_pkcs8(key, kept, err));
+}
+
+bool key_from_kept(KeyVault *kv, const Vault *vault, Bytes kept, KeyRef **out, Err *err)
+{
+    return kept.len && kept.ptr[0] == 0x30 ? key_from_pkcs8(kept, out, err) : hsm_place.open(kv, vault, NULL, kept, out, err);
+}
+
+bool key_made_again(KeyVault *kv, KeyRef *key, KeyMade *out, Err *err)
+{
+    Secret *kept;
+    if (!key_kept(key, &kept, err))
+        return false;
+    *out = (KeyMade){ .kv = kv, .place = key_is_elsewhere(key) ? PLACE_TOKEN : PLACE_SOFTWARE, .key = key_share(key), .kept = kept, .is_stored = true };
+    return true;
+}
+
 bool key_made_of(KeyVault *kv, const Vault *vault, KeyPlace place, KeyRef *key, KeyMade *out, Err *err)
 {
     *out = (KeyMade){ .kv = kv, .place = place };

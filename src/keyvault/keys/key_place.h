@@ -33,6 +33,10 @@ KeyPlace key_place_of_doc(const JsonVal *doc);                                  
 
 bool key_made_new(KeyVault *kv, const Vault *vault, KeyPlace place, KeySpec spec, KeyMade *out, Err *err) MUST_CHECK;
 bool key_made_of(KeyVault *kv, const Vault *vault, KeyPlace place, KeyRef *key, KeyMade *out, Err *err) MUST_CHECK;
+bool key_made_again(KeyVault *kv, KeyRef *key, KeyMade *out, Err *err) MUST_CHECK;                    /* one that a row holds already: shared, and never let go */
 void key_made_done(KeyMade *made);                                                                    /* zeroed is fine; in a token it goes, unless is_stored */
+/* What is kept of a key that is in a row, or in one to be; and the key again. Asymmetric ones. */
+bool key_kept(const KeyRef *key, Secret **kept, Err *err) MUST_CHECK;
+bool key_from_kept(KeyVault *kv, const Vault *vault, Bytes kept, KeyRef **out, Err *err) MUST_CHECK;
 /* Opens a version's key; kept is its row's value. */
 bool key_place_open(KeyVault *kv, const Vault *vault, const JsonVal *doc, Bytes kept, KeyRef **out, Err *err) MUST_CHECK;

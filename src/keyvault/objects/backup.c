@@ -397,7 +397,7 @@ static bool restore_keys(Restore *restore, Err *err)
             if (restore->key_count == BACKUP_VERSIONS_MAX || !base64_decode(restore->arena, json_str(json_get(version, "value")), &kept, err) ||
                 !hsm_kept_id(restore->arena, kept).ptr)
                 return not_a_backup(restore, err);
-            if (!hsm_restore(kv, req_vault(req), json_path(version, "doc.jwk"), kept, &restore->keys[restore->key_count], err))
+            if (!hsm_restore(kv, req_vault(req), kept, &restore->keys[restore->key_count], err))
                 return false;
             restore->key_count++;
         }

@@ -163,7 +163,7 @@ static void test_bad_values_are_refused_by_name(void **state)
         { "{\"x509_props\":{\"subject\":\"CN=a\",\"sans\":[]}}",                                       ERR_BAD_INPUT, "sans" },
         { "{" GOOD_X509 ",\"key_props\":{\"kty\":\"DSA\"}}",                                           ERR_BAD_INPUT, "kty" },
         { "{" GOOD_X509 ",\"key_props\":{\"kty\":\"RSA\",\"key_size\":1024}}",                         ERR_BAD_INPUT, "key_size" },
-        { "{" GOOD_X509 ",\"key_props\":{\"kty\":\"RSA-HSM\"}}",                                       ERR_NOT_BUILT, "RSA-HSM" },
+        { "{" GOOD_X509 ",\"key_props\":{\"kty\":\"RSA-HSM\",\"exportable\":true}}",                   ERR_BAD_INPUT, "exportable must be false" },
         { "{" GOOD_X509 ",\"key_props\":7}",                                                           ERR_BAD_INPUT, "key_props" },
         { "{" GOOD_X509 ",\"secret_props\":{\"contentType\":\"text/plain\"}}",                         ERR_BAD_INPUT, "contentType" },
         { "{\"x509_props\":{\"subject\":\"CN=a\"},\"issuer\":{\"name\":\"\"}}",                        ERR_BAD_INPUT, "issuer" },

@@ -173,7 +173,7 @@ static void test_bad_creations_are_refused_and_leave_nothing(void **state)
         expect_error(&answer, 400, "BadParameter", NULL, cases[i].word);
     }
     Answer hsm = create("bad", "{\"policy\":{\"key_props\":{\"kty\":\"RSA-HSM\"}," SELF ",\"x509_props\":{\"subject\":\"CN=a\"}}}");
-    expect_error(&hsm, 501, "NotImplemented", NULL, "RSA-HSM");
+    expect_error(&hsm, 400, "BadParameter", NULL, "Hardware key operation not allowed on standard vault");
     assert_int_equal(count_of("SELECT count(*) FROM kv_object") + count_of("SELECT count(*) FROM kv_policy") + count_of("SELECT count(*) FROM kv_pending"), before);
     Answer none = vault_call("GET", "/certificates/bad/", NULL);
     expect_error(&none, 404, "CertificateNotFound", NULL, "A certificate with (name/id) bad was not found");

@@ -137,7 +137,7 @@ static void test_a_key_opens_again_by_its_id(void **state)
     Err err = { 0 };
     assert_true(p11_make(token, &as, specs[0], &made, &wrapped, &err));
     assert_true(key_public(arena, made, &open, &err));
-    assert_true(p11_key_open(token, as.id, &open, &opened, &err));
+    assert_true(p11_key_open(token, as.id, &open, wrapped, &opened, &err));
     assert_signs(opened);
     assert_unwraps(opened);
     assert_true(p11_erase(token, as.id, &err));
