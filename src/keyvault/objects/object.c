@@ -55,20 +55,29 @@ bool version_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Kv
     return true;
 }
 
-bool version_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
-                  VersionRow *out, bool *found, Err *err)
+/* With its value, if `value` is given: the same row, so one look finds both. */
+static bool version_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
+                         VersionRow *out, Secret **value, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     Str name_key = name_key_of(arena, name);
     if (!txn_query(txn, &rows, err,
-                   "SELECT " VERSION_COLUMNS " FROM kv_version WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4",
+                   "SELECT " VERSION_COLUMNS ", value FROM kv_version WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4",
                    db_text(vault->id), db_int(kind), db_text(name_key), db_text(str_lower(arena, version))))
         return false;
     *err = (Err){ 0 };
     *found = rows_next(rows, err);
     if (!*found)
         return err->code == ERR_NONE;
-    return version_of_row(kv, txn, arena, vault, kind, name_key, rows, 0, out, err);
+    return version_of_row(kv, txn, arena, vault, kind, name_key, rows, 0, out, err) &&
+           (!value || row_is_null(rows, VERSION_COLUMN_COUNT) ||
+            seal_get(kv->site->seal, txn, version_place(arena, vault, kind, name_key, out->version, "value"), row_blob(rows, VERSION_COLUMN_COUNT), value, err));
+}
+
+bool version_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
+                  VersionRow *out, bool *found, Err *err)
+{
+    return version_read(kv, txn, arena, vault, kind, name, version, out, NULL, found, err);
 }
 
 bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
@@ -89,8 +98,8 @@ bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvK
     return seal_get(kv->site->seal, txn, version_place(arena, vault, kind, name_key, version, "value"), row_blob(rows, 0), out, err);
 }
 
-bool object_require(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
-                    ObjectRow *object, VersionRow *row, Err *err)
+bool object_require_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
+                          ObjectRow *object, VersionRow *row, Secret **value, Err *err)
 {
     bool found;
     if (!object_name_check(name, err) || !object_find(txn, arena, vault, kind, name, object, &found, err))
@@ -98,9 +107,15 @@ bool object_require(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Kv
     Str wanted = str_empty(version) ? object->current : version;
     if (!found || object->deleted_ms || str_empty(wanted))
         return object_not_found(err, kind, name, version);
-    if (!version_find(kv, txn, arena, vault, kind, name, wanted, row, &found, err))
+    if (!version_read(kv, txn, arena, vault, kind, name, wanted, row, value, &found, err))
         return false;
     return found || object_not_found(err, kind, name, version);
+}
+
+bool object_require(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
+                    ObjectRow *object, VersionRow *row, Err *err)
+{
+    return object_require_value(kv, txn, arena, vault, kind, name, version, object, row, NULL, err);
 }
 
 bool object_require_deleted(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name,

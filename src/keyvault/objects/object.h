@@ -27,6 +27,9 @@ bool object_find(Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str na
 /* Live object and version; version absent or empty: the current one. ERR_NOT_FOUND in the service's words. */
 bool object_require(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
                     ObjectRow *object, VersionRow *row, Err *err) MUST_CHECK;
+/* And its value: *value stays as it was when it has none. */
+bool object_require_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
+                          ObjectRow *object, VersionRow *row, Secret **value, Err *err) MUST_CHECK;
 bool object_require_deleted(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name,
                             ObjectRow *object, VersionRow *row, Err *err) MUST_CHECK;
 /* May a version be added under this name by a plain set or create? ERR_CONFLICT: deleted, or a certificate's. *found: the object exists. */
@@ -36,6 +39,7 @@ bool version_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKi
                   VersionRow *out, bool *found, Err *err) MUST_CHECK;
 /* The version of the row that a query stands on, whose columns from `first` are VERSION_COLUMNS. */
 #define VERSION_COLUMNS "version, ordinal, pending, enabled, nbf_ms, exp_ms, created_ms, updated_ms, doc"
+enum { VERSION_COLUMN_COUNT = 9 };
 bool version_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name_key, Rows *rows, int first,
                     VersionRow *out, Err *err) MUST_CHECK;
 bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,

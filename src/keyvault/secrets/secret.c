@@ -106,13 +106,11 @@ static bool secret_get_txn(Txn *txn, void *ctx, Err *err)
 {
     SecretGet *get = ctx;
     Req *req = get->req;
-    if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_SECRET, req->params[0], req_param(req, "version"),
-                        &get->object, &get->row, err))
-        return false;
-    if (!get->row.attributes.enabled)
-        return err_named(err, ERR_DENIED, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret.");
-    secret_free(TAKE(get->value));
-    return version_value(req->ctx, txn, req->arena, req_vault(req), KV_SECRET, get->object.name, get->row.version, &get->value, err);
+    secret_free(TAKE(get->value));                            /* run again: of the snapshot before */
+    return object_require_value(req->ctx, txn, req->arena, req_vault(req), KV_SECRET, req->params[0], req_param(req, "version"),
+                                &get->object, &get->row, &get->value, err) &&
+           (get->row.attributes.enabled ||
+            err_named(err, ERR_DENIED, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret."));
 }
 
 bool secret_get(Req *req, Reply *reply, Err *err)
