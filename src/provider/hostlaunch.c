@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "base/file.h"
@@ -107,18 +108,34 @@ static bool launch(const Instance *instance, const char *const *argv, Err *err)
            err_set(err, ERR_UNAVAILABLE, "`vaultyard host` did not start: " STR_FMT "%s%s", STR_ARG(said), said.len ? "; see " : "see ", log_path);
 }
 
+static bool host_runs(const Instance *instance, Arena *arena)
+{
+    HostLock lock;
+    bool is_held = false;
+    Err ignored;                                        /* no lock file, no host */
+    return host_lock_read(arena, instance->host_dir, &lock, &is_held, &ignored) && is_held;
+}
+
+/* A host that was killed is started again by its keeper (hostkeep.c), maybe while we start one: the lock decides, and the other one will do.
+ * It writes who it is just after it took the lock. */
+static bool another_was_quicker(const Instance *instance, Arena *arena)
+{
+    static const struct timespec pause = { .tv_nsec = 20 * 1000000 };
+    for (int tries = 0; tries < 50; tries++) {
+        if (host_runs(instance, arena))
+            return true;
+        (void)nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
 bool host_launch(const char *data_dir, const char *const *argv, Err *err)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     Instance instance;
-    HostLock lock;
-    bool is_held = false;
-    Err ignored;                                        /* no lock file, no host */
     if (!arena)
         return err_too_big(err);
     if (!instance_read(arena, data_dir, &instance, err) || !instance_check_owner(&instance, err) || !dir_make(instance.host_dir, 0711, err))
         return false;
-    if (host_lock_read(arena, instance.host_dir, &lock, &is_held, &ignored) && is_held)
-        return true;
-    return launch(&instance, argv, err);
+    return host_runs(&instance, arena) || launch(&instance, argv, err) || another_was_quicker(&instance, arena);
 }

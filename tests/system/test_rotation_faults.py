@@ -92,6 +92,16 @@ class Faults(unittest.TestCase):
         self.assertEqual(sorted(node["id"] for node in self.pools.wait_state("p", "idle", 2)), sorted(self.node_ids))
         wait_for("a host is there again", lambda: self.victims().get("host"))
 
+    def test_host_and_server_killed_together_come_back_together(self):
+        """The host's keeper starts it again 0.2 s later, about when the new server looks for one."""
+        for number in range(10):
+            host = wait_for("a host", lambda: self.victims().get("host"))[0]
+            os.kill(host, signal.SIGKILL)
+            self.site.kill()
+            time.sleep(0.14 + number * 0.01)                  # the moment is what is tried
+            self.site.start()
+        wait_for("a host", lambda: self.victims().get("host"))
+
 
 if __name__ == "__main__":
     unittest.main()
