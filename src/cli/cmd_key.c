@@ -337,7 +337,7 @@ bool run_key_import(Cli *cli, Err *err)
 
 /* ---- files ---- */
 
-static bool write_new_file(Cli *cli, Bytes content, mode_t mode, Err *err)
+bool write_new_file(Cli *cli, Bytes content, unsigned mode, Err *err)
 {
     char *path = str_to_cstr(cli->arena, arg(cli, "--file"), err);
     if (!path)
@@ -374,20 +374,20 @@ bool run_key_download(Cli *cli, Err *err)
     return write_new_file(cli, as_der ? der : bytes_of(pem), 0644, err);
 }
 
-bool run_key_backup(Cli *cli, Err *err)
+bool object_backup(Cli *cli, const char *collection, Err *err)
 {
     Answer answer;
     Bytes blob;
     Str base;
-    return object_base(cli, "keys", false, &base, err) && call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/backup"), STR(""), &answer, err) &&
+    return object_base(cli, collection, false, &base, err) && call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/backup"), STR(""), &answer, err) &&
            base64url_decode(cli->arena, json_str(json_get(answer.json, "value")), &blob, err) && write_new_file(cli, blob, 0600, err);
 }
 
-bool run_key_restore(Cli *cli, Err *err)
+bool object_restore(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
     Answer answer;
-    Str blob, text, vault = arg(cli, "--vault-name");
+    Str blob, text, vault = arg(cli, "--vault-name"), path_of_all = str_printf(cli->arena, "/%s/restore%c", collection, '\0');
     char *path = str_to_cstr(cli->arena, arg(cli, "--file"), err);
     if (!path || !read_input(cli, path, &blob, err) || !cli_profile(cli, err))
         return false;
@@ -395,8 +395,13 @@ bool run_key_restore(Cli *cli, Err *err)
     json_open(&body.w, NULL);
     put_base64url(cli, &body.w, "value", bytes_of(blob));
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, vault_base(cli, vault), "/keys/restore"), text, &answer, err))
+    if (!path_of_all.ptr)
+        return err_too_big(err);
+    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, vault_base(cli, vault), path_of_all.ptr), text, &answer, err))
         return false;
-    shape_key(cli, &cli->w, answer.json);
+    shape(cli, &cli->w, answer.json);
     return true;
 }
+
+bool run_key_backup(Cli *cli, Err *err) { return object_backup(cli, "keys", err); }
+bool run_key_restore(Cli *cli, Err *err) { return object_restore(cli, "keys", shape_key, err); }

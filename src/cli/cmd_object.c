@@ -1,4 +1,5 @@
 /* cmd_object.c - secrets, certificates and keys of a vault, through its data plane. */
+#include <unistd.h>
 #include "base/encode.h"
 #include "base/secret.h"
 #include "cli/object.h"
@@ -6,7 +7,7 @@
 #include "cli/run.h"
 #include "cli/shape.h"
 
-enum { POLL_FIRST_MS = 100, POLL_MOST_MS = 2000 };
+enum { POLL_FIRST_MS = 100, POLL_MOST_MS = 2000, TELL_AFTER_MS = 1000 };
 
 /* ---- which object ---- */
 
@@ -65,7 +66,7 @@ Str versioned(Cli *cli, Str base, const char *path)
 
 /* ---- what all three kinds do alike ---- */
 
-static bool show(Cli *cli, const char *collection, Shape *shape, Err *err)
+bool object_show(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
     Answer answer;
     Str base;
@@ -76,13 +77,14 @@ static bool show(Cli *cli, const char *collection, Shape *shape, Err *err)
     return true;
 }
 
-static bool list(Cli *cli, const char *collection, Shape *shape, Err *err)
+bool object_list(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
     Str vault = arg(cli, "--vault-name");
 
     if (!vault_name_check(cli, vault, err) || !cli_profile(cli, err))
         return false;
-    return call_list(cli, to_vault(cli), str_printf(cli->arena, STR_FMT "/%s?api-version=" OBJECT_VERSION "&maxresults=25", STR_ARG(vault_base(cli, vault)), collection), shape, err);
+    return call_list(cli, to_vault(cli), str_printf(cli->arena, STR_FMT "/%s%capi-version=" OBJECT_VERSION "&maxresults=25", STR_ARG(vault_base(cli, vault)), collection,
+                                                    strchr(collection, '?') ? '&' : '?'), shape, err);
 }
 
 static bool list_versions(Cli *cli, const char *collection, Shape *shape, Err *err)
@@ -197,8 +199,8 @@ static bool patch_attributes(Cli *cli, const char *collection, bool with_times, 
     return send(cli, "PATCH", versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape, err);
 }
 
-bool run_secret_show(Cli *cli, Err *err) { return show(cli, "secrets", shape_secret, err); }
-bool run_secret_list(Cli *cli, Err *err) { return list(cli, "secrets", shape_secret, err); }
+bool run_secret_show(Cli *cli, Err *err) { return object_show(cli, "secrets", shape_secret, err); }
+bool run_secret_list(Cli *cli, Err *err) { return object_list(cli, "secrets", shape_secret, err); }
 bool run_secret_versions(Cli *cli, Err *err) { return list_versions(cli, "secrets", shape_secret, err); }
 bool run_secret_attributes(Cli *cli, Err *err) { return patch_attributes(cli, "secrets", true, shape_secret, err); }
 bool run_secret_delete(Cli *cli, Err *err) { return delete_object(cli, "secrets", shape_secret, err); }
@@ -233,14 +235,21 @@ bool read_policy(Cli *cli, const JsonVal **policy, Err *err)
     return true;
 }
 
-/* Waits for the operation to end, as az does. */
+/* Waits for the operation to end, as az does, and says on a terminal what it waits for. */
 static bool pending_end(Cli *cli, Str base, const JsonVal **operation, Err *err)
 {
-    int64_t wait_ms = POLL_FIRST_MS;
+    int64_t wait_ms = POLL_FIRST_MS, waited_ms = 0;
+    Str told = STR_NONE;
 
     while (str_eq(json_str(json_get(*operation, "status")), STR("inProgress"))) {
         Answer answer;
+        Str details = json_str(json_get(*operation, "status_details"));
+        if (waited_ms >= TELL_AFTER_MS && isatty(STDERR_FILENO) && !str_eq(details, told)) {
+            cli_note(STR_FMT, STR_ARG(details));
+            told = details;
+        }
         sleep_ms(wait_ms);
+        waited_ms += wait_ms;
         wait_ms = wait_ms * 2 < POLL_MOST_MS ? wait_ms * 2 : POLL_MOST_MS;
         if (!call_service(cli, "GET", to_vault(cli), versioned(cli, base, "/pending"), STR_NONE, &answer, err))
             return false;
@@ -287,8 +296,8 @@ bool run_certificate_pending(Cli *cli, Err *err)
     return true;
 }
 
-bool run_certificate_show(Cli *cli, Err *err) { return show(cli, "certificates", shape_certificate, err); }
-bool run_certificate_list(Cli *cli, Err *err) { return list(cli, "certificates", shape_certificate, err); }
+bool run_certificate_show(Cli *cli, Err *err) { return object_show(cli, "certificates", shape_certificate, err); }
+bool run_certificate_list(Cli *cli, Err *err) { return object_list(cli, "certificates", shape_certificate, err); }
 bool run_certificate_versions(Cli *cli, Err *err) { return list_versions(cli, "certificates", shape_certificate, err); }
 bool run_certificate_delete(Cli *cli, Err *err) { return delete_object(cli, "certificates", shape_certificate, err); }
 
@@ -316,7 +325,7 @@ bool run_certificate_attributes(Cli *cli, Err *err)
     if (!object_base(cli, "certificates", false, &base, err) || !patch_policy(cli, base, err))
         return false;
     return arg(cli, "--enabled").ptr || arg_list(cli, "--tags", &tags) > 0 ? patch_attributes(cli, "certificates", false, shape_certificate, err)
-                                                                           : show(cli, "certificates", shape_certificate, err);
+                                                                           : object_show(cli, "certificates", shape_certificate, err);
 }
 
 /* ---- keys ---- */
@@ -385,31 +394,34 @@ bool run_key_attributes(Cli *cli, Err *err)
     return send(cli, "PATCH", versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape_key, err);
 }
 
-bool run_key_list(Cli *cli, Err *err) { return list(cli, "keys", shape_key, err); }
-bool run_key_show(Cli *cli, Err *err) { return show(cli, "keys", shape_key, err); }
+bool run_key_list(Cli *cli, Err *err) { return object_list(cli, "keys", shape_key, err); }
+bool run_key_show(Cli *cli, Err *err) { return object_show(cli, "keys", shape_key, err); }
 bool run_key_versions(Cli *cli, Err *err) { return list_versions(cli, "keys", shape_key, err); }
 bool run_key_delete(Cli *cli, Err *err) { return delete_object(cli, "keys", shape_key, err); }
-bool run_key_list_deleted(Cli *cli, Err *err) { return list(cli, "deletedkeys", shape_key, err); }
-bool run_key_show_deleted(Cli *cli, Err *err) { return show(cli, "deletedkeys", shape_key, err); }
+bool run_key_list_deleted(Cli *cli, Err *err) { return object_list(cli, "deletedkeys", shape_key, err); }
+bool run_key_show_deleted(Cli *cli, Err *err) { return object_show(cli, "deletedkeys", shape_key, err); }
 
-bool run_key_recover(Cli *cli, Err *err)
+bool object_recover(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
     Answer answer;
     Str base;
 
-    if (!object_base(cli, "deletedkeys", false, &base, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/recover"), STR(""), &answer, err))
+    if (!object_base(cli, collection, false, &base, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/recover"), STR(""), &answer, err))
         return false;
-    shape_key(cli, &cli->w, answer.json);
+    shape(cli, &cli->w, answer.json);
     return true;
 }
 
-bool run_key_purge(Cli *cli, Err *err)
+bool object_purge(Cli *cli, const char *collection, Err *err)
 {
     Answer answer;
     Str base;
 
-    return object_base(cli, "deletedkeys", false, &base, err) && call_service(cli, "DELETE", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err);
+    return object_base(cli, collection, false, &base, err) && call_service(cli, "DELETE", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err);
 }
+
+bool run_key_recover(Cli *cli, Err *err) { return object_recover(cli, "deletedkeys", shape_key, err); }
+bool run_key_purge(Cli *cli, Err *err) { return object_purge(cli, "deletedkeys", err); }
 
 /* ---- rotation of keys ---- */
 

@@ -203,6 +203,24 @@ static const Option certificate_import_options[] = {
     { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of the .pfx; @FILE reads a file, - reads standard input. Asked for on the terminal when it is needed and not given." },
     { "--policy -p", "JSON", 0, "The policy of its later versions, @FILE or - for standard input." }, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
 };
+#define OPT_NEW_FILE { "--file -f", "FILE", OPT_REQUIRED, "The file to write, which must not be there yet." }
+static const Option certificate_download_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_NEW_FILE, { "--encoding -e", "PEM|DER", 0, "PEM by default." }, END };
+static const Option certificate_backup_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_NEW_FILE, END };
+static const Option certificate_deleted_options[] = { OPT_VAULT_REQUIRED, { "--include-pending", "true|false", OPT_VALUE_OPTIONAL, "Also those that were never made." }, END };
+#define OPT_DISABLED { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }
+static const Option certificate_merge_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "What was signed: PEM, DER or PKCS#7, issuers in any order." }, OPT_DISABLED, OPT_TAGS, END };
+#define OPT_ISSUER OPT_VAULT_REQUIRED, { "--issuer-name", "NAME", OPT_REQUIRED, "Name of the issuer." }
+#define OPT_ISSUER_REST { "--account-id", "TEXT", 0, "Account at the provider; of VaultyardCA the authority's name, of ACME the directory's URL." }, \
+    { "--password", "TEXT", 0, "Of the account, @FILE or - for standard input; of ACME KEYID:KEY of an external account." }, \
+    { "--organization-id", "TEXT", 0, "Id of the organisation; of ACME http-01 or dns-01." }, OPT_DISABLED, \
+    { "--admin-email", "ADDRESS", 0, "Of its administrator." }, { "--admin-first-name", "NAME", 0, "Likewise." }, { "--admin-last-name", "NAME", 0, "Likewise." }, { "--admin-phone", "NUMBER", 0, "Likewise." }, END
+static const Option issuer_create_options[] = { OPT_ISSUER, { "--provider-name", "PROVIDER", OPT_REQUIRED, "VaultyardCA, ACME, ..." }, OPT_ISSUER_REST };
+static const Option issuer_update_options[] = { OPT_ISSUER, { "--provider-name", "PROVIDER", 0, "VaultyardCA, ACME, ..." }, OPT_ISSUER_REST };
+static const Option issuer_options[] = { OPT_ISSUER, END };
+#define OPT_EMAIL { "--email", "ADDRESS", OPT_REQUIRED, "E-mail address." }
+static const Option issuer_admin_options[] = { OPT_ISSUER, OPT_EMAIL, END }, contact_options[] = { OPT_VAULT_REQUIRED, OPT_EMAIL, END };
+static const Option issuer_admin_add_options[] = { OPT_ISSUER, OPT_EMAIL, { "--first-name", "NAME", 0, "First name." }, { "--last-name", "NAME", 0, "Last name." }, { "--phone", "NUMBER", 0, "Telephone." }, END };
+static const Option contact_add_options[] = { OPT_VAULT_REQUIRED, OPT_EMAIL, { "--name", "NAME", 0, "Name." }, { "--phone", "NUMBER", 0, "Telephone." }, END };
 static const Option key_policy_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--value", "JSON", OPT_REQUIRED, "The policy, or @FILE." }, END };
 #define OPT_SOURCE { "--source-resource-id", "ID", OPT_REQUIRED, "The vault whose events they are, by its resource id." }
 #define OPT_EVENT_NAME { "--name -n", "NAME", OPT_REQUIRED, "Name of the event subscription." }
@@ -370,7 +388,8 @@ const Group cli_groups[] = {
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "eventgrid", "Events." }, { "eventgrid event-subscription", "Who is told of what happens in a vault." },
     { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
-    { "keyvault certificate pending", "Certificates being made." }, { "keyvault key", "Keys." }, { "keyvault key rotation-policy", "When keys get new versions." },
+    { "keyvault certificate pending", "Certificates being made." }, { "keyvault certificate issuer", "Whom certificates are asked from." }, { "keyvault certificate issuer admin", "Administrators of an issuer." },
+    { "keyvault certificate contact", "Who is told about certificates." }, { "keyvault key", "Keys." }, { "keyvault key rotation-policy", "When keys get new versions." },
     { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." },
     { "batch account certificates", "From certificates of the account to a vault." }, { "batch account identity", "Identities of accounts." }, { "batch pool", "Pools." },
     { "batch certificate", "Certificates of an account (see `vy batch certificate feature`)." }, { "batch certificate feature", "Whether account certificates are enabled, retiring or retired on this site." },
@@ -390,6 +409,8 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 #define ASSIGNMENT_COLUMNS "PrincipalId=principalId Role=roleDefinitionName Scope=scope"
 #define SECRET_COLUMNS     "Name=name Id=id ContentType=contentType Enabled=attributes.enabled Expires=attributes.expires"
 #define CERT_COLUMNS       "Name=name Id=id Enabled=attributes.enabled Expires=attributes.expires Thumbprint=x509ThumbprintHex"
+#define ISSUER_COLUMNS "Name=name Provider=provider AccountId=accountId Enabled=attributes.enabled"
+#define CONTACT_COLUMNS "Email=email Name=name Phone=phone"
 #define ACCOUNT_B_COLUMNS  RESOURCE_COLUMNS " State=provisioningState Endpoint=accountEndpoint"
 #define ACCOUNT_KEY_COLUMNS "KeySource=encryption.keySource KeyAccess=encryption.keyAccess.state LostAt=encryption.keyAccess.lostAt RestoredAt=encryption.keyAccess.restoredAt"
 #define KEY_COLUMNS        "Name=name Type=key.kty Id=key.kid Enabled=attributes.enabled"
@@ -472,6 +493,26 @@ const Command cli_commands[] = {
     { "keyvault certificate set-attributes", run_certificate_attributes, "Change a certificate's attributes or policy.",     certificate_attributes_options, CERT_COLUMNS, NULL, false },
     { "keyvault certificate delete", run_certificate_delete,         "Delete a certificate; it can be recovered.",           object_options, CERT_COLUMNS, NULL, false },
     { "keyvault certificate pending show", run_certificate_pending,  "How far the making of a certificate is.",              object_options, "Name=name Status=status Target=target", NULL, false },
+    { "keyvault certificate pending merge", run_certificate_pending_merge, "Put in what an authority made of the request.",       certificate_merge_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate pending delete", run_certificate_pending_delete, "Give the making of a certificate up.",             object_options, "Name=name Status=status", NULL, false },
+    { "keyvault certificate download", run_certificate_download,     "Write a certificate, without its key, into a file.",   certificate_download_options, NULL, NULL, false },
+    { "keyvault certificate backup", run_certificate_backup,         "Write a certificate with all its versions into a sealed file.", certificate_backup_options, NULL, NULL, false },
+    { "keyvault certificate restore", run_certificate_restore,       "Bring back what backup wrote.",                        key_restore_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate list-deleted", run_certificate_list_deleted, "Deleted certificates of a vault.",                 certificate_deleted_options, CERT_COLUMNS " Purged=scheduledPurgeDate", NULL, false },
+    { "keyvault certificate show-deleted", run_certificate_show_deleted, "One deleted certificate.",                         object_show_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate recover", run_certificate_recover,       "Bring a deleted certificate back, with key and secret.", object_options, CERT_COLUMNS, NULL, false },
+    { "keyvault certificate purge",  run_certificate_purge,          "Remove a deleted certificate for good.",               object_options, NULL, NULL, false },
+    { "keyvault certificate issuer create", run_issuer_create,       "Add or replace an issuer.",                            issuer_create_options, ISSUER_COLUMNS, NULL, false },
+    { "keyvault certificate issuer update", run_issuer_update,       "Change an issuer.",                                    issuer_update_options, ISSUER_COLUMNS, NULL, false },
+    { "keyvault certificate issuer show", run_issuer_show,           "One issuer.",                                          issuer_options, ISSUER_COLUMNS, NULL, false },
+    { "keyvault certificate issuer list", run_issuer_list,           "Issuers of a vault.",                                  object_list_options, "Name=name Provider=provider", NULL, false },
+    { "keyvault certificate issuer delete", run_issuer_delete,       "Delete an issuer; a private authority goes with it.",  issuer_options, ISSUER_COLUMNS, NULL, false },
+    { "keyvault certificate issuer admin add", run_issuer_admin_add, "Add an administrator.",                                issuer_admin_add_options, CONTACT_COLUMNS, NULL, false },
+    { "keyvault certificate issuer admin list", run_issuer_admin_list, "Administrators of an issuer.",                       issuer_options, CONTACT_COLUMNS, NULL, false },
+    { "keyvault certificate issuer admin delete", run_issuer_admin_delete, "Take an administrator away.",                    issuer_admin_options, NULL, NULL, false },
+    { "keyvault certificate contact add", run_contact_add,           "Add a contact.",                                       contact_add_options, CONTACT_COLUMNS, NULL, false },
+    { "keyvault certificate contact list", run_contact_list,         "Contacts of a vault.",                                 object_list_options, CONTACT_COLUMNS, NULL, false },
+    { "keyvault certificate contact delete", run_contact_delete,     "Take a contact away.",                                 contact_options, CONTACT_COLUMNS, NULL, false },
     { "keyvault key list",           run_key_list,                   "Keys of a vault.",                                     object_list_options, "Name=name Id=kid Enabled=attributes.enabled", NULL, false },
     { "keyvault key show",           run_key_show,                   "The public part of a key.",                            object_show_options, KEY_COLUMNS, NULL, false },
     { "keyvault key create",         run_key_create,                 "Make a key, or a new version of it.",                  key_create_options, KEY_COLUMNS, NULL, false },

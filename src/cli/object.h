@@ -15,3 +15,13 @@ void put_operations(Cli *cli, JsonWriter *w);             /* --ops as member "ke
 bool put_key_attributes(Cli *cli, JsonWriter *w, Err *err) MUST_CHECK;
 bool put_release_policy(Cli *cli, JsonWriter *w, Err *err) MUST_CHECK;
 bool read_policy(Cli *cli, const JsonVal **policy, Err *err) MUST_CHECK;      /* --policy, an object */
+
+/* What is alike for secrets, keys and certificates; collection "keys", "deletedkeys", ... */
+bool object_show(Cli *cli, const char *collection, Shape *shape, Err *err) MUST_CHECK;
+bool object_list(Cli *cli, const char *collection, Shape *shape, Err *err) MUST_CHECK;
+bool object_recover(Cli *cli, const char *collection, Shape *shape, Err *err) MUST_CHECK;
+bool object_purge(Cli *cli, const char *collection, Err *err) MUST_CHECK;
+bool object_backup(Cli *cli, const char *collection, Err *err) MUST_CHECK;                    /* into --file */
+bool object_restore(Cli *cli, const char *collection, Shape *shape, Err *err) MUST_CHECK;     /* from --file into --vault-name */
+/* --file, which must not be there yet. */
+bool write_new_file(Cli *cli, Bytes content, unsigned mode, Err *err) MUST_CHECK;

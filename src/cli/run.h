@@ -32,6 +32,12 @@ CommandFn run_batch_account_create, run_batch_account_show, run_batch_account_li
 CommandFn run_batch_account_identity_show, run_batch_account_identity_assign, run_batch_account_identity_remove;
 /* cmd_migrate.c */
 CommandFn run_certificates_plan, run_certificates_migrate;
+/* cmd_certificate.c */
+CommandFn run_certificate_download, run_certificate_pending_merge, run_certificate_pending_delete, run_certificate_list_deleted, run_certificate_show_deleted,
+          run_certificate_recover, run_certificate_purge, run_certificate_backup, run_certificate_restore;
+/* cmd_issuer.c */
+CommandFn run_issuer_create, run_issuer_update, run_issuer_show, run_issuer_list, run_issuer_delete, run_issuer_admin_add, run_issuer_admin_delete, run_issuer_admin_list;
+CommandFn run_contact_add, run_contact_delete, run_contact_list;
 /* cmd_import.c */
 CommandFn run_certificate_import;
 /* cmd_batch.c */
