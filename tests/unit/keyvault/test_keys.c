@@ -118,6 +118,41 @@ static void test_bad_operations_are_refused_by_name(void **state)
     expect_error(&missing, 404, "KeyNotFound", NULL, "A key with (name/id) none-such was not found");
 }
 
+/* Whatever is wrong with what is to be opened, the answer is the same to the byte: it tells nothing of the padding. */
+static void test_every_failure_to_open_has_one_answer(void **state)
+{
+    (void)state;
+    static const char *const algs[] = { "RSA1_5", "RSA-OAEP", "RSA-OAEP-256" }, *const ops[] = { "decrypt", "unwrapkey" };
+    uint8_t bytes[300] = { 0 };
+    Str values[9];
+    size_t count = 0;
+    values[count++] = STR("");
+    values[count++] = STR("AQID");
+    values[count++] = base64url_encode(fix.arena, (Bytes){ bytes, 256 });        /* 0 */
+    bytes[255] = 1;
+    values[count++] = base64url_encode(fix.arena, (Bytes){ bytes, 256 });        /* 1: no padding at all */
+    memset(bytes, 0x5a, sizeof bytes);
+    values[count++] = base64url_encode(fix.arena, (Bytes){ bytes, 256 });
+    values[count++] = base64url_encode(fix.arena, (Bytes){ bytes, 255 });
+    values[count++] = base64url_encode(fix.arena, (Bytes){ bytes, 257 });
+    memset(bytes, 0xff, sizeof bytes);
+    values[count++] = base64url_encode(fix.arena, (Bytes){ bytes, 256 });        /* larger than the modulus */
+    values[count++] = STR_NONE;                                                  /* sealed for another algorithm */
+    Str answer = STR_NONE;
+    for (size_t a = 0; a < COUNT_OF(algs); a++) {
+        Answer other = op("rsa", "encrypt", algs[(a + 1) % COUNT_OF(algs)], STR("AQID"));
+        expect_status(&other, 200);
+        for (size_t o = 0; o < COUNT_OF(ops); o++)
+            for (size_t i = 0; i < count; i++) {
+                Answer refused = op("rsa", ops[o], algs[a], values[i].ptr ? values[i] : text_at(&other, "value"));
+                expect_status(&refused, 400);
+                if (!answer.ptr)
+                    answer = refused.body;
+                assert_true(str_eq(refused.body, answer));
+            }
+    }
+}
+
 static void test_key_ops_and_attributes_bind(void **state)
 {
     (void)state;
@@ -194,6 +229,7 @@ int main(void)
         cmocka_unit_test(test_each_wrap_algorithm_comes_back),
         cmocka_unit_test(test_signatures_hold_for_their_digest_only),
         cmocka_unit_test(test_bad_operations_are_refused_by_name),
+        cmocka_unit_test(test_every_failure_to_open_has_one_answer),
         cmocka_unit_test(test_key_ops_and_attributes_bind),
         cmocka_unit_test(test_bad_keys_are_refused_by_name),
         cmocka_unit_test(test_deleted_key_comes_back_with_its_versions),
