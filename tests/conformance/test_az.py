@@ -1,4 +1,6 @@
 """The unmodified az (from the Python package index): sign in, groups, vaults, secrets, certificates, identities, Batch accounts, the directory."""
+import base64
+import hashlib
 import json
 import subprocess
 import unittest
@@ -90,6 +92,39 @@ class Az(unittest.TestCase):
         self.assertEqual((shown["expiresIn"], shown["lifetimeActions"][0]["timeAfterCreate"]), ("P1Y", "P90D"))
         secret = self.az("keyvault", "key", "encrypt", "--vault-name", "az-vault-1", "-n", "k2", "--algorithm", "RSA-OAEP-256", "--value", "abc", "--data-type", "plaintext", code=1)
         self.assertIn("Forbidden", secret)                   # its operations do not name encrypt
+
+    def test_06c_what_keys_do(self):
+        """Each answer is held against vy's to the same words, where az and vy are asked alike."""
+        vault, work = ["--vault-name", "az-vault-1"], self.site.base
+        digest = base64.b64encode(hashlib.sha256(b"abc").digest()).decode()
+        self.az("keyvault", "key", "create", *vault, "-n", "k3", "--size", "3072")
+        sealed = self.az("keyvault", "key", "encrypt", *vault, "-n", "k3", "-a", "RSA-OAEP-256", "--value", "abc", "--data-type", "plaintext")
+        for program in (self.az, self.site.vy):
+            self.assertEqual(program("keyvault", "key", "decrypt", *vault, "-n", "k3", "-a", "RSA-OAEP-256", "--value", sealed["result"], "--data-type", "plaintext")["result"], "abc")
+        own = self.site.vy("keyvault", "key", "encrypt", *vault, "-n", "k3", "-a", "RSA-OAEP-256", "--value", "abc", "--data-type", "plaintext")
+        self.assertEqual(sorted(own), sorted(sealed))
+        signed, own = (program("keyvault", "key", "sign", *vault, "-n", "k3", "-a", "RS256", "--digest", digest) for program in (self.az, self.site.vy))
+        self.assertEqual(own, signed)
+        for program in (self.az, self.site.vy):
+            checked = program("keyvault", "key", "verify", *vault, "-n", "k3", "-a", "RS256", "--digest", digest, "--signature", signed["signature"])
+            self.assertEqual((checked["isValid"], sorted(checked)), (True, ["algorithm", "isValid", "keyId"]))
+        for program, name in ((self.az, "az"), (self.site.vy, "vy")):
+            program("keyvault", "key", "download", *vault, "-n", "k3", "-f", str(work / f"{name}.pub"))
+            program("keyvault", "key", "backup", *vault, "-n", "k3", "-f", str(work / f"{name}.backup"))
+        self.assertEqual((work / "az.pub").read_text(), (work / "vy.pub").read_text())
+        self.az("keyvault", "key", "delete", *vault, "-n", "k3")
+        self.assertEqual([key["name"] for key in self.az("keyvault", "key", "list-deleted", *vault)], ["k3"])
+        self.az("keyvault", "key", "purge", *vault, "-n", "k3")
+        self.az("keyvault", "key", "restore", *vault, "-f", str(work / "vy.backup"))          # each takes what the other wrote
+        self.az("keyvault", "key", "delete", *vault, "-n", "k3")
+        self.az("keyvault", "key", "recover", *vault, "-n", "k3")
+        self.assertEqual(self.az("keyvault", "key", "get-policy-template"), self.site.vy("keyvault", "key", "get-policy-template"))
+        self.az("keyvault", "key", "set-attributes", *vault, "-n", "k3", "--enabled", "false")
+        self.assertIn("disabled", self.az("keyvault", "key", "sign", *vault, "-n", "k3", "-a", "RS256", "--digest", digest, code=1))
+        policy = work / "release.json"
+        policy.write_text('{"version":"1.0.0","anyOf":[{"authority":"https://attest.example/","allOf":[{"claim":"c","equals":"v"}]}]}')
+        exportable = self.az("keyvault", "key", "create", *vault, "-n", "k4", "--kty", "EC", "--exportable", "true", "--policy", str(policy))
+        self.assertTrue(exportable["attributes"]["exportable"])
 
     def test_07_identities_and_who_may_read(self):
         identity = self.az("identity", "create", "-g", "azg", "-n", "id1")
