@@ -13,6 +13,7 @@
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
+#include "keyvault/vaults/throttle.h"
 #include "keyvault/vaults/vault_arm.h"
 
 bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, KeyVault **out, Err *err)
@@ -55,6 +56,7 @@ void keyvault_close(KeyVault *kv)
     courier_free(kv);
     vault_cache_close(kv->cache);
     key_cache_free(kv->keys);
+    throttle_free(kv->throttle);
     free(kv);
 }
 
@@ -67,6 +69,12 @@ bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err)
     return http_mount(server, arm_plane(kv->arm), vault_arm_routes, vault_arm_route_count, kv, err) &&
            http_mount(server, arm_plane(kv->arm), event_routes, event_route_count, kv, err) &&
            http_mount(server, &kv->plane, data_routes, data_route_count, kv, err);
+}
+
+bool keyvault_throttle(KeyVault *kv, Err *err)
+{
+    kv->throttle = throttle_new();
+    return kv->throttle || err_set(err, ERR_INTERNAL, "out of memory for the limits of vaults");
 }
 
 bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) { return courier_start(kv, webhook_ca_file, err); }

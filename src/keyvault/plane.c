@@ -3,6 +3,7 @@
 #include "keyvault/plane.h"
 #include "keyvault/objects/feed.h"
 #include "keyvault/vaults/permission.h"
+#include "keyvault/vaults/throttle.h"
 
 const Vault *req_vault(const Req *req) { return req->caller ? req->caller->plane_data : NULL; }
 
@@ -59,7 +60,13 @@ static bool plane_authenticate(void *ctx, Req *req, Reply *reply, Err *err)
     return true;
 }
 
-static bool plane_authorize(void *ctx, Req *req, const Route *route, Err *err) { return vault_authorize(ctx, req, route, err); }
+/* Who may not do a thing cannot use up what others may. A request that parked has been counted. */
+static bool plane_authorize(void *ctx, Req *req, const Route *route, Err *err)
+{
+    const KeyVault *kv = ctx;
+    return vault_authorize(ctx, req, route, err) &&
+           (req->was_parked || throttle_take(kv->throttle, req_vault(req), throttle_class_of(str_from(route->operation)), 1, mono_now_ms(), err));
+}
 
 static const char *default_code(ErrCode code)
 {
@@ -82,8 +89,10 @@ static const char *default_code(ErrCode code)
 
 static void plane_write_error(void *ctx, const Req *req, Reply *reply, const Err *err)
 {
-    (void)ctx;
+    KeyVault *kv = ctx;
     JsonWriter *w = &reply->json;
+    if (err->code == ERR_THROTTLED && req_vault(req))
+        reply_header(reply, STR("Retry-After"), str_printf(req->arena, "%lld", (long long)throttle_wait_s(kv->throttle, req_vault(req), mono_now_ms())));
     json_open(w, NULL);
     json_open(w, "error");
     json_put_str(w, "code", str_from(err->name ? err->name : default_code(err->code)));

@@ -11,6 +11,7 @@ void vault_options_list(VaultOptions *o, Option out[VAULT_OPTIONS])
         { "--smtp-relay", false, &o->relay, &o->relays, 1 }, { "--smtp-from", false, &o->mail_from, &o->mail_froms, 1 }, { "--smtp-tls", false, &o->mail_tls, &o->mail_tlss, 1 },
         { "--smtp-user", false, &o->mail_user, &o->mail_users, 1 }, { "--smtp-password-file", false, &o->mail_password_file, &o->mail_password_files, 1 },
         { "--smtp-ca-file", false, &o->mail_ca_file, &o->mail_ca_files, 1 },
+        { "--throttle", false, &o->throttle, &o->throttles, 1 },
     };
     memcpy(out, list, sizeof list);
 }
@@ -62,6 +63,8 @@ bool vault_options_check(VaultOptions *o, Err *err)
 {
     if (!check_mail(o, err))
         return false;
+    if (o->throttle && strcmp(o->throttle, "on") != 0 && strcmp(o->throttle, "off") != 0)
+        return err_set(err, ERR_BAD_INPUT, "--throttle '%s' is neither on nor off", o->throttle);
     if (o->directories == 0 && (o->http_listens || o->hooks || o->ca_files || o->proxies))
         return err_set(err, ERR_BAD_INPUT, "--acme-directory is needed beside the other --acme options: the URL of an ACME server's directory");
     for (int i = 0; i < o->directories; i++) {
@@ -98,6 +101,8 @@ bool vault_options_apply(VaultOptions *o, KeyVault *kv, Err *err)
         keyvault_use_acme(kv, &o->acme);
     if (o->mail.host)
         keyvault_use_mail(kv, &o->mail);
+    if (o->throttle && strcmp(o->throttle, "on") == 0 && !keyvault_throttle(kv, err))
+        return false;
     return !o->challenges || (keyvault_mount_challenges(kv, o->challenges, err) && http_start(o->challenges, err));
 }
 

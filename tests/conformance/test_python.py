@@ -1,28 +1,12 @@
 """The unmodified Python clients of Key Vault; every answer they get is held against the table of the published contract."""
-import hashlib
 import json
 import os
-import pathlib
 import subprocess
 import unittest
 
 from contract import Contract
+from pyclients import HOME, PROGRAMS, install
 from vaultyard import Answer, Site
-
-PROGRAMS = pathlib.Path(__file__).parent / "python"
-HOME = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "python-keyvault"
-
-
-def install():
-    """A virtual environment with the clients, made once for each list of versions; afterwards nothing is asked of the network."""
-    wanted = hashlib.sha256((PROGRAMS / "requirements.txt").read_bytes()).hexdigest()
-    stamp = HOME / "installed-for"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print("  installing azure-keyvault-*", flush=True)
-        subprocess.run(["python3", "-m", "venv", "--clear", HOME], check=True)
-        subprocess.run([HOME / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", PROGRAMS / "requirements.txt"], check=True)
-        stamp.write_text(wanted)
-
 
 # What recorded answers of the real service have beyond its published contract.
 RECORDED = ["X509CertificateProperties.basic_constraints", "CertificateItem.subject", "DeletedCertificateItem.subject", "CertificateBundle.pending"]

@@ -6,6 +6,7 @@
 #include "keyvault/objects/feed.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/keys/release_policy.h"
+#include "keyvault/vaults/throttle.h"
 
 static void put_bytes(JsonWriter *w, Arena *arena, const char *name, Bytes bytes)
 {
@@ -206,7 +207,7 @@ bool key_create(Req *req, Reply *reply, Err *err)
     new.ops_json = key_ops_default(req->arena, spec.kind);
     if (!key_ops_read(req->arena, body, "key_ops", spec.kind, &new.ops_json, err) || !attributes_read(body, &new.attributes, err) ||
         !tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) || !key_release_read(req, body, place, &new.release_json, err) ||
-        !key_made_new(req->ctx, req_vault(req), place, spec, &made, err))
+        !throttle_key_create(req, req_vault(req), place == PLACE_TOKEN, err) || !key_made_new(req->ctx, req_vault(req), place, spec, &made, err))
         return false;
     return key_store_new(req, reply, &new, err);
 }

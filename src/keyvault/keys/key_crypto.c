@@ -5,6 +5,7 @@
 #include "base/encode.h"
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key.h"
+#include "keyvault/vaults/throttle.h"
 
 typedef enum CryptoOp { OP_ENCRYPT, OP_DECRYPT, OP_WRAP, OP_UNWRAP, OP_SIGN, OP_VERIFY } CryptoOp;
 static const struct { const char *key_op; bool outside_validity; } ops[] = {
@@ -225,7 +226,7 @@ static bool crypto_run(Req *req, Reply *reply, CryptoOp op, Err *err)
     if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
         !json_read(body, "", is_verify ? verify_fields : value_fields, is_verify ? COUNT_OF(verify_fields) : COUNT_OF(value_fields), &in, err))
         return false;
-    bool good = store_read(kv->site->store, crypto_read_txn, &crypto, err);
+    bool good = store_read(kv->site->store, crypto_read_txn, &crypto, err) && throttle_key_use(req, req_vault(req), json_get(crypto.row.doc, "jwk"), err);
     good = good && (op == OP_SIGN || op == OP_VERIFY ? sign(&crypto, &in, reply, err) : wrap(&crypto, &in, reply, err));
     key_free(crypto.key);
     return good && (arena_ok(req->arena) || err_too_big(err));

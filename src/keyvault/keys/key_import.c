@@ -1,6 +1,7 @@
 /* key_import.c - PUT /keys/{name}: a key that was made elsewhere, as a JWK with its private members. */
 #include "base/encode.h"
 #include "keyvault/keys/key.h"
+#include "keyvault/vaults/throttle.h"
 
 typedef struct JwkIn { Str kty, crv, n, e, x, y, d, p, q, dp, dq, qi, k, key_hsm; } JwkIn;
 static const JsonField jwk_fields[] = {
@@ -108,5 +109,5 @@ bool key_import(Req *req, Reply *reply, Err *err)
     new.ops_json = key_ops_default(req->arena, kind);
     return key_ops_read(req->arena, jwk, "key_ops", kind, &new.ops_json, err) && attributes_read(body, &new.attributes, err) &&
            tags_read(req->arena, body, TAG_CHARS_KEY, &new.tags_json, err) && key_release_read(req, body, place, &new.release_json, err) &&
-           (made.key || key_made_of(req->ctx, req_vault(req), place, key, &made, err)) && key_store_new(req, reply, &new, err);
+           throttle_key_create(req, req_vault(req), place == PLACE_TOKEN, err) && (made.key || key_made_of(req->ctx, req_vault(req), place, key, &made, err)) && key_store_new(req, reply, &new, err);
 }

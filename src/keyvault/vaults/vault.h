@@ -14,6 +14,7 @@ enum { VAULT_NAME_MIN = 3, VAULT_NAME_MAX = 24, RETENTION_DAYS_MIN = 7, RETENTIO
 struct HttpCall;                                          /* http/client.h */
 struct HttpAnswer;
 typedef struct VaultCache VaultCache;                     /* vault_cache.c */
+typedef struct Throttle Throttle;                         /* throttle.h */
 typedef struct Courier Courier;                           /* events/courier.c */
 
 struct KeyVault {
@@ -23,6 +24,7 @@ struct KeyVault {
     Arm        *arm;
     VaultCache *cache;
     KeyCache   *keys;
+    Throttle   *throttle;                                 /* NULL: nobody is throttled */
     Courier    *courier;                                  /* NULL: not started, or stopped */
     atomic_int  authorities_asked;                        /* keys/attestation.c: how many at this moment */
     bool      (*ask_authority)(KeyVault *kv, Arena *arena, const struct HttpCall *call, struct HttpAnswer *out, Err *err);    /* attestation_call; tests answer themselves */
