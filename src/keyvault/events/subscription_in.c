@@ -45,7 +45,8 @@ static bool refuse_if_given(const JsonVal *object, const char *name, const char 
     return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "%s of event subscriptions (%s) is not available here; leave it out.", what, name);
 }
 
-static bool read_destination(const JsonVal *destination, EventSubscription *io, Err *err)
+/* az patches with what it got, which has no endpointUrl: the endpoint stays. */
+static bool read_destination(const JsonVal *destination, bool is_patch, EventSubscription *io, Err *err)
 {
     Str type = json_str(json_get(destination, "endpointType"));
     if (json_kind(destination) != JSON_OBJECT || !type.ptr)
@@ -55,6 +56,8 @@ static bool read_destination(const JsonVal *destination, EventSubscription *io, 
                          "' is not available here.", STR_ARG(str_slice(type, 0, 60)));
     const JsonVal *properties = json_get(destination, "properties");
     Str url = json_str(json_get(properties, "endpointUrl"));
+    if (str_empty(url) && is_patch)
+        url = io->endpoint;
     if (str_empty(url))
         return BAD(err, "destination.properties.endpointUrl", "destination.properties.endpointUrl is needed: the https URL that events are posted to");
     if (url.len > EVENT_URL_MAX || !str_starts_nocase(url, STR("https://")) || url.len == sizeof "https://" - 1)
@@ -145,7 +148,7 @@ bool event_subscription_read(const JsonVal *properties, bool is_patch, EventSubs
         io->tries_max = EVENT_TRIES_MAX;
         io->ttl_minutes = EVENT_TTL_MINUTES_MAX;
     }
-    if ((!is_patch || is_given(destination)) && !read_destination(destination, io, err))
+    if ((!is_patch || is_given(destination)) && !read_destination(destination, is_patch, io, err))
         return false;
     if ((is_given(filter) && !read_filter(filter, io, err)) || (is_given(retry) && !read_retry(retry, io, err)))
         return false;

@@ -26,6 +26,8 @@ static void test_a_body_is_read_with_the_services_defaults(void **state)
     assert_true(event_subscription_wants(&subscription, STR("Microsoft.KeyVault.KeyExpired"), STR("any")));
     assert_true(read_body("{\"filter\":{\"subjectBeginsWith\":\"Web\",\"subjectEndsWith\":\"-1\",\"includedEventTypes\":[\"microsoft.keyvault.keyexpired\"]}}", true, &subscription, &err));
     assert_str(subscription.endpoint, "https://h/x");
+    assert_true(read_body("{\"destination\":{\"endpointType\":\"WebHook\",\"properties\":{\"endpointBaseUrl\":\"https://h/x\"}}}", true, &subscription, &err));
+    assert_str(subscription.endpoint, "https://h/x");
     assert_true(event_subscription_wants(&subscription, STR("Microsoft.KeyVault.KeyExpired"), STR("web-1")));
     assert_false(event_subscription_wants(&subscription, STR("Microsoft.KeyVault.KeyExpired"), STR("web-2")));
     assert_false(event_subscription_wants(&subscription, STR("Microsoft.KeyVault.SecretExpired"), STR("web-1")));
