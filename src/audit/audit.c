@@ -3,10 +3,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "audit/inside.h"
 #include "audit/reads.h"
 #include "audit/writes.h"
 
 struct Audit {
+    Store *store;
+    char *dir;
     Secret *key;
     ReadsLog *reads;
     _Atomic int64_t writes;
@@ -88,6 +91,9 @@ bool audit_open(Store *store, Seal *seal, const char *dir, Audit **out, Err *err
         return err_set(err, ERR_INTERNAL, "out of memory");
     bool good = store_write(store, open_chain, &opening, err);
     audit->key = opening.key;
+    audit->store = store;
+    audit->dir = strdup(dir);
+    good = good && (audit->dir || err_set(err, ERR_INTERNAL, "out of memory"));
     atomic_store(&audit->writes, opening.writes);
     if (!good || !open_reads(audit, store, &opening, dir, err)) {
         audit_close(audit);
@@ -103,8 +109,12 @@ void audit_close(Audit *audit)
         return;
     reads_stop(audit->reads);
     secret_free(audit->key);
+    free(audit->dir);
     free(audit);
 }
+
+Store *audit_store(const Audit *audit) { return audit->store; }
+const char *audit_dir(const Audit *audit) { return audit->dir; }
 
 static void write_committed(void *ctx, int64_t number)
 {

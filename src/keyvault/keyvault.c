@@ -13,6 +13,7 @@
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
+#include "keyvault/vaults/diagnostics.h"
 #include "keyvault/vaults/throttle.h"
 #include "keyvault/vaults/vault_arm.h"
 
@@ -40,6 +41,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     runner_register(site->runner, WORK_HSM, RUNNER_REAL_TIME, hsm_sweep_run, kv);
     runner_register(site->runner, WORK_PURGE, RUNNER_OBJECT_TIME, object_purge_run, kv);
     runner_register(site->runner, WORK_VAULT_PURGE, RUNNER_OBJECT_TIME, vault_purge_run, kv);
+    runner_register(site->runner, WORK_LOGS, RUNNER_REAL_TIME, diagnostic_logs_run, kv);
     arm_on_delete(arm, "Microsoft.KeyVault/vaults", vault_delete_resource, kv);
     if (!hsm_start(kv, err)) {
         keyvault_close(kv);
@@ -68,6 +70,7 @@ bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err)
 {
     return http_mount(server, arm_plane(kv->arm), vault_arm_routes, vault_arm_route_count, kv, err) &&
            http_mount(server, arm_plane(kv->arm), event_routes, event_route_count, kv, err) &&
+           http_mount(server, arm_plane(kv->arm), diagnostic_routes, diagnostic_route_count, kv, err) &&
            http_mount(server, &kv->plane, data_routes, data_route_count, kv, err);
 }
 
@@ -76,6 +79,8 @@ bool keyvault_throttle(KeyVault *kv, Err *err)
     kv->throttle = throttle_new();
     return kv->throttle || err_set(err, ERR_INTERNAL, "out of memory for the limits of vaults");
 }
+
+void keyvault_log_to(KeyVault *kv, const char *dir) { kv->logs_dir = dir; }
 
 bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) { return courier_start(kv, webhook_ca_file, err); }
 void keyvault_stop(KeyVault *kv) { courier_stop(kv); }

@@ -32,6 +32,9 @@ bool keyvault_mount(KeyVault *kv, HttpServer *server, Err *err) MUST_CHECK;
 /* From now on vaults refuse what is over the service's limits (vaults/throttle.h). Before http_start. */
 bool keyvault_throttle(KeyVault *kv, Err *err) MUST_CHECK;
 
+/* Audit logs that diagnostic settings ask for go below this directory (vaults/diagnostics.h). `dir` outlives kv. Before http_start and runner_start. */
+void keyvault_log_to(KeyVault *kv, const char *dir);
+
 /* The thread that takes events to webhooks. webhook_ca_file: certificates that receivers are checked by; NULL: the system's. */
 bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) MUST_CHECK;
 void keyvault_stop(KeyVault *kv);                                             /* before http_stop; fine if it was not started, NULL too */

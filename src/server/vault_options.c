@@ -11,6 +11,7 @@ void vault_options_list(VaultOptions *o, Option out[VAULT_OPTIONS])
         { "--smtp-relay", false, &o->relay, &o->relays, 1 }, { "--smtp-from", false, &o->mail_from, &o->mail_froms, 1 }, { "--smtp-tls", false, &o->mail_tls, &o->mail_tlss, 1 },
         { "--smtp-user", false, &o->mail_user, &o->mail_users, 1 }, { "--smtp-password-file", false, &o->mail_password_file, &o->mail_password_files, 1 },
         { "--smtp-ca-file", false, &o->mail_ca_file, &o->mail_ca_files, 1 },
+        { "--audit-logs", false, &o->audit_logs, &o->audit_logs_given, 1 },
         { "--throttle", false, &o->throttle, &o->throttles, 1 },
     };
     memcpy(out, list, sizeof list);
@@ -101,6 +102,9 @@ bool vault_options_apply(VaultOptions *o, KeyVault *kv, Err *err)
         keyvault_use_acme(kv, &o->acme);
     if (o->mail.host)
         keyvault_use_mail(kv, &o->mail);
+    if (o->audit_logs && access(o->audit_logs, W_OK | X_OK) != 0)
+        return err_errno(err, "--audit-logs %s cannot be written by the service user", o->audit_logs);
+    keyvault_log_to(kv, o->audit_logs);
     if (o->throttle && strcmp(o->throttle, "on") == 0 && !keyvault_throttle(kv, err))
         return false;
     return !o->challenges || (keyvault_mount_challenges(kv, o->challenges, err) && http_start(o->challenges, err));

@@ -1,18 +1,18 @@
-/* vault_options.h - what `serve` is told about the world that vaults deal with: ACME servers, a mail relay, the vaults' own limits. */
+/* vault_options.h - what `serve` is told about the world that vaults deal with: ACME servers, a mail relay, the vaults' own limits and logs. */
 #pragma once
 #include "keyvault/keyvault.h"
 #include "server/command.h"
 #include "server/listeners.h"
 
-enum { VAULT_OPTIONS = 12 };
+enum { VAULT_OPTIONS = 13 };
 
 typedef struct VaultOptions {
     const char *directory[ACME_DIRECTORIES_MAX], *http_listen[LISTEN_MAX], *hook, *ca_file, *proxy;
     int directories, http_listens, hooks, ca_files, proxies;
     const char *relay, *mail_from, *mail_tls, *mail_user, *mail_password_file, *mail_ca_file;
     int relays, mail_froms, mail_tlss, mail_users, mail_password_files, mail_ca_files;
-    const char *throttle;
-    int throttles;
+    const char *throttle, *audit_logs;
+    int throttles, audit_logs_given;
     char relay_host[256];
     MailRelay mail;                         /* host NULL: none */
     AcmeSettings acme;                      /* made of them by vault_options_check */

@@ -42,6 +42,11 @@ static const char *const *const migration_6[] = {
     0
 };
 
+static const char *const *const migration_7[] = {
+    schema_diagnostics_7,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
@@ -49,6 +54,7 @@ const char *const *const *const schema_migrations[] = {
     migration_4,
     migration_5,
     migration_6,
+    migration_7,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -179,6 +179,7 @@ bool vault_erase(KeyVault *kv, Txn *txn, const Vault *vault, Err *err)
     static const char *const statements[] = {
         "DELETE FROM kv_event_delivery WHERE subscription IN (SELECT id FROM kv_event_subscription WHERE vault = ?1)",
         "DELETE FROM kv_event_subscription WHERE vault = ?1",
+        "DELETE FROM kv_diagnostic WHERE vault = ?1",
         "DELETE FROM kv_expiry WHERE vault = ?1",
         "DELETE FROM kv_feed WHERE vault = ?1",
         "DELETE FROM kv_acme_challenge WHERE vault = ?1",

@@ -24,6 +24,7 @@ struct KeyVault {
     Arm        *arm;
     VaultCache *cache;
     KeyCache   *keys;
+    const char *logs_dir;                                 /* of audit logs in files (diagnostics.h); NULL: none */
     Throttle   *throttle;                                 /* NULL: nobody is throttled */
     Courier    *courier;                                  /* NULL: not started, or stopped */
     atomic_int  authorities_asked;                        /* keys/attestation.c: how many at this moment */
