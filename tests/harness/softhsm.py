@@ -1,0 +1,59 @@
+"""softhsm.py: a SoftHSM2 token of a test's own, as the hardware module of a Site: Site(serve_args=SoftHsm().serve_args())."""
+import base64
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+PIN, OFFICER_PIN = "471147", "81508150"
+
+
+class SoftHsm:
+    """One token that the service user owns. SOFTHSM2_CONF is set for this process and those it starts."""
+
+    def __init__(self, label="site"):
+        self.label = label
+        self.base = pathlib.Path(tempfile.mkdtemp(prefix="vaultyard-softhsm-"))
+        self.base.chmod(0o755)
+        self.conf = self.base / "softhsm2.conf"
+        (self.base / "tokens").mkdir(0o700)
+        self.conf.write_text(f"directories.tokendir = {self.base}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n")
+        os.environ["SOFTHSM2_CONF"] = str(self.conf)
+        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", OFFICER_PIN], check=True, capture_output=True)
+        if os.geteuid() == 0:
+            for path in [self.base / "tokens", *(self.base / "tokens").rglob("*")]:
+                shutil.chown(path, "vaultyard", "vaultyard")
+        self.pin_file = self.base / "pin"
+        self.write_pin(PIN)
+
+    def write_pin(self, pin, mode=0o600):
+        self.pin_file.write_text(pin + "\n")
+        self.pin_file.chmod(mode)
+
+    def serve_args(self, module=MODULE):
+        return ["--hsm-module", module, "--hsm-token", self.label, "--hsm-pin-file", str(self.pin_file)]
+
+    def list(self, kind):
+        """What pkcs11-tool (OpenSC) sees, logged in: a text for each object of this kind ("privkey", "pubkey", "secrkey")."""
+        done = subprocess.run(["pkcs11-tool", "--module", MODULE, "--token-label", self.label, "--login", "--pin", PIN, "--list-objects", "--type", kind],
+                              check=True, capture_output=True, text=True)
+        return [part for part in re.split(r"(?=^(?:Private|Public|Secret) Key Object)", done.stdout, flags=re.M) if "Key Object" in part]
+
+    @staticmethod
+    def transfer(target_pk8, kid, kek_pem):
+        """A transfer blob by openssl alone, as docs/hsm.md says: PKCS#8 DER wrapped for a key exchange key."""
+        def openssl(*arguments, input=None):
+            return subprocess.run(["openssl", *[str(part) for part in arguments]], input=input, capture_output=True, check=True).stdout
+
+        aes = openssl("rand", "32")
+        first = openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", kek_pem, "-pkeyopt", "rsa_padding_mode:oaep", input=aes)
+        second = openssl("enc", "-id-aes256-wrap-pad", "-iv", "A65959A6", "-K", aes.hex(), input=target_pk8)
+        return json.dumps({"schema_version": "1.0.0", "header": {"kid": kid, "alg": "dir", "enc": "CKM_RSA_AES_KEY_WRAP"},
+                           "ciphertext": base64.urlsafe_b64encode(first + second).rstrip(b"=").decode(), "generator": "openssl"})
+
+    def close(self):
+        shutil.rmtree(self.base)
