@@ -13,7 +13,7 @@ static const struct { const char *option, *member; } permission_kinds[] = {
     { "--key-permissions", "keys" }, { "--secret-permissions", "secrets" }, { "--certificate-permissions", "certificates" }, { "--storage-permissions", "storage" },
 };
 
-static bool vault_url(Cli *cli, Str *url, Err *err)
+bool vault_resource_url(Cli *cli, Str *url, Err *err)
 {
     Str name = arg(cli, "--name"), group = arg(cli, "--resource-group"), id;
 
@@ -96,7 +96,7 @@ bool run_vault_create(Cli *cli, Err *err)
     bool missing;
     Answer answer;
 
-    if (!cli_profile(cli, err) || !vault_url(cli, &url, err) || !call_is_missing(cli, to_arm(cli), url, &missing, err))
+    if (!cli_profile(cli, err) || !vault_resource_url(cli, &url, err) || !call_is_missing(cli, to_arm(cli), url, &missing, err))
         return false;
     if (!missing)
         return err_set(err, ERR_CONFLICT, "The vault name '" STR_FMT "' is already in use. `vy keyvault show -n NAME` shows it, `vy keyvault set-policy` changes who may use it",
@@ -120,7 +120,7 @@ bool run_vault_show(Cli *cli, Err *err)
     Answer answer;
     Str url;
 
-    if (!cli_profile(cli, err) || !vault_url(cli, &url, err) || !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
+    if (!cli_profile(cli, err) || !vault_resource_url(cli, &url, err) || !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
         return false;
     shape_resource(cli, &cli->w, answer.json);
     return true;
@@ -142,7 +142,7 @@ bool run_vault_delete(Cli *cli, Err *err)
     Answer answer;
     Str url;
 
-    return cli_profile(cli, err) && vault_url(cli, &url, err) && call_service(cli, "DELETE", to_arm(cli), url, STR_NONE, &answer, err);
+    return cli_profile(cli, err) && vault_resource_url(cli, &url, err) && call_service(cli, "DELETE", to_arm(cli), url, STR_NONE, &answer, err);
 }
 
 /* ---- policies: the vault is read, its list changed and written back, as az does ---- */
@@ -217,7 +217,7 @@ static bool change_policy(Cli *cli, bool remove, Err *err)
 
     if ((arg(cli, "--object-id").ptr != NULL) == (arg(cli, "--spn").ptr != NULL))
         return cli_usage(cli, err, "give either --object-id or --spn");
-    if (!cli_profile(cli, err) || !policy_principal(cli, &object_id, err) || !vault_url(cli, &url, err) ||
+    if (!cli_profile(cli, err) || !policy_principal(cli, &object_id, err) || !vault_resource_url(cli, &url, err) ||
         !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &now, err))
         return false;
     const JsonVal *properties = json_get(now.json, "properties");

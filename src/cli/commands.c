@@ -111,134 +111,7 @@ static const Option role_list_options[] = {
 static const Option role_unassign_options[] = { OPT_ASSIGNEE, { "--role", "ROLE", 0, "Only this role." }, OPT_SCOPE, OPT_GROUP, { "--ids", "ID", OPT_LIST, "Ids of role assignments." }, OPT_YES, END };
 static const Option role_definition_options[] = { { "--name -n", "ROLE", 0, "Only the role of this name." }, OPT_SCOPE, OPT_GROUP, END };
 
-/* ---- vaults ---- */
-
-#define OPT_VAULT_SELF { "--name -n --vault-name", "VAULT", OPT_REQUIRED, "Name of the vault." }
-static const Option vault_create_options[] = {
-    OPT_VAULT_SELF, OPT_GROUP_REQUIRED, OPT_LOCATION, OPT_TAGS,
-    { "--sku", "standard|premium", 0, "Standard by default." },
-    { "--retention-days", "DAYS", 0, "How long deleted objects can be recovered, 7 to 90; 90 by default." },
-    { "--enable-purge-protection", "true|false", OPT_VALUE_OPTIONAL, "Nobody can purge before the retention ends." },
-    { "--enable-rbac-authorization", "true|false", OPT_VALUE_OPTIONAL, "Decide by roles instead of access policies." },
-    { "--no-self-perms", "true|false", OPT_VALUE_OPTIONAL, "Do not give yourself an access policy." },
-    END
-};
-static const Option vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, END };
-#define OPT_POLICY_OF { "--object-id", "ID", 0, "Object id of the principal, or its name." }, { "--spn", "NAME", 0, "Service principal name (application id) of the principal, or its name." }
-static const Option set_policy_options[] = {
-    OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF,
-    { "--secret-permissions", "PERMISSION", OPT_LIST, "all, get, list, set, delete, recover, backup, restore, purge." },
-    { "--certificate-permissions", "PERMISSION", OPT_LIST, "all, get, list, create, import, update, delete, recover, ..." },
-    { "--key-permissions", "PERMISSION", OPT_LIST, "all, get, list, create, wrapKey, unwrapKey, ..." },
-    { "--storage-permissions", "PERMISSION", OPT_LIST, "all, get, list, ..." },
-    END
-};
-static const Option deleted_vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_LOCATION, END };
-static const Option delete_policy_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF, END };
-
-/* ---- objects of a vault ---- */
-
-#define OPT_VALIDITY { "--expires", "TIME", 0, "When it ends, like 2030-01-31T00:00:00Z." }, { "--not-before", "TIME", 0, "When it begins." }
-static const Option secret_set_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID,
-    { "--value", "TEXT", OPT_MAY_BE_EMPTY, "The value; - reads standard input, which others cannot see in the process list." },
-    { "--file -f", "FILE", 0, "Read the value from a file." },
-    { "--content-type --description", "TEXT", OPT_MAY_BE_EMPTY, "What the value is." },
-    OPT_VALIDITY, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be read yet." }, OPT_TAGS, END
-};
-static const Option object_show_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, END };
-static const Option object_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, END };
-static const Option object_list_options[] = { OPT_VAULT_REQUIRED, END };
-static const Option secret_attributes_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be read?" }, OPT_VALIDITY, { "--content-type", "TEXT", OPT_MAY_BE_EMPTY, "What the value is." }, OPT_TAGS, END
-};
-static const Option certificate_create_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--policy -p", "JSON", OPT_REQUIRED, "The policy, @FILE or - for standard input." },
-    { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
-};
-static const Option certificate_attributes_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, { "--policy -p", "JSON", 0, "What to change in the policy." }, OPT_TAGS, END
-};
-#define OPT_OPS { "--ops", "OPERATION", OPT_LIST, "What it may be used for: encrypt, decrypt, sign, verify, wrapKey, unwrapKey." }
-#define OPT_RELEASE { "--policy", "JSON", 0, "Under which it can be released: JSON, or a file with it." }, \
-                    { "--immutable", "true|false", OPT_VALUE_OPTIONAL, "That policy can never be changed." }
-#define OPT_NEW_KEY { "--protection -p", "software|hsm", 0, "Where it lies; software by default." }, OPT_OPS, OPT_VALIDITY, \
-                    { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, \
-                    { "--exportable", "true|false", OPT_VALUE_OPTIONAL, "It can be released, to whom --policy says." }, OPT_RELEASE, OPT_TAGS
-static const Option key_create_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "RSA|EC|oct", 0, "Its type; RSA by default." }, { "--size", "BITS", 0, "RSA: 2048, 3072 or 4096; oct: 128, 192 or 256." },
-    { "--curve", "CURVE", 0, "Of an EC key: P-256, P-384, P-521 or P-256K." }, OPT_NEW_KEY, END
-};
-static const Option key_import_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--pem-file", "FILE", 0, "A PEM file with the private key; - reads standard input." }, { "--pem-string", "TEXT", 0, "The same as text." },
-    { "--pem-password", "TEXT", OPT_MAY_BE_EMPTY, "Of an encrypted PEM." }, { "--byok-file", "FILE", 0, "A key transfer blob for the HSM." }, { "--byok-string", "TEXT", 0, "The same as text." },
-    { "--jwk-file", "FILE", 0, "A JSON web key with its private members; - reads standard input." }, { "--kty", "RSA|EC|oct", 0, "Of a transfer blob; RSA by default." },
-    { "--curve", "CURVE", 0, "Of an EC key in a transfer blob." }, OPT_NEW_KEY, END
-};
-static const Option key_attributes_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, OPT_VALIDITY, OPT_OPS, OPT_RELEASE, OPT_TAGS, END
-};
-#define OPT_ALGORITHM { "--algorithm -a", "NAME", OPT_REQUIRED, "RSA-OAEP-256, A256GCM, RS256, ES256, ..." }
-#define OPT_DATA_TYPE { "--data-type", "base64|plaintext", 0, "What the original value is; base64 by default." }
-#define OPT_IV_AAD { "--iv", "HEX", 0, "Initialisation vector." }, { "--aad", "HEX", 0, "What is authenticated and not encrypted; GCM only." }
-static const Option key_encrypt_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--value", "TEXT", OPT_REQUIRED, "What to encrypt." }, OPT_DATA_TYPE, OPT_IV_AAD, END };
-static const Option key_decrypt_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--value", "BASE64", OPT_REQUIRED, "What to decrypt: the result of encrypt." }, OPT_DATA_TYPE, OPT_IV_AAD,
-    { "--tag", "HEX", 0, "The authentication tag of GCM." }, END
-};
-static const Option key_sign_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--digest", "BASE64", OPT_REQUIRED, "The digest to sign." }, END };
-static const Option key_verify_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--digest", "BASE64", OPT_REQUIRED, "The digest that was signed." },
-    { "--signature", "BASE64", OPT_REQUIRED, "The signature." }, END
-};
-static const Option key_random_options[] = { OPT_VAULT_REQUIRED, { "--count", "N", OPT_REQUIRED, "How many bytes, 1 to 128." }, END };
-static const Option key_download_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--file -f", "FILE", OPT_REQUIRED, "Where to write it; no file that is there is replaced." },
-    { "--encoding -e", "PEM|DER", 0, "PEM by default." }, END
-};
-static const Option key_backup_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "Where to write it; no file that is there is replaced." }, END };
-static const Option key_restore_options[] = { OPT_VAULT_REQUIRED, { "--file -f", "FILE", OPT_REQUIRED, "What backup wrote." }, END };
-static const Option certificate_import_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "A .pfx, or PEM with an unencrypted key." },
-    { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of the .pfx; @FILE reads a file, - reads standard input. Asked for on the terminal when it is needed and not given." },
-    { "--policy -p", "JSON", 0, "The policy of its later versions, @FILE or - for standard input." }, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
-};
-#define OPT_NEW_FILE { "--file -f", "FILE", OPT_REQUIRED, "The file to write, which must not be there yet." }
-static const Option certificate_download_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_NEW_FILE, { "--encoding -e", "PEM|DER", 0, "PEM by default." }, END };
-static const Option certificate_backup_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_NEW_FILE, END };
-static const Option certificate_deleted_options[] = { OPT_VAULT_REQUIRED, { "--include-pending", "true|false", OPT_VALUE_OPTIONAL, "Also those that were never made." }, END };
-#define OPT_DISABLED { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }
-static const Option certificate_merge_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "What was signed: PEM, DER or PKCS#7, issuers in any order." }, OPT_DISABLED, OPT_TAGS, END };
-#define OPT_ISSUER OPT_VAULT_REQUIRED, { "--issuer-name", "NAME", OPT_REQUIRED, "Name of the issuer." }
-#define OPT_ISSUER_REST { "--account-id", "TEXT", 0, "Account at the provider; of VaultyardCA the authority's name, of ACME the directory's URL." }, \
-    { "--password", "TEXT", 0, "Of the account, @FILE or - for standard input; of ACME KEYID:KEY of an external account." }, \
-    { "--organization-id", "TEXT", 0, "Id of the organisation; of ACME http-01 or dns-01." }, OPT_DISABLED, \
-    { "--admin-email", "ADDRESS", 0, "Of its administrator." }, { "--admin-first-name", "NAME", 0, "Likewise." }, { "--admin-last-name", "NAME", 0, "Likewise." }, { "--admin-phone", "NUMBER", 0, "Likewise." }, END
-static const Option issuer_create_options[] = { OPT_ISSUER, { "--provider-name", "PROVIDER", OPT_REQUIRED, "VaultyardCA, ACME, ..." }, OPT_ISSUER_REST };
-static const Option issuer_update_options[] = { OPT_ISSUER, { "--provider-name", "PROVIDER", 0, "VaultyardCA, ACME, ..." }, OPT_ISSUER_REST };
-static const Option issuer_options[] = { OPT_ISSUER, END };
-#define OPT_EMAIL { "--email", "ADDRESS", OPT_REQUIRED, "E-mail address." }
-static const Option issuer_admin_options[] = { OPT_ISSUER, OPT_EMAIL, END }, contact_options[] = { OPT_VAULT_REQUIRED, OPT_EMAIL, END };
-static const Option issuer_admin_add_options[] = { OPT_ISSUER, OPT_EMAIL, { "--first-name", "NAME", 0, "First name." }, { "--last-name", "NAME", 0, "Last name." }, { "--phone", "NUMBER", 0, "Telephone." }, END };
-static const Option contact_add_options[] = { OPT_VAULT_REQUIRED, OPT_EMAIL, { "--name", "NAME", 0, "Name." }, { "--phone", "NUMBER", 0, "Telephone." }, END };
-static const Option key_policy_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--value", "JSON", OPT_REQUIRED, "The policy, or @FILE." }, END };
-#define OPT_SOURCE { "--source-resource-id", "ID", OPT_REQUIRED, "The vault whose events they are, by its resource id." }
-#define OPT_EVENT_NAME { "--name -n", "NAME", OPT_REQUIRED, "Name of the event subscription." }
-#define OPT_EVENT_FILTER { "--included-event-types", "TYPE", OPT_LIST, "Only these, like Microsoft.KeyVault.SecretNearExpiry; all by default." }, \
-                         { "--subject-begins-with", "TEXT", OPT_MAY_BE_EMPTY, "Only objects whose name begins so." }, \
-                         { "--subject-ends-with", "TEXT", OPT_MAY_BE_EMPTY, "Only objects whose name ends so." }, \
-                         { "--subject-case-sensitive", "true|false", OPT_VALUE_OPTIONAL, "Names compare with their case." }, \
-                         { "--labels", "LABEL", OPT_LIST, "Words of your own." }
-static const Option event_create_options[] = {
-    OPT_SOURCE, OPT_EVENT_NAME, { "--endpoint", "URL", OPT_REQUIRED, "https URL that events are posted to, as CloudEvents 1.0; it is asked for its consent first." },
-    { "--endpoint-type", "webhook", 0, "Accepted as in az." }, { "--event-delivery-schema", "cloudeventschemav1_0", 0, "Accepted as in az." }, OPT_EVENT_FILTER,
-    { "--max-delivery-attempts", "N", 0, "1 to 30; 30 by default." }, { "--event-ttl", "MINUTES", 0, "How long it is tried, 1 to 1440; 1440 by default." }, END
-};
-static const Option event_update_options[] = { OPT_SOURCE, OPT_EVENT_NAME, { "--endpoint", "URL", 0, "Where events go from now on." }, OPT_EVENT_FILTER, END };
-static const Option event_options[] = { OPT_SOURCE, OPT_EVENT_NAME, END };
-static const Option event_show_options[] = { OPT_SOURCE, OPT_EVENT_NAME, { "--include-full-endpoint-url", "true|false", OPT_VALUE_OPTIONAL, "The endpoint with its query, which may be a secret." }, END };
-static const Option event_list_options[] = { OPT_SOURCE, END };
-static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "Accepted as in az." }, END };
+#include "cli/options_vault.h"
 
 /* ---- Batch ---- */
 
@@ -387,7 +260,7 @@ const Group cli_groups[] = {
     { "ad", "The directory." }, { "ad app", "Applications." }, { "ad app credential", "What applications sign in with." }, { "ad sp", "Service principals." },
     { "role", "Who may do what." }, { "role assignment", "Roles given to principals." }, { "role definition", "What roles allow." },
     { "eventgrid", "Events." }, { "eventgrid event-subscription", "Who is told of what happens in a vault." },
-    { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault certificate", "Certificates." },
+    { "keyvault", "Vaults and what is in them." }, { "keyvault secret", "Secrets." }, { "keyvault network-rule", "Who may reach a vault." }, { "keyvault certificate", "Certificates." },
     { "keyvault certificate pending", "Certificates being made." }, { "keyvault certificate issuer", "Whom certificates are asked from." }, { "keyvault certificate issuer admin", "Administrators of an issuer." },
     { "keyvault certificate contact", "Who is told about certificates." }, { "keyvault key", "Keys." }, { "keyvault key rotation-policy", "When keys get new versions." },
     { "batch", "Accounts, pools and nodes." }, { "batch account", "Batch accounts." },
@@ -478,12 +351,24 @@ const Command cli_commands[] = {
     { "keyvault purge",              run_vault_purge,                "Remove a deleted vault for good.",                     deleted_vault_options, NULL, NULL, false },
     { "keyvault set-policy",         run_vault_set_policy,           "Say what a principal may do in a vault.",              set_policy_options, RESOURCE_COLUMNS, NULL, false },
     { "keyvault delete-policy",      run_vault_delete_policy,        "Take a principal's access policy away.",               delete_policy_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault update",             run_vault_update,               "Change a vault.",                                      vault_update_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault check-name",         run_vault_check_name,           "Is a name free for a new vault?",                      check_name_options, NULL, NULL, false },
+    { "keyvault network-rule add",   run_network_rule_add,           "Let addresses in.",                                    network_rule_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault network-rule remove", run_network_rule_remove,       "Let addresses in no more.",                            network_rule_options, RESOURCE_COLUMNS, NULL, false },
+    { "keyvault network-rule list",  run_network_rule_list,          "Who may reach a vault.",                               vault_options, NULL, NULL, false },
     { "keyvault secret set",         run_secret_set,                 "Store a secret, or a new version of it.",              secret_set_options, SECRET_COLUMNS, NULL, false },
     { "keyvault secret show",        run_secret_show,                "A secret with its value.",                             object_show_options, "Name=name Value=value Id=id Expires=attributes.expires", NULL, false },
     { "keyvault secret list",        run_secret_list,                "Secrets of a vault.",                                  object_list_options, SECRET_COLUMNS, NULL, false },
     { "keyvault secret list-versions", run_secret_versions,          "Versions of a secret.",                                object_options, SECRET_COLUMNS, NULL, false },
     { "keyvault secret set-attributes", run_secret_attributes,       "Change what belongs to a secret but its value.",       secret_attributes_options, SECRET_COLUMNS, NULL, false },
     { "keyvault secret delete",      run_secret_delete,              "Delete a secret; it can be recovered.",                object_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret download",    run_secret_download,            "Write a secret's value into a file.",                  secret_download_options, NULL, NULL, false },
+    { "keyvault secret backup",      run_secret_backup,              "Write a secret with all its versions into a sealed file.", key_backup_options, NULL, NULL, false },
+    { "keyvault secret restore",     run_secret_restore,             "Bring back what backup wrote.",                        key_restore_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret list-deleted", run_secret_list_deleted,       "Deleted secrets of a vault.",                          object_list_options, "Name=name Id=id Purged=scheduledPurgeDate", NULL, false },
+    { "keyvault secret show-deleted", run_secret_show_deleted,       "One deleted secret.",                                  object_show_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret recover",     run_secret_recover,             "Bring a deleted secret back.",                         object_options, SECRET_COLUMNS, NULL, false },
+    { "keyvault secret purge",       run_secret_purge,               "Remove a deleted secret for good.",                    object_options, NULL, NULL, false },
     { "keyvault certificate create", run_certificate_create,         "Make a certificate by a policy.",                      certificate_create_options, "Name=name Status=status Target=target", NULL, false },
     { "keyvault certificate import", run_certificate_import,         "Put a certificate made elsewhere, with its key, into a vault.", certificate_import_options, CERT_COLUMNS " SecretId=sid", NULL, false },
     { "keyvault certificate get-default-policy", run_certificate_default_policy, "A policy to start from.",                  default_policy_options, NULL, NULL, false },

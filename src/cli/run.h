@@ -16,6 +16,8 @@ CommandFn run_role_assign, run_role_list, run_role_unassign, run_role_definition
 /* cmd_keyvault.c */
 CommandFn run_vault_create, run_vault_show, run_vault_list, run_vault_delete, run_vault_set_policy, run_vault_delete_policy;
 /* cmd_vault_deleted.c */
+CommandFn run_secret_download, run_secret_backup, run_secret_restore, run_secret_list_deleted, run_secret_show_deleted, run_secret_recover, run_secret_purge;
+CommandFn run_vault_update, run_vault_check_name, run_network_rule_add, run_network_rule_remove, run_network_rule_list;
 CommandFn run_vault_list_deleted, run_vault_show_deleted, run_vault_recover, run_vault_purge;
 CommandFn run_event_create, run_event_update, run_event_show, run_event_list, run_event_delete;
 /* cmd_object.c */
@@ -62,3 +64,5 @@ bool find_principal(Cli *cli, Str who, Str *object_id, Err *err) MUST_CHECK;
 bool find_application(Cli *cli, Str who, const JsonVal **out, Err *err) MUST_CHECK;
 /* Role by name, GUID or id; the assignment is written into w unless it is NULL. */
 bool assign_role(Cli *cli, Str object_id, Str role, Str scope, JsonWriter *w, Err *err) MUST_CHECK;
+/* The vault of --name, in --resource-group or wherever in the subscription it is, as a URL of Resource Manager. */
+bool vault_resource_url(Cli *cli, Str *url, Err *err) MUST_CHECK;
