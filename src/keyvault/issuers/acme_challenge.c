@@ -72,9 +72,9 @@ bool acme_answers_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault,
     return err->code == ERR_NONE && (arena_ok(arena) || err_too_big(err));
 }
 
-bool acme_answers_erase(Txn *txn, const Vault *vault, Str name_key, Err *err)
+bool acme_answer_erase(Txn *txn, const Vault *vault, Str name_key, Str token, Err *err)
 {
-    return txn_exec(txn, NULL, err, "DELETE FROM kv_acme_challenge WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(name_key));
+    return txn_exec(txn, NULL, err, "DELETE FROM kv_acme_challenge WHERE token = ?1 AND vault = ?2 AND name_key = ?3", db_text(token), db_text(vault->id), db_text(name_key));
 }
 
 /* ---- the hook ---- */

@@ -19,7 +19,7 @@ typedef struct AcmeAnswer {
 bool acme_answer_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name_key, const AcmeAnswer *answer, Err *err) MUST_CHECK;
 /* Those of one certificate, in the arena. */
 bool acme_answers_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name_key, AcmeAnswer **out, size_t *count, Err *err) MUST_CHECK;
-bool acme_answers_erase(Txn *txn, const Vault *vault, Str name_key, Err *err) MUST_CHECK;
+bool acme_answer_erase(Txn *txn, const Vault *vault, Str name_key, Str token, Err *err) MUST_CHECK;
 
 /* Outside of transactions. ERR_UNAVAILABLE: the hook failed, with the last line of what it said. */
 bool acme_answer_present(const AcmeSettings *settings, Arena *arena, const AcmeAnswer *answer, Err *err) MUST_CHECK;

@@ -5,7 +5,7 @@
 #include "keyvault/issuers/acme_challenge.h"
 #include "keyvault/objects/feed.h"
 
-enum { STEPS_MAX = 40, DOC_MAX_BYTES = 16 << 10, WAIT_LEAST_MS = 1000, WAIT_MOST_MS = 60 * 1000, LIMITED_MS = 60 * 1000 };
+enum { STEPS_MAX = 40, DOC_MAX_BYTES = 16 << 10, WAIT_LEAST_MS = 1000, WAIT_MOST_MS = 60 * 1000, LIMITED_MS = 60 * 1000, BUDGET_MS = 5 * 60 * 1000 };     /* BUDGET: of one run, well within the runner's lease whatever hooks take */
 static const int64_t ORDER_LIFE_MS = 24 * 3600 * 1000LL;
 
 typedef enum Outcome { WAITS = 1, ISSUED, FAILED } Outcome;
@@ -14,7 +14,7 @@ typedef struct Order {
     KeyVault   *kv;
     Arena      *arena;
     Str         work_key, name_key;
-    int64_t     real_ms;
+    int64_t     real_ms, until_mono_ms;
     /* read */
     Vault       vault;
     bool        has_vault, is_wanted, has_issuer;
@@ -254,7 +254,7 @@ static bool prove(Order *order, AcmeClient *client, const AcmeAuthorization *aut
 /* What a pending order waits for. *refused: which name the authority does not believe, and why. */
 static bool prove_all(Order *order, AcmeClient *client, const AcmeOrder *state, bool *went_on, Err *err)
 {
-    for (size_t i = 0; i < state->count && *went_on; i++) {
+    for (size_t i = 0; i < state->count && *went_on && mono_now_ms() < order->until_mono_ms; i++) {
         AcmeAuthorization authorization;
         if (!acme_authorization(client, state->authorizations[i], order->acme.challenge, &authorization, err))
             return false;
@@ -397,22 +397,35 @@ static bool drive(Order *order, bool *went_on, Err *err)
 
 /* ---- the work ---- */
 
-/* Takes back what was given, also of an operation that is no more. */
+typedef struct Cleanup { const Order *order; Str token; } Cleanup;        /* token absent: the order itself */
+
 static bool cleanup_txn(Txn *txn, void *ctx, Err *err)
 {
-    const Order *order = ctx;
-    return acme_answers_erase(txn, &order->vault, order->name_key, err) &&
-           txn_exec(txn, NULL, err, "DELETE FROM kv_acme_order WHERE vault = ?1 AND name_key = ?2", db_text(order->vault.id), db_text(order->name_key));
+    const Cleanup *cleanup = ctx;
+    const Order *order = cleanup->order;
+    if (cleanup->token.ptr)
+        return acme_answer_erase(txn, &order->vault, order->name_key, cleanup->token, err);
+    return txn_exec(txn, NULL, err, "DELETE FROM kv_acme_order WHERE vault = ?1 AND name_key = ?2", db_text(order->vault.id), db_text(order->name_key));
 }
 
-static bool clean_up(Order *order, Err *err)
+/* Takes back what was given, also of an operation that is no more: one by one, so that what was done stays done. */
+static bool clean_up(Order *order, int64_t *again_ms, Err *err)
 {
+    Store *store = order->kv->site->store;
+    Cleanup cleanup = { order, STR_NONE };
     if (!order->has_vault)
         return true;
-    for (size_t i = 0; order->kv->acme && i < order->answer_count; i++)
-        if (!acme_answer_cleanup(order->kv->acme, order->arena, &order->answers[i], err))
+    for (size_t i = 0; i < order->answer_count; i++) {
+        if (mono_now_ms() > order->until_mono_ms) {
+            *again_ms = real_now_ms() + WAIT_LEAST_MS;
+            return true;
+        }
+        cleanup.token = order->answers[i].token;
+        if ((order->kv->acme && !acme_answer_cleanup(order->kv->acme, order->arena, &order->answers[i], err)) || !store_write(store, cleanup_txn, &cleanup, err))
             return false;
-    return store_write(order->kv->site->store, cleanup_txn, order, err);
+    }
+    cleanup.token = STR_NONE;
+    return store_write(store, cleanup_txn, &cleanup, err);
 }
 
 /* Of a failed run: over for good, to be looked at later, or false: the runner's to repeat. */
@@ -455,7 +468,7 @@ static bool work(Order *order, bool *went_on, Err *err)
 bool acme_order_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_ms, int64_t *again_ms, Err *err)
 {
     KeyVault *kv = ctx;
-    AUTO(order_done_auto) Order order = { .kv = kv, .arena = arena, .work_key = job->key, .real_ms = now_ms };
+    AUTO(order_done_auto) Order order = { .kv = kv, .arena = arena, .work_key = job->key, .real_ms = now_ms, .until_mono_ms = mono_now_ms() + BUDGET_MS };
     bool went_on = true;
     *again_ms = 0;
     if (!store_read(kv->site->store, read_txn, &order, err))
@@ -471,5 +484,5 @@ bool acme_order_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_m
     if (order.outcome == ISSUED && went_on)
         feed_wake(kv, &order.vault);
     /* A version that is there does not wait for a hook that fails: that is what the runner repeats. */
-    return clean_up(&order, err);
+    return clean_up(&order, again_ms, err);
 }

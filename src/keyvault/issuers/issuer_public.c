@@ -26,7 +26,7 @@ static bool answer_certificate(Public *public, Bytes *der, Err *err)
 }
 
 /* A version that is there again, by a restored backup, is revoked no more. */
-#define ISSUED "SELECT i.serial, i.gone_ms, v.updated_ms, o.deleted_ms, v.version IS NULL OR v.enabled = 0 OR o.deleted_ms <> 0 FROM kv_issued i" \
+#define ISSUED "SELECT i.serial, i.gone_ms, v.updated_ms, o.deleted_ms, CASE WHEN v.version IS NULL OR v.enabled = 0 OR o.deleted_ms <> 0 THEN 1 ELSE 0 END FROM kv_issued i" \
     " LEFT JOIN kv_object o ON o.vault = i.vault AND o.kind = 3 AND o.name_key = i.name_key" \
     " LEFT JOIN kv_version v ON v.vault = i.vault AND v.kind = 3 AND v.name_key = i.name_key AND v.version = i.version" \
     " WHERE i.vault = ?1 AND i.issuer_key = ?2"

@@ -95,6 +95,18 @@ static const char *find(const char *path)
     return find_in(METHOD_GET, path, NULL);
 }
 
+static void test_unversioned_path_is_there_in_any_version_and_in_none(void **state)
+{
+    (void)state;
+    const Route rows[] = { ROW_IN(METHOD_GET, "/ocsp/{x...}", API_NONE, NULL), ROW_IN(METHOD_GET, "/a", "2021-01-01", NULL) };
+    MOUNT(rows);
+    assert_string_equal(find("/ocsp/MFE%2Bz//w%3D%3D"), "/ocsp/{x...} MFE+z//w==|");
+    assert_string_equal(find_in(METHOD_GET, "/ocsp/b", "7.4"), "/ocsp/{x...} b|");
+    assert_string_equal(find_in(METHOD_GET, "/ocsp/b", "1999-01-01"), "/ocsp/{x...} b|");
+    assert_string_equal(find_in(METHOD_GET, "/a", "1999-01-01"), "wrong version");
+    REFUSED("shadowed", ROW_IN(METHOD_GET, "/b", API_NONE, NULL), ROW_IN(METHOD_GET, "/b", "2020-01-01", NULL));
+}
+
 static void test_literals_compare_without_case_and_captures_are_decoded(void **state)
 {
     (void)state;
@@ -434,6 +446,7 @@ static void test_walk_visits_rows_until_told_to_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ON_A_TABLE(test_unversioned_path_is_there_in_any_version_and_in_none),
         ON_A_TABLE(test_literals_compare_without_case_and_captures_are_decoded),
         ON_A_TABLE(test_optional_segments_may_be_empty_and_at_the_end_missing),
         ON_A_TABLE(test_rest_takes_segments_up_to_what_follows_at_the_end),
