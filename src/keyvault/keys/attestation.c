@@ -2,6 +2,7 @@
 #include "keyvault/keys/attestation.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/wait.h"
 #include "crypto/cert.h"
 #include "keyvault/keys/release_policy.h"
 
@@ -104,7 +105,12 @@ bool attestation_call(KeyVault *kv, Arena *arena, const HttpCall *call, HttpAnsw
     AUTO(http_client_free_auto) HttpClient *client = NULL;
     HttpClientConfig config = { .ca_file = kv->site->attestation_ca_file, .user_agent = "vaultyard-keyvault/1", .connect_timeout_ms = ATTESTATION_TIMEOUT_MS,
                                 .timeout_ms = ATTESTATION_TIMEOUT_MS, .reply_max_bytes = ATTESTATION_REPLY_MAX };
-    return http_client_new(&config, &client, err) && http_call(client, arena, call, out, err);
+    if (!http_client_new(&config, &client, err))
+        return false;
+    wait_begins();                      /* others may compute meanwhile */
+    bool answered = http_call(client, arena, call, out, err);
+    wait_ends();
+    return answered;
 }
 
 /* ---- who is attested ---- */

@@ -8,7 +8,7 @@
 #include "http/client.h"
 #include "keyvault/vaults/vault.h"
 
-enum { ATTESTATION_CALLS = 2, ATTESTATION_TIMEOUT_MS = 8 * 1000, ATTESTATION_REPLY_MAX = 1 << 20, ATTESTATION_LEEWAY_MS = 5 * 60 * 1000 };
+enum { ATTESTATION_CALLS = 8, ATTESTATION_TIMEOUT_MS = 8 * 1000, ATTESTATION_REPLY_MAX = 1 << 20, ATTESTATION_LEEWAY_MS = 5 * 60 * 1000 };
 
 /* Shape, times, and that it is one of `rules` whose claims may be asked. ERR_BAD_INPUT: no token; ERR_DENIED. */
 bool attestation_read(Arena *arena, Str token, const JsonVal *rules, int64_t real_ms, Jwt *out, Str *authority, Err *err) MUST_CHECK;
