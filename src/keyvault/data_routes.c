@@ -21,6 +21,8 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 #define READ(path, may, handler, operation)             { METHOD_GET,    path, NULL, NULL, may, WHERE_INLINE, BODY_NONE, 0,   handler, operation }
 #define PUT(path, may, max, handler, operation)         { METHOD_PUT,    path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define SET(path, may, max, handler, operation)         { METHOD_PUT,    path, NULL, NULL, may, WHERE_COMMIT, BODY_JSON, max, handler, operation }
+#define CHANGE(path, may, max, handler, operation)      { METHOD_PATCH,  path, NULL, NULL, may, WHERE_COMMIT, BODY_JSON, max, handler, operation }
+#define REMOVE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_COMMIT, BODY_NONE, 0,   handler, operation }
 #define POST(path, may, max, handler, operation)        { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
@@ -30,11 +32,11 @@ const Route data_routes[] = {
     READ("/secrets",                                  "secrets/list",           secret_list,                "SecretList"),
     RESTORE("/secrets/restore",                      "secrets/restore",        secret_restore,              "SecretRestore"),
     SET("/secrets/{name}",                            "secrets/set",            SECRET_BODY, secret_set,    "SecretSet"),
-    DELETE("/secrets/{name}",                         "secrets/delete",         secret_delete,              "SecretDelete"),
+    REMOVE("/secrets/{name}",                         "secrets/delete",         secret_delete,              "SecretDelete"),
     POST("/secrets/{name}/backup",                  "secrets/backup",         KEY_BODY, secret_backup,     "SecretBackup"),
     READ("/secrets/{name}/versions",                  "secrets/list",           secret_list_versions,       "SecretListVersions"),
     READ("/secrets/{name}/{version?}",                "secrets/get",            secret_get,                 "SecretGet"),
-    PATCH("/secrets/{name}/{version?}",               "secrets/set",            SECRET_BODY, secret_update, "SecretUpdate"),
+    CHANGE("/secrets/{name}/{version?}",               "secrets/set",            SECRET_BODY, secret_update, "SecretUpdate"),
 
     { METHOD_GET, "/changes", NULL, NULL, "secrets/get", WHERE_PARKED, BODY_NONE, 0, changes_get, "ChangesGet" },                  /* our own */
 
@@ -46,7 +48,7 @@ const Route data_routes[] = {
     READ("/keys",                                     "keys/list",              key_list,                   "KeyList"),
     RESTORE("/keys/restore",                         "keys/restore",           key_restore,                 "KeyRestore"),
     PUT("/keys/{name}",                               "keys/import",            KEY_BODY, key_import,       "KeyImport"),
-    DELETE("/keys/{name}",                            "keys/delete",            key_delete,                 "KeyDelete"),
+    REMOVE("/keys/{name}",                            "keys/delete",            key_delete,                 "KeyDelete"),
     POST("/keys/{name}/create",                       "keys/create",            KEY_BODY, key_create,       "KeyCreate"),
     POST("/keys/{name}/backup",                     "keys/backup",            KEY_BODY, key_backup,        "KeyBackup"),
     POST("/keys/{name}/rotate",                       "keys/rotate",            KEY_BODY, key_rotate,       "KeyRotate"),
@@ -83,7 +85,7 @@ const Route data_routes[] = {
     { METHOD_POST, "/ocsp/{issuer}", API_NONE, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_RAW, OCSP_REQUEST_MAX, issuer_ca_ocsp, "IssuerCertificateStatusPost" },
     { METHOD_GET,  "/ocsp/{issuer}/{request...}", API_NONE, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0, issuer_ca_ocsp_get, "IssuerCertificateStatusGet" },
     RESTORE("/certificates/restore",                 "certificates/restore",   certificate_restore,         "CertificateRestore"),
-    DELETE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
+    REMOVE("/certificates/{name}",                    "certificates/delete",    certificate_delete,         "CertificateDelete"),
     POST("/certificates/{name}/create",               "certificates/create",    CERT_BODY, certificate_create, "CertificateCreate"),
     POST("/certificates/{name}/import",               "certificates/import",    IMPORT_BODY, certificate_import, "CertificateImport"),
     POST("/certificates/{name}/backup",             "certificates/backup",    KEY_BODY, certificate_backup,"CertificateBackup"),

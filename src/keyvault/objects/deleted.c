@@ -109,13 +109,23 @@ static bool delete_txn(Txn *txn, void *ctx, Err *err)
     return runner_schedule(kv->site->runner, txn, WORK_PURGE, work_key(req->arena, vault, deletion->kind, name), deletion->object.purge_ms, err);
 }
 
+static bool deleted_reply(Req *req, Reply *reply, void *ctx, Err *err)
+{
+    (void)req;
+    return reply_bundle(ctx, reply, true, err);
+}
+
 static bool delete_object(Req *req, Reply *reply, KvKind kind, Err *err)
 {
-    Deletion deletion = { .req = req, .kind = kind };
+    Deletion *deletion = ARENA_NEW(req->arena, Deletion);
+    if (!deletion)
+        return err_too_big(err);
+    deletion->req = req;
+    deletion->kind = kind;
     if (!object_name_check(req->params[0], err))
         return false;
     Str url = object_url(req->ctx, req->arena, req_vault(req), kind, req->params[0], STR(""));
-    return plane_write(req, url, 200, delete_txn, &deletion, err) && reply_bundle(&deletion, reply, true, err);
+    return plane_write_later(req, reply, url, 200, delete_txn, deletion, deleted_reply, err);
 }
 
 /* ---- get ---- */

@@ -153,14 +153,22 @@ static bool secret_update_txn(Txn *txn, void *ctx, Err *err)
             feed_add(txn, vault, KV_SECRET, update->object.name, row->version, was_enabled ? FEED_DISABLED : FEED_ENABLED, req->now_ms, err));
 }
 
+static bool secret_update_reply(Req *req, Reply *reply, void *ctx, Err *err)
+{
+    const SecretUpdate *update = ctx;
+    return reply_secret(req, reply, &update->object, &update->row, NULL, err);
+}
+
 bool secret_update(Req *req, Reply *reply, Err *err)
 {
-    SecretUpdate update = { .req = req };
-    if (!object_name_check(req->params[0], err) || !req_object(req, &update.body, err) ||
-        !json_read(update.body, "", secret_update_fields, COUNT_OF(secret_update_fields), &update.in, err) ||
-        !content_type_check(update.in.content_type, err))
+    SecretUpdate *update = ARENA_NEW(req->arena, SecretUpdate);
+    if (!update)
+        return err_too_big(err);
+    update->req = req;
+    if (!object_name_check(req->params[0], err) || !req_object(req, &update->body, err) ||
+        !json_read(update->body, "", secret_update_fields, COUNT_OF(secret_update_fields), &update->in, err) ||
+        !content_type_check(update->in.content_type, err))
         return false;
     Str url = object_url(req->ctx, req->arena, req_vault(req), KV_SECRET, req->params[0], req_param(req, "version"));
-    return plane_write(req, url, 200, secret_update_txn, &update, err) &&
-           reply_secret(req, reply, &update.object, &update.row, NULL, err);
+    return plane_write_later(req, reply, url, 200, secret_update_txn, update, secret_update_reply, err);
 }
