@@ -66,6 +66,20 @@ class Hsm(unittest.TestCase):
         path.write_text("-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(spki).decode() + "-----END PUBLIC KEY-----\n")
         return path
 
+    def test_resource_manager_makes_keys_in_the_token(self):
+        group = f"{self.site.subscription}/resourceGroups/g/providers/Microsoft.KeyVault/vaults"
+        made = self.site.arm("PUT", f"{group}/prem/keys/by-template", {"properties": {"kty": "RSA-HSM", "keyOps": ["sign", "verify"]}}, api="2023-07-01")
+        self.assertEqual((made.status, made.json["properties"]["kty"], made.json["properties"]["keySize"]), (200, "RSA-HSM", 2048), made)
+        signature = self.call("POST", "/keys/by-template//sign", {"alg": "RS256", "value": "A" * 43})["value"]
+        self.assertTrue(self.call("POST", "/keys/by-template//verify", {"alg": "RS256", "digest": "A" * 43, "value": signature})["value"])
+        again = self.site.arm("PUT", f"{group}/prem/keys/by-template", {"properties": {"kty": "EC-HSM"}}, api="2023-07-01")
+        self.assertEqual(again.json, made.json)
+        refused = self.site.arm("PUT", f"{group}/stan/keys/by-template", {"properties": {"kty": "RSA-HSM"}}, api="2023-07-01")
+        self.assertEqual(refused.status, 400, refused)
+        exportable = {"kty": "EC-HSM", "attributes": {"exportable": True}, "release_policy": {"data": "e30"}}
+        self.assertEqual(self.call("POST", "/keys/leaving/create", exportable, status=400)["error"]["code"], "BadParameter")
+        self.purge("by-template")
+
     def test_openssl_agrees_with_the_token(self):
         jwk = self.call("POST", "/keys/k/create", {"kty": "RSA-HSM"})["key"]
         self.assertEqual(jwk["kty"], "RSA-HSM")
