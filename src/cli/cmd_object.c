@@ -363,7 +363,10 @@ bool run_key_create(Cli *cli, Err *err)
         return false;
     body_begin(&body);
     json_open(&body.w, NULL);
-    json_put_str(&body.w, "kty", type.ptr ? type : str_eq(protection, STR("hsm")) ? STR("RSA-HSM") : STR("RSA"));
+    type = type.ptr ? type : STR("RSA");
+    if (str_eq(protection, STR("hsm")) && !str_ends_nocase(type, STR("-HSM")))
+        type = str_printf(cli->arena, STR_FMT "-HSM", STR_ARG(type));
+    json_put_str(&body.w, "kty", type);
     if (bits > 0)
         json_put_int(&body.w, "key_size", bits);
     json_put_str(&body.w, "crv", arg(cli, "--curve"));

@@ -65,14 +65,14 @@ static const Option certificate_create_options[] = {
 static const Option certificate_attributes_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be used?" }, { "--policy -p", "JSON", 0, "What to change in the policy." }, OPT_TAGS, END
 };
-#define OPT_OPS { "--ops", "OPERATION", OPT_LIST, "What it may be used for: encrypt, decrypt, sign, verify, wrapKey, unwrapKey." }
+#define OPT_OPS { "--ops", "OPERATION", OPT_LIST, "What it may be used for: encrypt, decrypt, sign, verify, wrapKey, unwrapKey; import for a key exchange key." }
 #define OPT_RELEASE { "--policy", "JSON", 0, "Under which it can be released: JSON, or a file with it." }, \
                     { "--immutable", "true|false", OPT_VALUE_OPTIONAL, "That policy can never be changed." }
 #define OPT_NEW_KEY { "--protection -p", "software|hsm", 0, "Where it lies; software by default." }, OPT_OPS, OPT_VALIDITY, \
                     { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, \
                     { "--exportable", "true|false", OPT_VALUE_OPTIONAL, "It can be released, to whom --policy says." }, OPT_RELEASE, OPT_TAGS
 static const Option key_create_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "RSA|EC|oct", 0, "Its type; RSA by default." }, { "--size", "BITS", 0, "RSA: 2048, 3072 or 4096; oct: 128, 192 or 256." },
+    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "TYPE", 0, "RSA, EC, oct, RSA-HSM or EC-HSM; RSA by default." }, { "--size", "BITS", 0, "RSA: 2048, 3072 or 4096; oct: 128, 192 or 256." },
     { "--curve", "CURVE", 0, "Of an EC key: P-256, P-384, P-521 or P-256K." }, OPT_NEW_KEY, END
 };
 static const Option key_import_options[] = {

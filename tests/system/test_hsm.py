@@ -254,3 +254,18 @@ class Hsm(unittest.TestCase):
         self.call("POST", "/keys/saved//sign", {"alg": "ES256", "value": b64(bytes(32))})
         self.purge("saved")
         self.in_token(0)
+
+    def test_vy_brings_keys_into_the_module(self):
+        def key(command, name, *more):
+            return self.site.vy("keyvault", "key", command, "--vault-name", "prem", "-n", name, *more)
+
+        kek = key("create", "vykek", "--kty", "RSA-HSM", "--size", "3072", "--ops", "import")["key"]
+        public, blob, pem = self.site.base / "vykek.pem", self.site.base / "vy.byok", self.site.base / "vy.pem"
+        key("download", "vykek", "--file", public)
+        pem.write_bytes(openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"))
+        blob.write_text(self.hsm.transfer(openssl("pkcs8", "-topk8", "-nocrypt", "-outform", "DER", input=pem.read_bytes()), kek["kid"], public))
+        sent, soft = key("import", "vysent", "--byok-file", blob)["key"], key("import", "vysoft", "--pem-file", pem, "--protection", "hsm")["key"]
+        self.assertEqual((sent["kty"], soft["kty"], sent["n"]), ("RSA-HSM", "RSA-HSM", soft["n"]))
+        self.assertEqual(key("create", "vyec", "--kty", "EC", "--protection", "hsm")["key"]["kty"], "EC-HSM")
+        self.purge("vykek", "vysent", "vysoft", "vyec")
+        self.in_token(0)
