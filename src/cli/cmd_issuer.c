@@ -24,21 +24,35 @@ static bool issuer_url(Cli *cli, Str *url, Err *err)
 
 /* ---- as az prints them ---- */
 
+static void put_person(JsonWriter *w, const JsonVal *person, bool is_admin)
+{
+    json_open(w, NULL);
+    json_put_value(w, "emailAddress", json_get(person, "email"));
+    if (is_admin) {
+        json_put_value(w, "firstName", json_get(person, "first_name"));
+        json_put_value(w, "lastName", json_get(person, "last_name"));
+    } else {
+        json_put_value(w, "name", json_get(person, "name"));
+    }
+    json_put_value(w, "phone", json_get(person, "phone"));
+    json_close(w);
+}
+
+static void put_people(JsonWriter *w, const char *name, const JsonVal *list, bool is_admin)
+{
+    json_open_array(w, name);
+    for (size_t i = 0; i < json_count(list); i++)
+        put_person(w, json_at(list, i), is_admin);
+    json_close_array(w);
+}
+
 static void shape_issuer(Cli *cli, JsonWriter *w, const JsonVal *item)
 {
     Str rest = json_str(json_get(item, "id")), name = STR("");
-    const JsonVal *attributes = json_get(item, "attributes"), *org = json_get(item, "org_details"), *admins = json_get(org, "admin_details");
+    const JsonVal *attributes = json_get(item, "attributes"), *org = json_get(item, "org_details");
     while (rest.ptr)
         name = str_cut(&rest, '/');
     json_open(w, NULL);
-    json_put_value(w, "accountId", json_path(item, "credentials.account_id"));
-    if (org) {
-        json_open_array(w, "adminDetails");
-        for (size_t i = 0; i < json_count(admins); i++)
-            json_put_value(w, NULL, json_at(admins, i));
-        json_close_array(w);
-        json_put_value(w, "organizationId", json_get(org, "id"));
-    }
     if (attributes) {
         json_open(w, "attributes");
         json_put_str(w, "created", time_str(cli->arena, json_int(json_get(attributes, "created"), 0) * 1000, 0));
@@ -46,8 +60,19 @@ static void shape_issuer(Cli *cli, JsonWriter *w, const JsonVal *item)
         json_put_str(w, "updated", time_str(cli->arena, json_int(json_get(attributes, "updated"), 0) * 1000, 0));
         json_close(w);
     }
+    if (json_get(item, "credentials")) {
+        json_open(w, "credentials");
+        json_put_value(w, "accountId", json_path(item, "credentials.account_id"));
+        json_close(w);
+    }
     json_put_value(w, "id", json_get(item, "id"));
     json_put_str(w, "name", name);
+    if (org) {
+        json_open(w, "organizationDetails");
+        put_people(w, "adminDetails", json_get(org, "admin_details"), true);
+        json_put_value(w, "id", json_get(org, "id"));
+        json_close(w);
+    }
     json_put_value(w, "provider", json_get(item, "provider"));
     json_close(w);
 }
@@ -193,8 +218,9 @@ static bool change_admins(Cli *cli, bool adds, Err *err)
     json_close(&body.w);
     if (!send(cli, "PATCH", url, &body, &answer, err))
         return false;
-    if (adds)
-        put_admin(cli, &cli->w, "--email", "--first-name", "--last-name", "--phone");
+    admins = json_path(answer.json, "org_details.admin_details");
+    if (adds && json_count(admins) > 0)
+        put_person(&cli->w, json_at(admins, json_count(admins) - 1), true);
     return true;
 }
 
@@ -206,9 +232,7 @@ bool run_issuer_admin_list(Cli *cli, Err *err)
     Answer answer;
     if (!issuer_call(cli, "GET", &answer, err))
         return false;
-    json_open_array(&cli->w, NULL);
-    put_others(&cli->w, json_path(answer.json, "org_details.admin_details"), STR_NONE);
-    json_close_array(&cli->w);
+    put_people(&cli->w, NULL, json_path(answer.json, "org_details.admin_details"), true);
     return true;
 }
 
@@ -232,9 +256,9 @@ static bool get_contacts(Cli *cli, Str url, const JsonVal **list, Err *err)
 
 static bool print_contacts(Cli *cli, const JsonVal *list)
 {
-    json_open_array(&cli->w, NULL);
-    put_others(&cli->w, list, STR_NONE);
-    json_close_array(&cli->w);
+    json_open(&cli->w, NULL);
+    put_people(&cli->w, "contactList", list, false);
+    json_close(&cli->w);
     return true;
 }
 

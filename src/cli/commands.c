@@ -282,8 +282,8 @@ const size_t cli_group_count = COUNT_OF(cli_groups);
 #define ASSIGNMENT_COLUMNS "PrincipalId=principalId Role=roleDefinitionName Scope=scope"
 #define SECRET_COLUMNS     "Name=name Id=id ContentType=contentType Enabled=attributes.enabled Expires=attributes.expires"
 #define CERT_COLUMNS       "Name=name Id=id Enabled=attributes.enabled Expires=attributes.expires Thumbprint=x509ThumbprintHex"
-#define ISSUER_COLUMNS "Name=name Provider=provider AccountId=accountId Enabled=attributes.enabled"
-#define CONTACT_COLUMNS "Email=email Name=name Phone=phone"
+#define ISSUER_COLUMNS "Name=name Provider=provider AccountId=credentials.accountId Enabled=attributes.enabled"
+#define ADMIN_COLUMNS "Email=emailAddress FirstName=firstName LastName=lastName Phone=phone"
 #define ACCOUNT_B_COLUMNS  RESOURCE_COLUMNS " State=provisioningState Endpoint=accountEndpoint"
 #define ACCOUNT_KEY_COLUMNS "KeySource=encryption.keySource KeyAccess=encryption.keyAccess.state LostAt=encryption.keyAccess.lostAt RestoredAt=encryption.keyAccess.restoredAt"
 #define KEY_COLUMNS        "Name=name Type=key.kty Id=key.kid Enabled=attributes.enabled"
@@ -392,12 +392,12 @@ const Command cli_commands[] = {
     { "keyvault certificate issuer show", run_issuer_show,           "One issuer.",                                          issuer_options, ISSUER_COLUMNS, NULL, false },
     { "keyvault certificate issuer list", run_issuer_list,           "Issuers of a vault.",                                  object_list_options, "Name=name Provider=provider", NULL, false },
     { "keyvault certificate issuer delete", run_issuer_delete,       "Delete an issuer; a private authority goes with it.",  issuer_options, ISSUER_COLUMNS, NULL, false },
-    { "keyvault certificate issuer admin add", run_issuer_admin_add, "Add an administrator.",                                issuer_admin_add_options, CONTACT_COLUMNS, NULL, false },
-    { "keyvault certificate issuer admin list", run_issuer_admin_list, "Administrators of an issuer.",                       issuer_options, CONTACT_COLUMNS, NULL, false },
+    { "keyvault certificate issuer admin add", run_issuer_admin_add, "Add an administrator.",                                issuer_admin_add_options, ADMIN_COLUMNS, NULL, false },
+    { "keyvault certificate issuer admin list", run_issuer_admin_list, "Administrators of an issuer.",                       issuer_options, ADMIN_COLUMNS, NULL, false },
     { "keyvault certificate issuer admin delete", run_issuer_admin_delete, "Take an administrator away.",                    issuer_admin_options, NULL, NULL, false },
-    { "keyvault certificate contact add", run_contact_add,           "Add a contact.",                                       contact_add_options, CONTACT_COLUMNS, NULL, false },
-    { "keyvault certificate contact list", run_contact_list,         "Contacts of a vault.",                                 object_list_options, CONTACT_COLUMNS, NULL, false },
-    { "keyvault certificate contact delete", run_contact_delete,     "Take a contact away.",                                 contact_options, CONTACT_COLUMNS, NULL, false },
+    { "keyvault certificate contact add", run_contact_add,           "Add a contact.",                                       contact_add_options, NULL, NULL, false },
+    { "keyvault certificate contact list", run_contact_list,         "Contacts of a vault.",                                 object_list_options, NULL, NULL, false },
+    { "keyvault certificate contact delete", run_contact_delete,     "Take a contact away.",                                 contact_options, NULL, NULL, false },
     { "keyvault key list",           run_key_list,                   "Keys of a vault.",                                     object_list_options, "Name=name Id=kid Enabled=attributes.enabled", NULL, false },
     { "keyvault key show",           run_key_show,                   "The public part of a key.",                            object_show_options, KEY_COLUMNS, NULL, false },
     { "keyvault key create",         run_key_create,                 "Make a key, or a new version of it.",                  key_create_options, KEY_COLUMNS, NULL, false },

@@ -114,29 +114,29 @@ class Certificates(unittest.TestCase):
     def test_issuers_and_their_administrators(self):
         made = self.vy("issuer", "create", "--issuer-name", "team", "--provider-name", "VaultyardCA", "--account-id", "CN=Team CA", "--password", "hidden", "--admin-email", "a@example.com",
                        "--admin-first-name", "A")
-        self.assertEqual((made["name"], made["provider"], made["accountId"]), ("team", "VaultyardCA", "CN=Team CA"))
+        self.assertEqual((made["name"], made["provider"], made["credentials"]["accountId"]), ("team", "VaultyardCA", "CN=Team CA"))
         self.assertNotIn("hidden", str(made))
         self.assertEqual(self.vy("issuer", "admin", "add", "--issuer-name", "team", "--email", "b@example.com", "--phone", "1")["phone"], "1")
         self.refused("already", "issuer", "admin", "add", "--issuer-name", "team", "--email", "B@example.com")
-        self.assertEqual([admin["email"] for admin in self.vy("issuer", "admin", "list", "--issuer-name", "team")], ["a@example.com", "b@example.com"])
+        self.assertEqual([admin["emailAddress"] for admin in self.vy("issuer", "admin", "list", "--issuer-name", "team")], ["a@example.com", "b@example.com"])
         self.vy("issuer", "admin", "delete", "--issuer-name", "team", "--email", "a@example.com")
         self.refused("no administrator", "issuer", "admin", "delete", "--issuer-name", "team", "--email", "a@example.com")
-        self.assertEqual([admin["email"] for admin in self.vy("issuer", "show", "--issuer-name", "team")["adminDetails"]], ["b@example.com"])
+        self.assertEqual([admin["emailAddress"] for admin in self.vy("issuer", "show", "--issuer-name", "team")["organizationDetails"]["adminDetails"]], ["b@example.com"])
         self.assertFalse(self.vy("issuer", "update", "--issuer-name", "team", "--disabled")["attributes"]["enabled"])
         self.assertIn(("team", "VaultyardCA"), [(issuer["name"], issuer["provider"]) for issuer in self.vy("issuer", "list")])
         self.vy("issuer", "delete", "--issuer-name", "team")
         self.refused("not found", "issuer", "show", "--issuer-name", "team")
 
     def test_contacts(self):
-        self.assertEqual(self.vy("contact", "list"), [])
-        self.assertEqual(self.vy("contact", "add", "--email", "a@example.com", "--name", "A"), [{"email": "a@example.com", "name": "A"}])
+        self.assertEqual(self.vy("contact", "list"), {"contactList": []})
+        self.assertEqual(self.vy("contact", "add", "--email", "a@example.com", "--name", "A"), {"contactList": [{"emailAddress": "a@example.com", "name": "A"}]})
         self.vy("contact", "add", "--email", "b@example.com")
         self.refused("already", "contact", "add", "--email", "a@example.com")
         self.refused("e-mail address", "contact", "add", "--email", "nobody")
-        self.assertEqual([contact["email"] for contact in self.vy("contact", "delete", "--email", "a@example.com")], ["b@example.com"])
+        self.assertEqual([contact["emailAddress"] for contact in self.vy("contact", "delete", "--email", "a@example.com")["contactList"]], ["b@example.com"])
         self.refused("no contact", "contact", "delete", "--email", "a@example.com")
-        self.assertEqual(self.vy("contact", "delete", "--email", "b@example.com"), [])
-        self.assertEqual(self.vy("contact", "list"), [])
+        self.assertEqual(self.vy("contact", "delete", "--email", "b@example.com"), {"contactList": []})
+        self.assertEqual(self.vy("contact", "list"), {"contactList": []})
 
     def test_creation_waits_and_a_failure_is_an_error(self):
         self.site.vy("keyvault", "certificate", "issuer", "create", "--vault-name", "vy-vault", "--issuer-name", "brief", "--provider-name", "VaultyardCA")

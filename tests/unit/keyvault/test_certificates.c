@@ -142,6 +142,46 @@ static void test_pfx_secret_opens_without_password(void **state)
     assert_int_equal(json_count(json_path(key.json, "key.key_ops")), 4);
 }
 
+static void expect_names(CertNames names, const char *wanted)
+{
+    Str all = STR("");
+    for (size_t i = 0; i < names.count; i++)
+        all = str_printf(fix.arena, STR_FMT "%s" STR_FMT, STR_ARG(all), i ? " " : "", STR_ARG(names.items[i]));
+    assert_str(all, wanted);
+}
+
+static void test_whole_policy_is_in_the_certificate_and_in_the_next(void **state)
+{
+    (void)state;
+    const char *policy = "{\"policy\":{\"key_props\":{\"kty\":\"RSA\",\"key_size\":3072,\"reuse_key\":true,\"exportable\":true}," SELF ",\"secret_props\":{\"contentType\":\"application/x-pem-file\"},"
+        "\"x509_props\":{\"subject\":\"CN=all.example, O=Example\",\"validity_months\":7,\"ekus\":[\"1.3.6.1.5.5.7.3.4\"],\"key_usage\":[\"digitalSignature\",\"dataEncipherment\"],\"sans\":{"
+        "\"dns_names\":[\"all.example\",\"*.all.example\"],\"emails\":[\"a@example.com\"],\"upns\":[\"u@example.com\"],\"uris\":[\"urn:x:1\"],\"ipAddresses\":[\"192.0.2.7\",\"2001:db8::7\"]}}}}";
+    Answer first = made("all-of-it", policy), second = made("all-of-it", "{}");
+    assert_false(str_eq(text_at(&first, "id"), text_at(&second, "id")));
+    const Answer *versions[] = { &first, &second };
+    KeyRef *keys[2] = { 0 };
+    for (size_t i = 0; i < 2; i++) {
+        CertInfo info;
+        must(cert_read(fix.arena, der_of(versions[i]), &info, &fix_err));
+        assert_str(info.subject, "CN=all.example, O=Example");
+        expect_names(info.dns, "all.example *.all.example");
+        expect_names(info.emails, "a@example.com");
+        expect_names(info.upns, "u@example.com");
+        expect_names(info.uris, "urn:x:1");
+        expect_names(info.ips, "192.0.2.7 2001:db8::7");
+        expect_names(info.ekus, "1.3.6.1.5.5.7.3.4");
+        expect_names(info.key_usage, "digitalSignature dataEncipherment");
+        assert_int_equal(info.not_after_ms, months_later(info.not_before_ms + NOT_BEFORE_LEAD_MS, 7));
+        must(cert_public_key(der_of(versions[i]), &keys[i], &fix_err));
+        assert_int_equal(key_spec(keys[i]).rsa_bits, 3072);
+    }
+    assert_true(key_same_public(keys[0], keys[1]));
+    Answer key = vault_call("GET", "/keys/all-of-it", NULL);
+    assert_int_equal(json_count(json_path(key.json, "key.key_ops")), 4);      /* sign, verify, encrypt, decrypt */
+    key_free(keys[0]);
+    key_free(keys[1]);
+}
+
 static void test_key_that_may_not_leave_is_not_in_the_secret(void **state)
 {
     (void)state;
@@ -527,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_create_answers_with_an_operation_that_completes),
         cmocka_unit_test(test_version_has_certificate_key_and_secret_of_one_name),
         cmocka_unit_test(test_pfx_secret_opens_without_password),
+        cmocka_unit_test(test_whole_policy_is_in_the_certificate_and_in_the_next),
         cmocka_unit_test(test_key_that_may_not_leave_is_not_in_the_secret),
         cmocka_unit_test(test_bad_creations_are_refused_and_leave_nothing),
         cmocka_unit_test(test_name_belongs_to_one_owner),
