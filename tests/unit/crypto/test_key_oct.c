@@ -286,7 +286,7 @@ static void test_a_doer_does_the_private_operations(void **state)
     Elsewhere place = { 0 }, oct_place = { .inner = oct };
     KeyRef *key, *oct_key;
     KeyPublic parts;
-    Bytes out, mac, expected;
+    Bytes out, mac = { 0 }, expected = { 0 };
     bool valid = false;
     Err err = { 0 };
     assert_true(key_generate((KeySpec){ .kind = KEY_RSA, .rsa_bits = 2048 }, &rsa, &err) && key_public(arena, rsa, &parts, &err));

@@ -20,7 +20,7 @@ static void test_material_of_each_kind_comes_back(void **state)
             AUTO(secret_free_auto) Secret *back = NULL;
             AUTO(key_free_auto) KeyRef *key = NULL;
             TransferAlg alg;
-            Bytes blob;
+            Bytes blob = { 0 };
             Err err = { 0 };
             assert_true(transfer_alg_parse(str_from(rows[i].name), &alg) && alg == rows[i].alg);
             assert_true(str_eq(transfer_alg_name(alg), str_from(rows[i].name)));
@@ -41,7 +41,7 @@ static void test_openssl_opens_what_is_sealed_to_its_key(void **state)
     assert_true(key_to_pkcs8(test_key(TEST_RSA2048), &device, &err));
     tool_write("device.der", secret_bytes(device));
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        Bytes blob;
+        Bytes blob = { 0 };
         Str said;
         assert_true(key_transfer_wrap(test_key(TEST_RSA2048), rows[i].alg, material, arena, &blob, &err));
         assert_int_equal(blob.len, 256 + 40);
@@ -66,7 +66,7 @@ static void test_changed_blobs_get_one_answer(void **state)
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     AUTO(secret_free_auto) Secret *material = secret_copy(bytes_of(STR("material")));
-    Bytes blob;
+    Bytes blob = { 0 };
     Err err = { 0 };
     assert_true(key_transfer_wrap(test_key(TEST_RSA2048), TRANSFER_CKM_RSA_AES_KEY_WRAP, material, arena, &blob, &err));
     uint8_t *bytes = arena_alloc(arena, blob.len);
