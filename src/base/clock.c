@@ -31,6 +31,14 @@ int64_t clock_now_ms(const Clock *clock) { return real_now_ms() + atomic_load(&c
 int64_t clock_offset_ms(const Clock *clock) { return atomic_load(&clock->offset_ms); }
 void clock_set_offset(Clock *clock, int64_t offset_ms) { atomic_store(&clock->offset_ms, offset_ms); }
 
+/* The last `count` decimal digits of a number that is not negative. */
+static char *put_digits(char *at, int number, int count)
+{
+    for (int i = count - 1; i >= 0; i--, number /= 10)
+        at[i] = (char)('0' + number % 10);
+    return at + count;
+}
+
 void time_format(int64_t ms, int digits, char *out, size_t out_size)
 {
     int64_t seconds = ms / 1000, rest = ms % 1000;
@@ -40,18 +48,32 @@ void time_format(int64_t ms, int digits, char *out, size_t out_size)
     }
     time_t whole = (time_t)seconds;
     struct tm tm;
-    if (!gmtime_r(&whole, &tm)) {
-        (void)snprintf(out, out_size, "0001-01-01T00:00:00Z");
+    if (!gmtime_r(&whole, &tm) || tm.tm_year + 1900 < 1 || tm.tm_year + 1900 > 9999) {       /* RFC 3339 has years of four digits */
+        (void)snprintf(out, out_size, "%s", seconds > 0 ? "9999-12-31T23:59:59Z" : "0001-01-01T00:00:00Z");
         return;
     }
-    char date[40];
-    (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (digits >= 7)
-        (void)snprintf(out, out_size, "%s.%03d0000Z", date, (int)rest);
-    else if (digits > 0)
-        (void)snprintf(out, out_size, "%s.%03dZ", date, (int)rest);
-    else
-        (void)snprintf(out, out_size, "%sZ", date);
+    /* By hand: every answer has times in it, and strftime looks at the locale for each. */
+    char text[40], *at = text;
+    at = put_digits(at, tm.tm_year + 1900, 4);
+    *at++ = '-';
+    at = put_digits(at, tm.tm_mon + 1, 2);
+    *at++ = '-';
+    at = put_digits(at, tm.tm_mday, 2);
+    *at++ = 'T';
+    at = put_digits(at, tm.tm_hour, 2);
+    *at++ = ':';
+    at = put_digits(at, tm.tm_min, 2);
+    *at++ = ':';
+    at = put_digits(at, tm.tm_sec, 2);
+    if (digits > 0) {
+        *at++ = '.';
+        at = put_digits(at, (int)rest, 3);
+    }
+    for (int i = 3; digits >= 7 && i < 7; i++)
+        *at++ = '0';
+    *at++ = 'Z';
+    *at = '\0';
+    (void)snprintf(out, out_size, "%s", text);
 }
 
 Str time_str(Arena *arena, int64_t ms, int digits)

@@ -17,7 +17,8 @@ int64_t clock_now_ms(const Clock *clock);                 /* object time; safe f
 int64_t clock_offset_ms(const Clock *clock);
 void    clock_set_offset(Clock *clock, int64_t offset_ms);
 
-/* RFC 3339 UTC, "2021-03-03T23:12:23Z" (digits == 0) or with 3 or 7 fractional digits. out_size >= 32. */
+/* RFC 3339 UTC, "2021-03-03T23:12:23Z" (digits == 0) or with 3 or 7 fractional digits; beyond years 1 to 9999 the first or last
+ * moment there is. out_size >= 32. */
 void    time_format(int64_t ms, int digits, char *out, size_t out_size);
 Str     time_str(Arena *arena, int64_t ms, int digits);
 bool    time_parse(Str text, int64_t *out_ms, Err *err) MUST_CHECK;     /* accepts Z and +hh:mm offsets */

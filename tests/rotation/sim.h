@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "crypto/bundle.h"
 
-enum { CERTS_A_MACHINE = 5, VAULTS = 20, VAULT_FIRST = 10 /* in names */, KEYS = 4, WINDOWS_MAX = 512, VERSIONS_MAX = 256, EVENTS_MAX = 2 * VERSIONS_MAX };
+enum { CERTS_A_MACHINE = 5, VAULTS = 20, VAULT_FIRST = 10 /* in names */, KEYS = 4, WINDOWS_MAX = 512, VERSIONS_MAX = 256, EVENTS_MAX = 2 * VERSIONS_MAX, KILLS_MAX = 256 };
 #define MINUTE_MS (60 * (int64_t)1000)
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
@@ -40,6 +40,9 @@ Str  version_secret(SimCert *cert, int version);                        /* the b
 Str  key_pem(int version);                                              /* from a pool; two versions next to each other never share one */
 void cert_forget(SimCert *cert);
 
+/* ---- sim_memo.c ---- */
+void memo_forget(void);                                                 /* with the machine whose secrets were parsed */
+
 /* ---- sim_disk.c ---- */
 typedef struct Machine {
     int number;
@@ -52,10 +55,13 @@ typedef struct Machine {
     bool is_dead;                       /* killed, switched off or at the end of time: nothing it does counts */
     int64_t kill_in_calls;              /* -1: not */
     int64_t calls, requests, kills, installs, checks;
-    int64_t hour, hour_requests, most_requests;    /* the busiest hour */
+    int64_t hour;                       /* counted within it, and the most of an hour: */
+    int64_t hour_requests, hour_steps, hour_calls, most_requests, most_steps, most_calls;
+    int64_t idle_steps;                 /* without any time passing */
+    int64_t day_requests, most_calm_requests;      /* when the day began; the most of a day on which and before which nothing was wrong */
     int64_t up_since_ms;
     int64_t lag_worst_ms, expired_worst_ms;
-    int64_t kills_ms[128];
+    int64_t kills_ms[KILLS_MAX];
     int kill_count;
     int here[CERTS_A_MACHINE];          /* the version that readers see; -1: none yet */
 } Machine;
@@ -63,5 +69,6 @@ extern Machine *sim;                    /* the one that is being simulated */
 
 bool machine_suffers(const Machine *m, Fault fault, int vault, const Window **which);
 void machine_go(Machine *m, int64_t to_ms);                             /* time passes; invariants of time are checked */
+void machine_count(Machine *m, int64_t *of_hour, int64_t *most);        /* one more of these; no hot loop */
 void machine_check_disk(Machine *m);                                    /* no torn or mismatched pair for any reader */
 _Noreturn void sim_broken(const Machine *m, const char *fmt, ...) FORMAT(2, 3);

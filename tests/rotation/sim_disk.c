@@ -26,6 +26,7 @@ static bool is_let(bool needs_room)
         return false;
     }
     sim->calls++;
+    machine_count(sim, &sim->hour_calls, &sim->most_calls);
     errno = machine_suffers(sim, FAULT_READ_ONLY, -1, NULL) ? EROFS : machine_suffers(sim, FAULT_DENIED, -1, NULL) ? EACCES
             : needs_room && machine_suffers(sim, FAULT_FULL, -1, NULL) ? ENOSPC : 0;
     return errno == 0;

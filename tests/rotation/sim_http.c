@@ -217,18 +217,6 @@ static void end_park(HttpClient *client)
 
 /* ---- the machine's side ---- */
 
-static void count_request(void)
-{
-    int64_t hour = sim->now_ms / HOUR_MS;
-    sim->requests++;
-    if (hour != sim->hour) {
-        sim->hour = hour;
-        sim->hour_requests = 0;
-    }
-    if (++sim->hour_requests > sim->most_requests)
-        sim->most_requests = sim->hour_requests;
-}
-
 bool http_begin(HttpClient *client, Arena *arena, const HttpCall *call, Err *err)
 {
     (void)arena;
@@ -236,7 +224,8 @@ bool http_begin(HttpClient *client, Arena *arena, const HttpCall *call, Err *err
     client->arena = arena_new(128 * 1024);
     if (!client->arena)
         return err_set(err, ERR_INTERNAL, "out of memory");
-    count_request();
+    sim->requests++;
+    machine_count(sim, &sim->hour_requests, &sim->most_requests);
     client->is_begun = true;
     client->failed = (Err){ 0 };
     client->done_at_ms = sim->now_ms + LATENCY_MS;

@@ -3,7 +3,8 @@
  *   rotation_sim --seed N --dir DIR [--first M] [--count M] [--years Y] [--log]
  *
  * What must hold after each step: a reader sees one version whole (machine_check_disk); no machine holds an expired certificate for longer than one
- * retry interval while a valid one could be had; what could be had is had, by push within seconds, by polls within one; few requests an hour. */
+ * retry interval while a valid one could be had; what could be had is had, by push within seconds, by polls within one; few requests, wake-ups and
+ * writes an hour, next to none on a day when nothing is wrong. */
 #include "sim.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,8 @@
 #include "base/log.h"
 #include "certs/agent.h"
 
-enum { REQUESTS_AN_HOUR_MAX = 1500, FILE_BYTES = 64 * 1024 };
+enum { REQUESTS_AN_HOUR_MAX = 1500, STEPS_AN_HOUR_MAX = 2000, CALLS_AN_HOUR_MAX = 6000, IDLE_STEPS_MAX = 1000, REQUESTS_A_CALM_DAY_MAX = 60, CALLS_A_REQUEST_MAX = 3,
+       FILE_BYTES = 64 * 1024 };
 /* The agent's longest pause between tries, and what the calls of a round may take beside it. */
 #define RETRY_LIMIT_MS (15 * MINUTE_MS + 3 * MINUTE_MS)
 #define PUSH_LIMIT_MS (5 * (int64_t)1000)
@@ -44,41 +46,43 @@ void sim_broken(const Machine *m, const char *fmt, ...)
     exit(1);
 }
 
-/* Most of the time nothing is wrong; until when that holds is found once. */
-static bool is_quiet(const Machine *m)
+/* The windows that `now` lies in; found once for as long as they stay the same. */
+static const Window *const *windows_of_now(const Machine *m, int *count)
 {
     static const Machine *of;
-    static int number;
+    static int number, found;
     static int64_t from_ms, until_ms;
-    if (of == m && number == m->number && from_ms <= m->now_ms && m->now_ms < until_ms)
-        return true;
-    int64_t next_ms = INT64_MAX;
-    for (int i = 0; i < m->window_count; i++) {
-        const Window *w = &m->windows[i];
-        if (w->from_ms <= m->now_ms && m->now_ms < w->to_ms)
-            return false;
-        if (w->from_ms > m->now_ms && w->from_ms < next_ms)
-            next_ms = w->from_ms;
+    static const Window *windows[WINDOWS_MAX];
+    if (of != m || number != m->number || m->now_ms < from_ms || m->now_ms >= until_ms) {
+        of = m;
+        number = m->number;
+        from_ms = m->now_ms;
+        until_ms = INT64_MAX;
+        found = 0;
+        for (int i = 0; i < m->window_count; i++) {
+            const Window *w = &m->windows[i];
+            bool is_now = w->from_ms <= m->now_ms && m->now_ms < w->to_ms;
+            int64_t changes_ms = is_now ? w->to_ms : w->from_ms;
+            if (is_now)
+                windows[found++] = w;
+            if (changes_ms > m->now_ms && changes_ms < until_ms)
+                until_ms = changes_ms;
+        }
     }
-    of = m;
-    number = m->number;
-    from_ms = m->now_ms;
-    until_ms = next_ms;
-    return true;
+    *count = found;
+    return windows;
 }
 
 bool machine_suffers(const Machine *m, Fault fault, int vault, const Window **which)
 {
-    if (is_quiet(m))
-        return false;
-    for (int i = 0; i < m->window_count; i++) {
-        const Window *w = &m->windows[i];
-        if (w->fault == fault && w->vault == vault && w->from_ms <= m->now_ms && m->now_ms < w->to_ms) {
+    int count;
+    const Window *const *windows = windows_of_now(m, &count);
+    for (int i = 0; i < count; i++)
+        if (windows[i]->fault == fault && windows[i]->vault == vault) {
             if (which)
-                *which = w;
+                *which = windows[i];
             return true;
         }
-    }
     return false;
 }
 
@@ -189,9 +193,45 @@ static void check_certificate(Machine *m, int i, int64_t at_ms)
         m->expired_worst_ms = expired_ms;
 }
 
+void machine_count(Machine *m, int64_t *of_hour, int64_t *most)
+{
+    if (m->now_ms / HOUR_MS != m->hour) {
+        m->hour = m->now_ms / HOUR_MS;
+        m->hour_requests = m->hour_steps = m->hour_calls = 0;
+    }
+    if (++*of_hour > *most)
+        *most = *of_hour;
+}
+
+static void check_heat(const Machine *m)
+{
+    if (m->most_requests > REQUESTS_AN_HOUR_MAX || m->most_steps > STEPS_AN_HOUR_MAX || m->most_calls > CALLS_AN_HOUR_MAX)
+        sim_broken(m, "%lld requests, %lld wake-ups, %lld calls that change the disk within an hour", (long long)m->most_requests, (long long)m->most_steps,
+                   (long long)m->most_calls);
+    if (m->idle_steps > IDLE_STEPS_MAX)
+        sim_broken(m, "the agent spins: %lld times it waited for no time at all", (long long)m->idle_steps);
+}
+
+/* A day is over. When nothing is wrong, an agent asks at its polls and after renewals, and is otherwise silent. */
+static void check_calm(Machine *m, int64_t from_ms)
+{
+    int64_t begins_ms = from_ms / DAY_MS * DAY_MS, requests = m->requests - m->day_requests;
+    bool is_calm = true;
+    m->day_requests = m->requests;
+    for (int i = 0; i < CERTS_A_MACHINE && is_calm; i++)
+        is_calm = undisturbed_since_ms(m, m->certs[i].vault, from_ms) < begins_ms - DAY_MS;
+    if (is_calm && requests > m->most_calm_requests)
+        m->most_calm_requests = requests;
+    if (m->most_calm_requests > REQUESTS_A_CALM_DAY_MAX)
+        sim_broken(m, "%lld requests on a day when nothing was wrong", (long long)m->most_calm_requests);
+}
+
 void machine_go(Machine *m, int64_t to_ms)
 {
     int64_t from_ms = m->now_ms;
+    machine_count(m, &m->hour_steps, &m->most_steps);
+    m->idle_steps = to_ms > from_ms ? 0 : m->idle_steps + 1;
+    check_heat(m);
     to_ms = to_ms > m->end_ms ? m->end_ms : to_ms < from_ms ? from_ms : to_ms;
     for (int i = 0; i < m->window_count; i++)
         if (m->windows[i].fault == FAULT_OFF && m->windows[i].from_ms > from_ms && m->windows[i].from_ms < to_ms)
@@ -207,8 +247,8 @@ void machine_go(Machine *m, int64_t to_ms)
         if (m->kills_ms[i] > from_ms && m->kills_ms[i] <= to_ms)
             m->kill_in_calls = chance_between(&m->state, 0, 60);
     m->now_ms = to_ms;
-    if (m->most_requests > REQUESTS_AN_HOUR_MAX)
-        sim_broken(m, "%lld requests within an hour", (long long)m->most_requests);
+    if (to_ms / DAY_MS != from_ms / DAY_MS)
+        check_calm(m, from_ms);
     if (to_ms >= m->end_ms || machine_suffers(m, FAULT_OFF, -1, NULL))
         m->is_dead = true;
 }
@@ -233,6 +273,10 @@ static void add_windows(Machine *m)
     }
     for (int i = 0; i < 60; i++)
         m->kills_ms[m->kill_count++] = chance_between(&m->state, SIM_BEGIN_MS, m->end_ms - 2 * DAY_MS);
+    /* An agent that begins while something is wrong has seen nothing else. */
+    for (int i = 0; i < m->window_count && m->kill_count < KILLS_MAX; i++)
+        if (chance(&m->state) % 2)
+            m->kills_ms[m->kill_count++] = chance_between(&m->state, m->windows[i].from_ms, m->windows[i].to_ms);
 }
 
 static void add_certificates(Machine *m)
@@ -289,6 +333,8 @@ static void live(Machine *m)
         if (m->now_ms < m->end_ms)
             m->now_ms += chance_between(&m->state, 1000, 20 * MINUTE_MS);
     }
+    if (m->calls > CALLS_A_REQUEST_MAX * m->requests)
+        sim_broken(m, "%lld calls that change the disk, %lld requests: it writes for nothing", (long long)m->calls, (long long)m->requests);
     if (!dir_remove_tree(m->dir, &err))
         sim_broken(m, "%s", err.text);
 }
@@ -324,7 +370,7 @@ int main(int argc, char **argv)
     log_setup(logs ? LOG_INFO : LOG_ERROR, LOG_KEY_VALUE, "agent");
     if (!logs && !freopen("/dev/null", "w", stderr))
         return 3;
-    int64_t end_ms = SIM_BEGIN_MS + values[3] * 365 * DAY_MS, requests = 0, calls = 0, kills = 0, installs = 0, checks = 0, most = 0, lag = 0, expired = 0;
+    int64_t end_ms = SIM_BEGIN_MS + values[3] * 365 * DAY_MS, requests = 0, calls = 0, kills = 0, installs = 0, checks = 0, most = 0, calm = 0, steps = 0, writes = 0, lag = 0, expired = 0;
     vaults_make(seed, end_ms);
     for (int64_t n = values[1]; n < values[1] + values[2]; n++) {
         static Machine machine;
@@ -337,13 +383,17 @@ int main(int argc, char **argv)
             sim_broken(&machine, "the machine did next to nothing: %lld calls, %lld installations", (long long)machine.calls, (long long)machine.installs);
         for (int i = 0; i < CERTS_A_MACHINE; i++)
             cert_forget(&machine.certs[i]);
+        memo_forget();
         requests += machine.requests, calls += machine.calls, kills += machine.kills, installs += machine.installs, checks += machine.checks;
         most = machine.most_requests > most ? machine.most_requests : most;
+        calm = machine.most_calm_requests > calm ? machine.most_calm_requests : calm;
+        steps = machine.most_steps > steps ? machine.most_steps : steps;
+        writes = machine.most_calls > writes ? machine.most_calls : writes;
         lag = machine.lag_worst_ms > lag ? machine.lag_worst_ms : lag;
         expired = machine.expired_worst_ms > expired ? machine.expired_worst_ms : expired;
     }
-    (void)printf("machines %lld years %lld installs %lld kills %lld disk_calls %lld checks %lld requests %lld most_requests_an_hour %lld worst_push_ms %lld worst_expired_s %lld\n",
+    (void)printf("machines %lld years %lld installs %lld kills %lld disk_calls %lld checks %lld requests %lld most_requests_an_hour %lld most_requests_a_calm_day %lld most_wakeups_an_hour %lld most_disk_calls_an_hour %lld worst_push_ms %lld worst_expired_s %lld\n",
                  (long long)values[2], (long long)values[3], (long long)installs, (long long)kills, (long long)calls, (long long)checks, (long long)requests, (long long)most,
-                 (long long)lag, (long long)expired / 1000);
+                 (long long)calm, (long long)steps, (long long)writes, (long long)lag, (long long)expired / 1000);
     return 0;
 }

@@ -98,14 +98,24 @@ static int add_version(SimCert *cert, uint64_t *state, int64_t at_ms, int64_t li
     return cert->version_count++;
 }
 
+/* As the policy of the moment has it: people change it, and now and then a version lives for a day only, less than two polls. */
+static int64_t next_life_ms(uint64_t *state, int64_t life_ms)
+{
+    static const int lives_days[] = { 90, 199, 365 };
+    if (chance(state) % 40 == 0)
+        return DAY_MS;
+    return life_ms <= DAY_MS || chance(state) % 6 == 0 ? lives_days[chance(state) % COUNT_OF(lives_days)] * DAY_MS : life_ms;
+}
+
 void cert_live(SimCert *cert, uint64_t *state, int64_t end_ms)
 {
     const SimVault *vault = &vaults[cert->vault];
-    int64_t life_ms = (chance(state) % 3 == 0 ? 90 : chance(state) % 2 ? 365 : 199) * DAY_MS;
-    int64_t at_ms = SIM_BEGIN_MS - chance_between(state, HOUR_MS, life_ms / 2);
+    int64_t life_ms = next_life_ms(state, 0), at_ms = SIM_BEGIN_MS - chance_between(state, HOUR_MS, life_ms / 2);
     int restored = 0, current = add_version(cert, state, at_ms, life_ms);
     for (;;) {
-        int64_t next_ms = when_up(vault, cert->versions[current].made_ms + life_ms * 4 / 5 + chance_between(state, 0, DAY_MS));
+        const Version *v = &cert->versions[current];
+        int64_t lasts_ms = v->exp_ms - v->made_ms, late_ms = lasts_ms / 10 < DAY_MS ? lasts_ms / 10 : DAY_MS;
+        int64_t next_ms = when_up(vault, v->made_ms + lasts_ms * 4 / 5 + chance_between(state, 0, late_ms));
         next_ms = next_ms > at_ms ? next_ms : at_ms + HOUR_MS;
         if (restored < vault->restore_count && vault->restores_ms[restored] < next_ms) {
             int64_t when_ms = vault->restores_ms[restored], back_to_ms = when_ms - vault->restore_back_ms[restored];
@@ -126,6 +136,7 @@ void cert_live(SimCert *cert, uint64_t *state, int64_t end_ms)
         if (next_ms >= end_ms)
             return;
         at_ms = next_ms;
+        life_ms = next_life_ms(state, life_ms);
         current = add_version(cert, state, at_ms, life_ms);
     }
 }
