@@ -303,3 +303,9 @@ void access_on_scope(Access *access, AccessScopeCheck *check, void *ctx)
     access->scope_check = check;
     access->scope_ctx = ctx;
 }
+
+void access_on_change(Access *access, AccessChanged *changed, void *ctx)
+{
+    access->changed = changed;
+    access->changed_ctx = ctx;
+}

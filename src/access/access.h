@@ -34,6 +34,11 @@ bool access_drop_principal(Access *access, Txn *txn, Str principal_id, Err *err)
 typedef bool AccessScopeCheck(void *ctx, Txn *txn, Arena *arena, Str scope, Err *err);
 void access_on_scope(Access *access, AccessScopeCheck *check, void *ctx);
 
+/* Called after the commit of each role assignment that was given or taken away by a request, with its scope in lower case ("/": the tenant), on
+ * that request's thread. Set by keyvault/, where some wait for a permission. */
+typedef void AccessChanged(void *ctx, Arena *arena, Str scope);
+void access_on_change(Access *access, AccessChanged *changed, void *ctx);
+
 /* Routes of Microsoft.Authorization, to be mounted on the Resource Manager plane by arm/ with the Access as their ctx. */
 extern const Route access_routes[];
 extern const size_t access_route_count;

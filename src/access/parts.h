@@ -10,6 +10,8 @@ struct Access {
     Cache *grants;                          /* by SHA-256 of the principal's object id */
     AccessScopeCheck *scope_check;
     void *scope_ctx;
+    AccessChanged *changed;                 /* NULL: nobody wants to know */
+    void *changed_ctx;
 };
 
 /* One principal's role assignments, in one block of memory. */

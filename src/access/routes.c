@@ -265,6 +265,12 @@ static bool put_write(Txn *txn, void *ctx, Err *err)
     return write_audit(access, txn, put->req, &put->result, put->is_new ? 201 : 200, err);
 }
 
+static void tell_change(Access *access, const Req *req, Str scope)
+{
+    if (access->changed)
+        access->changed(access->changed_ctx, req->arena, scope);
+}
+
 static bool assignment_put(Req *req, Reply *reply, Err *err)
 {
     Put put = { .access = req->ctx, .req = req };
@@ -277,6 +283,7 @@ static bool assignment_put(Req *req, Reply *reply, Err *err)
         !store_write(put.access->site->store, put_write, &put, err))
         return false;
     req->audited = true;
+    tell_change(put.access, req, scope);
     reply->status = put.is_new ? 201 : 200;
     put_assignment(&reply->json, req->arena, &put.result);
     return json_end(&reply->json, err);
@@ -348,6 +355,7 @@ static bool assignment_remove(Req *req, Reply *reply, Err *err)
         return true;
     }
     req->audited = true;
+    tell_change(d.access, req, d.scope);
     put_assignment(&reply->json, req->arena, &d.gone);
     return json_end(&reply->json, err);
 }

@@ -162,7 +162,7 @@ bool fetch_begin(Fetcher *fetcher, const CertSettings *settings, FetchCall *call
     if (!fetch_bearer(fetcher, call->arena, settings, call->vault_url, bearer, err))
         return false;
     bool begun = http_begin(call->client, call->arena, &(HttpCall){ .method = "GET", .url = call->url, .headers = headers, .header_count = bearer->len ? 2 : 1,
-                                                                    .timeout_ms = FETCH_TIMEOUT_MS }, err);
+                                                                    .timeout_ms = call->timeout_ms ? call->timeout_ms : FETCH_TIMEOUT_MS }, err);
     secret_wipe((void *)bearer->ptr, bearer->len);
     return begun;
 }

@@ -17,6 +17,7 @@ typedef struct FetchCall {
     HttpClient *client;                 /* of its own, beside fetcher_client */
     Arena *arena;                       /* holds the answer */
     Str vault_url, url;
+    int timeout_ms;                     /* 0: the usual */
     bool is_second;                     /* a 401 came; false to begin with */
 } FetchCall;
 bool fetch_begin(Fetcher *fetcher, const CertSettings *settings, FetchCall *call, Err *err) MUST_CHECK;

@@ -7,7 +7,7 @@
 #include "base/id.h"
 #include "base/log.h"
 
-enum { PARK_S = 55, PARK_LIMIT_MS = 75 * 1000, BACKOFF_FIRST_MS = 500, BACKOFF_MAX_MS = 60 * 1000, SOON_MS = 100, REPLY_BYTES = 160 * 1024, ARENA_BYTES = 1024 * 1024 };
+enum { PARK_S = 55, PARKED_MS = 50 * 1000 /* less was no whole park */, PARK_LIMIT_MS = 75 * 1000, BACKOFF_FIRST_MS = 500, BACKOFF_MAX_MS = 60 * 1000, SOON_MS = 100, REPLY_BYTES = 160 * 1024, ARENA_BYTES = 1024 * 1024 };
 
 struct Listener {
     Fetcher *fetcher;
@@ -92,6 +92,9 @@ static void wait_longer(Listener *l, int64_t now_ms)
     l->begin_at_ms = now_ms + pause / 2 + drawn % (pause / 2 + 1);
 }
 
+/* A refusal that came when the wait was over: the vault holds who may not hear until he may, so the next such wait begins at once. */
+static bool is_waited_out(const Listener *l, int status, int64_t now_ms) { return status == 403 && now_ms - l->begun_ms >= PARKED_MS; }
+
 /* What came of asking for the cursor; answer NULL: nothing, err says why. What changed before a cursor that looks did not wait for is not told. */
 static void prepared(Listener *l, const HttpAnswer *answer, const Err *why, int64_t now_ms, ListenChanged *changed, void *ctx)
 {
@@ -106,7 +109,9 @@ static void prepared(Listener *l, const HttpAnswer *answer, const Err *why, int6
     l->wants_cursor = !has && !(answer && is_without_feed(answer->status));
     l->is_preparing = false;
     arena_free(TAKE(l->call.arena));
-    if (l->wants_cursor) {
+    if (l->wants_cursor && answer && is_waited_out(l, answer->status, now_ms)) {
+        l->begin_at_ms = now_ms;
+    } else if (l->wants_cursor) {
         wait_longer(l, now_ms);
     } else {
         l->begin_at_ms = 0;
@@ -125,7 +130,11 @@ static void ask_for_cursor(Listener *l, int64_t now_ms, ListenChanged *changed, 
         wait_longer(l, now_ms);
         return;
     }
-    l->call = (FetchCall){ .client = l->client, .arena = arena, .vault_url = l->vault_url, .url = str_printf(arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url)) };
+    /* Who may not hear waits there until he may; but not while looks wait for this. */
+    l->begun_ms = now_ms;
+    l->call = (FetchCall){ .client = l->client, .arena = arena, .vault_url = l->vault_url, .timeout_ms = PARK_LIMIT_MS };
+    l->call.url = l->is_held ? str_printf(arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url))
+                             : str_printf(arena, STR_FMT "/changes?api-version=7.4&wait=%d", STR_ARG(l->vault_url), PARK_S);
     l->is_preparing = true;
     if (!fetch_begin(l->fetcher, l->settings, &l->call, &err))
         prepared(l, NULL, &err, now_ms, changed, ctx);
@@ -197,7 +206,9 @@ static void take(Listener *l, const JsonVal *body, int64_t now_ms, ListenChanged
         changed(ctx, l->vault_url, name);
         ours++;
     }
-    if (l->failures > 0)
+    /* An answer without news before its time: something may be read now that was refused. */
+    bool is_early = ours == 0 && json_count(list) == 0 && now_ms - l->begun_ms < PARKED_MS;
+    if (l->failures > 0 || is_early)
         changed(ctx, l->vault_url, STR(""));
     l->failures = 0;
     /* What concerns others, or an empty answer that did not wait: not as fast as the vault can answer. */
@@ -232,6 +243,11 @@ static void end(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
     if (l->was_refused)
         fetch_token_refused(l->fetcher, l->vault_url);
     if (first_401) {
+        l->begin_at_ms = now_ms;
+        return;
+    }
+    if (came && is_waited_out(l, answer.status, now_ms)) {
+        l->failures += l->failures == 0;
         l->begin_at_ms = now_ms;
         return;
     }

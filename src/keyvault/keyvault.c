@@ -14,6 +14,7 @@
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
 #include "keyvault/vaults/diagnostics.h"
+#include "keyvault/vaults/permission.h"
 #include "keyvault/vaults/throttle.h"
 #include "keyvault/vaults/vault_arm.h"
 
@@ -47,6 +48,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
         keyvault_close(kv);
         return false;
     }
+    access_on_change(access, permission_changed_at, kv);
     *out = kv;
     return true;
 }

@@ -34,7 +34,8 @@ typedef struct SimVault { bool has_feed; Window windows[64]; int window_count; i
 
 void vaults_make(uint64_t seed, int64_t end_ms);
 const SimVault *vault_of(int index);
-void cert_live(SimCert *cert, uint64_t *state, int64_t end_ms);         /* fills all versions and events; their content is made when asked for */
+/* renews_ms: when the first version is followed by the next one; 0: by chance. */
+void cert_live(SimCert *cert, uint64_t *state, int64_t renews_ms, int64_t end_ms);      /* fills all versions and events; their content is made when asked for */
 const Version *cert_current(const SimCert *cert, int64_t now_ms);
 Str  version_secret(SimCert *cert, int version);                        /* the body of GET /secrets/name */
 Str  key_pem(int version);                                              /* from a pool; two versions next to each other never share one */
@@ -46,7 +47,7 @@ void memo_forget(void);                                                 /* with 
 /* ---- sim_disk.c ---- */
 typedef struct Machine {
     int number;
-    uint64_t state;                     /* of chance */
+    uint64_t state, agent_state;        /* of chance: what happens to it; what it draws itself, so that an agent that draws otherwise meets the same faults */
     int64_t now_ms, end_ms;             /* true time */
     Window windows[WINDOWS_MAX];
     int window_count;

@@ -119,6 +119,6 @@ ssize_t __wrap_getrandom(void *out, size_t size, unsigned flags)
     if (!sim)
         return __real_getrandom(out, size, flags);
     for (size_t i = 0; i < size; i++)
-        ((unsigned char *)out)[i] = (unsigned char)chance(&sim->state);
+        ((unsigned char *)out)[i] = (unsigned char)chance(&sim->agent_state);
     return (ssize_t)size;
 }

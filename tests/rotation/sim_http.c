@@ -6,7 +6,7 @@
 #include "http/client.h"
 #include "sim.h"
 
-enum { LATENCY_MS = 40, CONNECT_TIMEOUT_MS = 10000 };
+enum { LATENCY_MS = 40, PARK_MS = 55 * 1000, CONNECT_TIMEOUT_MS = 10000 };
 
 struct HttpClient {
     bool is_begun, is_done;
@@ -17,6 +17,7 @@ struct HttpClient {
     Err failed;                         /* code 0: the answer came */
     int parked_vault;                   /* -1: not parked */
     int64_t parked_ms;
+    bool is_refused;                    /* parked until the permission is given back, PARK_MS at most */
     struct HttpClient *next;
 };
 static HttpClient *clients;
@@ -34,7 +35,7 @@ bool http_client_new(const HttpClientConfig *config, HttpClient **out, Err *err)
 static void call_over(HttpClient *client)
 {
     arena_free(TAKE(client->arena));
-    client->is_begun = client->is_done = false;
+    client->is_begun = client->is_done = client->is_refused = false;
     client->parked_vault = -1;
 }
 
@@ -153,11 +154,30 @@ static int64_t park_ends_ms(const HttpClient *client)
         bool cuts = w->fault <= FAULT_PERMISSION && (w->vault == -1 || w->vault == client->parked_vault);
         if (cuts && w->from_ms > client->parked_ms && w->from_ms < ends_ms)
             ends_ms = w->from_ms;
+        if (client->is_refused && w->fault == FAULT_PERMISSION && w->to_ms > client->parked_ms && w->to_ms < ends_ms)
+            ends_ms = w->to_ms;
     }
+    if (client->is_refused && ends_ms > client->parked_ms + PARK_MS)
+        ends_ms = client->parked_ms + PARK_MS;
     return ends_ms;
 }
 
 static Str changes_cursor;              /* of the park that ends: only one is looked at at a time */
+
+static void park(HttpClient *client, int vault, Str query)
+{
+    size_t at;
+    bool has_after = str_find(query, STR("after="), &at);
+    client->answer = (HttpAnswer){ .body = has_after ? str_dup(client->arena, str_slice(query, at + 6, query.len)) : STR_NONE };       /* for when the park ends */
+    client->parked_vault = vault;
+    client->parked_ms = sim->now_ms;
+    client->done_at_ms = park_ends_ms(client);
+}
+
+static void cursor_now(HttpClient *client, int vault)
+{
+    answer(client, 200, str_printf(client->arena, "{\"value\":[],\"cursor\":\"%d-%lld\",\"reset\":false}", history_of(vault_of(vault), sim->now_ms), (long long)sim->now_ms));
+}
 
 static void vault_answers(HttpClient *client, int vault, Str path, Str query, Str bearer)
 {
@@ -169,7 +189,12 @@ static void vault_answers(HttpClient *client, int vault, Str path, Str query, St
         return;
     }
     if (machine_suffers(sim, FAULT_PERMISSION, -1, NULL)) {
-        answer(client, 403, STR("{\"error\":{\"message\":\"no\"}}"));
+        size_t ignored_at;
+        client->is_refused = vault_of(vault)->has_feed && str_starts(path, STR("changes")) && str_find(query, STR("wait="), &ignored_at);
+        if (client->is_refused)
+            park(client, vault, query);
+        else
+            answer(client, 403, STR("{\"error\":{\"message\":\"no\"}}"));
         return;
     }
     if (str_starts(path, STR("secrets/"))) {
@@ -184,7 +209,7 @@ static void vault_answers(HttpClient *client, int vault, Str path, Str query, St
     }
     bool has_after = str_find(query, STR("after="), &at);
     if (!has_after) {
-        answer(client, 200, str_printf(client->arena, "{\"value\":[],\"cursor\":\"%d-%lld\",\"reset\":false}", history_of(vault_of(vault), sim->now_ms), (long long)sim->now_ms));
+        cursor_now(client, vault);
         return;
     }
     changes_cursor = str_slice(query, at + 6, query.len);
@@ -192,10 +217,7 @@ static void vault_answers(HttpClient *client, int vault, Str path, Str query, St
         answer(client, 200, body);
         return;
     }
-    client->answer = (HttpAnswer){ .body = str_dup(client->arena, changes_cursor) };          /* for when the park ends */
-    client->parked_vault = vault;
-    client->parked_ms = sim->now_ms;
-    client->done_at_ms = park_ends_ms(client);
+    park(client, vault, query);
 }
 
 static void end_park(HttpClient *client)
@@ -209,6 +231,8 @@ static void end_park(HttpClient *client)
         answer(client, 503, STR("{}"));
     else if (machine_suffers(sim, FAULT_PERMISSION, -1, NULL))
         answer(client, 403, STR("{}"));
+    else if (!cursor.ptr)
+        cursor_now(client, vault);
     else {
         (void)changes_body(client, vault, cursor, &body);
         answer(client, 200, body);

@@ -25,6 +25,7 @@ enum { REQUESTS_AN_HOUR_MAX = 1500, STEPS_AN_HOUR_MAX = 2000, CALLS_AN_HOUR_MAX 
 #define RETRY_LIMIT_MS (15 * MINUTE_MS + 3 * MINUTE_MS)
 #define PUSH_LIMIT_MS (5 * (int64_t)1000)
 #define POLL_MS (12 * HOUR_MS)
+#define CALM_MS (20 * MINUTE_MS)              /* after which an agent is done with what went wrong */
 
 static uint64_t seed;
 
@@ -155,6 +156,23 @@ static int64_t undisturbed_since_ms(const Machine *m, int vault, int64_t at_ms)
     return since_ms;
 }
 
+/* The last that stood in the way, until since_ms, was a permission, for so long that the agent had nothing left to do but to wait for it. */
+static bool is_permission_given(const Machine *m, int vault, int64_t since_ms)
+{
+    bool was_refused = false;
+    if (m->up_since_ms > since_ms - CALM_MS)
+        return false;
+    for (int i = 0; i < m->window_count; i++) {
+        const Window *w = &m->windows[i];
+        if ((w->vault != -1 && w->vault != vault) || w->to_ms <= since_ms - CALM_MS || w->from_ms > since_ms)
+            continue;
+        if (w->fault != FAULT_PERMISSION || w->to_ms != since_ms || w->from_ms > since_ms - CALM_MS)
+            return false;
+        was_refused = true;
+    }
+    return was_refused;
+}
+
 static void check_certificate(Machine *m, int i, int64_t at_ms)
 {
     const SimCert *cert = &m->certs[i];
@@ -175,7 +193,7 @@ static void check_certificate(Machine *m, int i, int64_t at_ms)
     if (here && here->lost_ms && here->exp_ms > begins_ms && here->nbf_ms > wanted->nbf_ms)
         begins_ms = here->exp_ms;
     int64_t late_ms = at_ms - begins_ms;
-    bool pushed = vault_of(cert->vault)->has_feed, calm = offered_ms - since_ms > 20 * MINUTE_MS;
+    bool pushed = vault_of(cert->vault)->has_feed, calm = offered_ms - since_ms > CALM_MS || is_permission_given(m, cert->vault, since_ms);
     int64_t limit_ms = pushed ? calm ? PUSH_LIMIT_MS : RETRY_LIMIT_MS : POLL_MS + RETRY_LIMIT_MS;
     if (pushed && here && here->lost_ms)
         limit_ms = RETRY_LIMIT_MS;
@@ -255,8 +273,14 @@ void machine_go(Machine *m, int64_t to_ms)
 
 /* ---- a machine's life ---- */
 
+/* Its first hours, until after which it does not poll again, are without tokens, permission or network; then something is renewed. */
+static bool begins_in_trouble(const Machine *m) { return m->number % 4 == 0; }
+
 static void add_windows(Machine *m)
 {
+    if (begins_in_trouble(m))
+        m->windows[m->window_count++] = (Window){ (Fault)chance_between(&m->state, FAULT_NETWORK, FAULT_PERMISSION), -1, SIM_BEGIN_MS - HOUR_MS,
+                                                  SIM_BEGIN_MS + chance_between(&m->state, HOUR_MS, 5 * HOUR_MS), 0 };
     for (int i = 0; i < 36; i++) {
         Window w = { .fault = (Fault)chance_between(&m->state, FAULT_NETWORK, FAULT_OFF), .vault = -1, .from_ms = chance_between(&m->state, SIM_BEGIN_MS, m->end_ms - 8 * DAY_MS) };
         w.to_ms = w.from_ms + (chance(&m->state) % 12 ? chance_between(&m->state, 1000, 3 * HOUR_MS) : chance_between(&m->state, 3 * HOUR_MS, 5 * DAY_MS));
@@ -286,7 +310,7 @@ static void add_certificates(Machine *m)
         cert->vault = (i < 3 ? m->number : m->number + 7) % VAULTS;
         (void)snprintf(cert->name, sizeof cert->name, "c%d-%d", m->number, i);
         m->here[i] = -1;
-        cert_live(cert, &m->state, m->end_ms);
+        cert_live(cert, &m->state, i == 0 && begins_in_trouble(m) ? SIM_BEGIN_MS + chance_between(&m->state, 6 * HOUR_MS, 11 * HOUR_MS) : 0, m->end_ms);
         /* The moments before a renewal, and those at it, are when a kill tells most. */
         for (int k = 0; k < 4 && cert->event_count > 0; k++)
             m->kills_ms[m->kill_count++] = cert->events[chance(&m->state) % (uint64_t)cert->event_count].at_ms;
@@ -374,7 +398,7 @@ int main(int argc, char **argv)
     vaults_make(seed, end_ms);
     for (int64_t n = values[1]; n < values[1] + values[2]; n++) {
         static Machine machine;
-        machine = (Machine){ .number = (int)n, .state = seed * 7919 + (uint64_t)n * 104729 + 1, .now_ms = SIM_BEGIN_MS, .end_ms = end_ms, .kill_in_calls = -1 };
+        machine = (Machine){ .number = (int)n, .state = seed * 7919 + (uint64_t)n * 104729 + 1, .agent_state = seed + (uint64_t)n, .now_ms = SIM_BEGIN_MS, .end_ms = end_ms, .kill_in_calls = -1 };
         (void)snprintf(machine.dir, sizeof machine.dir, "%s/m%lld", dir, (long long)n);
         add_certificates(&machine);
         add_windows(&machine);

@@ -107,14 +107,18 @@ static int64_t next_life_ms(uint64_t *state, int64_t life_ms)
     return life_ms <= DAY_MS || chance(state) % 6 == 0 ? lives_days[chance(state) % COUNT_OF(lives_days)] * DAY_MS : life_ms;
 }
 
-void cert_live(SimCert *cert, uint64_t *state, int64_t end_ms)
+void cert_live(SimCert *cert, uint64_t *state, int64_t renews_ms, int64_t end_ms)
 {
     const SimVault *vault = &vaults[cert->vault];
     int64_t life_ms = next_life_ms(state, 0), at_ms = SIM_BEGIN_MS - chance_between(state, HOUR_MS, life_ms / 2);
+    if (renews_ms)
+        at_ms = renews_ms - life_ms * 4 / 5;
     int restored = 0, current = add_version(cert, state, at_ms, life_ms);
     for (;;) {
         const Version *v = &cert->versions[current];
         int64_t lasts_ms = v->exp_ms - v->made_ms, late_ms = lasts_ms / 10 < DAY_MS ? lasts_ms / 10 : DAY_MS;
+        if (renews_ms && cert->version_count == 1)
+            late_ms = 0;
         int64_t next_ms = when_up(vault, v->made_ms + lasts_ms * 4 / 5 + chance_between(state, 0, late_ms));
         next_ms = next_ms > at_ms ? next_ms : at_ms + HOUR_MS;
         if (restored < vault->restore_count && vault->restores_ms[restored] < next_ms) {

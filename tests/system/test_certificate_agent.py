@@ -19,6 +19,20 @@ ROUNDS = int(os.environ.get("VAULTYARD_PUSH_ROUNDS", "10"))
 
 
 class CertificateAgent(AgentCase):
+    def wait_until_idle(self, agent, seconds=2.5):
+        """Until it has not run for so long: what it waits for is no pause between tries, of which the first ones are shorter."""
+        def switches():
+            lines = pathlib.Path(f"/proc/{agent.process.pid}/status").read_text().splitlines()
+            return [line for line in lines if "ctxt_switches" in line]
+        last = [switches(), time.monotonic()]
+
+        def is_idle():
+            now = switches()
+            if now != last[0]:
+                last[:] = [now, time.monotonic()]
+            return time.monotonic() - last[1] > seconds
+        wait_for("it is idle", is_idle)
+
     def test_a_new_version_reaches_the_disk_by_push(self):
         url, version = self.certificate("push")
         agent = self.agent("a", [url]).start()
@@ -71,6 +85,25 @@ class CertificateAgent(AgentCase):
         self.assertEqual(agent.once().returncode, 1)
         self.allow("get")
         wait_for("the certificate", lambda: self.has(agent, "closed", version), timeout=30)
+
+    def test_a_permission_given_back_reaches_who_waits_for_it_by_push(self):
+        url, version = self.certificate("given")
+        agent = self.agent("a", [url]).start()
+        self.addCleanup(self.allow)
+        wait_for("it listens", lambda: self.has(agent, "given", version) and "certs.listening" in agent.log())
+        took = []
+        for interruptions in range(1, 4):
+            self.allow("list")
+            wait_for("it was told at once that it may not hear any more", lambda: agent.log().count("certs.feed_interrupted") == interruptions)
+            _, version = self.certificate("given")
+            self.wait_until_idle(agent)
+            begun = time.monotonic()
+            self.allow()
+            wait_for("the version that it could not have until now", lambda: self.has(agent, "given", version), timeout=10, pause=0.002)
+            took.append(time.monotonic() - begun)
+        print(f"  permission given to file on disk: median {statistics.median(took) * 1000:.0f} ms, slowest {max(took) * 1000:.0f} ms", flush=True)
+        self.assertLess(max(took), 1.5)
+        self.assertNotIn("certs.sync_failed", agent.log())       # it did not have to ask for the secret to learn that
 
     def test_a_vault_that_does_not_answer_holds_up_nobody_else(self):
         url, version = self.certificate("quick")

@@ -37,7 +37,7 @@ static bool read_behind(Txn *txn, TakeUp *take, Subscriber *out, size_t *count, 
     while (rows_next(rows, err)) {
         Subscriber *one = &out[(*count)++];
         *one = (Subscriber){ .id = str_dup(take->arena, row_text(rows, 0)), .vault = str_dup(take->arena, row_text(rows, 1)), .cursor = row_int(rows, 2), .newest = row_int(rows, 3) };
-        one->vault_scope = str_printf(take->arena, "vault:" STR_FMT, STR_ARG(one->vault));
+        one->vault_scope = vault_scope_of(take->arena, one->vault);
         if (!arena_ok(take->arena))
             return err_too_big(err);
         if (!event_subscription_open(take->kv, txn, take->arena, one->vault_scope, one->id, row_blob(rows, 4), &one->wants, err))
@@ -246,7 +246,7 @@ static bool subscription_of(DueRead *due, Txn *txn, Vault *vault, EventSubscript
     *found = rows_next(rows, err);
     if (!*found)
         return err->code == ERR_NONE;
-    Str scope = str_printf(due->arena, "vault:" STR_FMT, STR_ARG(row_text(rows, 0)));
+    Str scope = vault_scope_of(due->arena, row_text(rows, 0));
     return event_subscription_open(due->kv, txn, due->arena, scope, due->subscription, row_blob(rows, 1), subscription, err) &&
            vault_by_id(due->kv, txn, due->arena, row_text(rows, 0), vault, found, err);
 }
@@ -338,7 +338,7 @@ static bool again_or_drop(Txn *txn, const Settle *settle, DeliveryTry *attempt, 
             return err->code == ERR_NONE;
         made_ms = row_int(rows, 0);
         tries = row_int(rows, 1) + 1;
-        Str scope = str_printf(settle->arena, "vault:" STR_FMT, STR_ARG(row_text(rows, 2)));
+        Str scope = vault_scope_of(settle->arena, row_text(rows, 2));
         if (!event_subscription_open(settle->kv, txn, settle->arena, scope, attempt->subscription, row_blob(rows, 3), &subscription, err))
             return false;
     }

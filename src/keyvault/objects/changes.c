@@ -17,6 +17,12 @@ typedef struct Changes {
     size_t  count;
 } Changes;
 
+/* What a request keeps while it waits. Counts are of KeyVault.permission_changes. */
+typedef struct Hearing {
+    int64_t begun, looked;              /* when the request came; before the last decision */
+    bool is_first, is_refused, was_refused, is_for_some;
+} Hearing;
+
 static const char *change_word(FeedChange change)
 {
     switch (change) {
@@ -167,10 +173,58 @@ static bool write_changes(const Changes *changes, Reply *reply, Err *err)
     return arena_ok(req->arena) || err_too_big(err);
 }
 
+/* ---- waiting for a permission ---- */
+
+bool changes_look(KeyVault *kv, Req *req)
+{
+    Hearing *hearing = req->park_state;
+    int64_t now = atomic_load(&kv->permission_changes);
+    if (!hearing) {
+        req->park_state = hearing = ARENA_NEW(req->arena, Hearing);
+        if (!hearing)
+            return false;
+        *hearing = (Hearing){ .begun = now, .is_first = true };
+    }
+    hearing->looked = now;
+    return true;
+}
+
+bool changes_admit(Req *req, bool is_allowed, bool is_for_all)
+{
+    Hearing *hearing = req->park_state;
+    int64_t wait_s = 0;
+    Err ignored;
+    bool says_wait = str_to_int64(req_query(req, "wait"), 1, CHANGES_WAIT_MAX_S, &wait_s, &ignored);
+    /* Who could hear until now is told at once that he cannot any more. */
+    bool may_wait = says_wait && !req->park_ended && (hearing->is_first || hearing->is_refused);
+    hearing->is_first = false;
+    hearing->is_refused = !is_allowed && may_wait;
+    hearing->was_refused = hearing->was_refused || hearing->is_refused;
+    hearing->is_for_some = is_allowed && !is_for_all;
+    return is_allowed || may_wait;
+}
+
+/* For nothing new there may still be an answer: that something more may be read now. */
+static bool has_permission_news(const KeyVault *kv, const Hearing *hearing)
+{
+    return hearing && (hearing->was_refused || (hearing->is_for_some && atomic_load(&kv->permission_changes) != hearing->begun));
+}
+
+/* Tells nothing, and so looks at nothing. A change between the decision and the parking is not waited for, but looked at. */
+static void wait_for_permission(Req *req, Reply *reply, int64_t wait_s)
+{
+    const KeyVault *kv = req->ctx;
+    const Hearing *hearing = req->park_state;
+    reply_park(req, reply, req_vault(req)->scope, wait_s * 1000);
+    if (atomic_load(&kv->permission_changes) != hearing->looked)
+        reply_park(req, reply, req_vault(req)->scope, 1);
+}
+
 bool changes_get(Req *req, Reply *reply, Err *err)
 {
     KeyVault *kv = req->ctx;
     const Vault *vault = req_vault(req);
+    const Hearing *hearing = req->park_state;
     Changes changes = { .req = req };
     Str after = req_query(req, "after"), wait = req_query(req, "wait");
     int64_t wait_s = CHANGES_WAIT_MAX_S;
@@ -182,11 +236,16 @@ bool changes_get(Req *req, Reply *reply, Err *err)
     if (wait.ptr && !str_to_int64(wait, 0, CHANGES_WAIT_MAX_S, &wait_s, err))
         return err_field(err, "wait", "wait must be a number of seconds within 0 to %d", CHANGES_WAIT_MAX_S);
 
+    if (hearing && hearing->is_refused) {
+        wait_for_permission(req, reply, wait_s);
+        return true;
+    }
     if (changes.has_after && wait_s > 0)
         reply_park(req, reply, vault->scope, wait_s * 1000);
     if (!store_read(kv->site->store, changes_txn, &changes, err) || !keep_allowed(&changes, err))
         return false;
-    if (changes.has_after && !changes.is_reset && changes.count == 0 && !changes.is_page_full && wait_s > 0 && !req->park_ended)
+    if (changes.has_after && !changes.is_reset && changes.count == 0 && !changes.is_page_full && wait_s > 0 && !req->park_ended &&
+        !has_permission_news(kv, hearing))
         return true;
     reply_park_cancel(req, reply);
     return write_changes(&changes, reply, err);

@@ -1,7 +1,9 @@
 /* permission.c - see permission.h. The data actions are those that Microsoft's documentation lists for Microsoft.KeyVault. */
 #include "keyvault/vaults/permission.h"
 #include "access/policy.h"
+#include "base/log.h"
 #include "keyvault/objects/changes.h"
+#include "keyvault/objects/feed.h"
 #include "keyvault/objects/object.h"
 
 #define DATA(what) "Microsoft.KeyVault/vaults/" what
@@ -123,6 +125,42 @@ static bool may_with_public_part(KeyVault *kv, Arena *arena, const Vault *vault,
     return true;
 }
 
+/* ---- changes ---- */
+
+void permission_changed(KeyVault *kv, const Vault *vault)
+{
+    atomic_fetch_add(&kv->permission_changes, 1);
+    feed_wake(kv, vault);
+}
+
+typedef struct Touched { KeyVault *kv; Arena *arena; Str scope; } Touched;
+
+static bool touched_txn(Txn *txn, void *ctx, Err *err)
+{
+    const Touched *touched = ctx;
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    if (!txn_query(txn, &rows, err, "SELECT id FROM kv_vault WHERE deleted_ms = 0 AND (?1 = '/' OR resource_key = ?1 OR"
+                   " substr(resource_key, 1, length(?1) + 1) = ?1 || '/' OR substr(?1, 1, length(resource_key) + 1) = resource_key || '/')", db_text(touched->scope)))
+        return false;
+    *err = (Err){ 0 };
+    while (rows_next(rows, err)) {
+        Vault vault = { .scope = vault_scope_of(touched->arena, row_text(rows, 0)) };
+        if (!vault.scope.ptr)
+            return err_too_big(err);
+        feed_wake(touched->kv, &vault);
+    }
+    return err->code == ERR_NONE;
+}
+
+void permission_changed_at(void *ctx, Arena *arena, Str scope)
+{
+    Touched touched = { ctx, arena, scope };
+    Err err = { 0 };
+    atomic_fetch_add(&touched.kv->permission_changes, 1);
+    if (!store_read(touched.kv->site->store, touched_txn, &touched, &err))
+        log_event(LOG_WARN, "keyvault.waiting_not_woken", log_str("scope", scope), log_cstr("error", err.text));     /* they ask again when their wait ends */
+}
+
 /* ---- decisions ---- */
 
 bool vault_may(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *caller, const Route *route, Str name, Decision *out, Err *err)
@@ -186,7 +224,10 @@ bool vault_authorize(KeyVault *kv, Req *req, const Route *route, Err *err)
 {
     const Vault *vault = req->caller->plane_data;
     Str name = req_param(req, "name");
+    bool is_feed = route->handler == changes_get;
     Decision decision;
+    if (is_feed && !changes_look(kv, req))              /* before the decision, so that no change of it is missed */
+        return err_too_big(err);
     if (!firewall_admits(&vault->firewall, req->client_ip))
         return refuse_by_address(req, vault, err);
     if (str_eq(str_from(route->permission), STR(PERM_TOKEN)))
@@ -194,10 +235,10 @@ bool vault_authorize(KeyVault *kv, Req *req, const Route *route, Err *err)
     if (!vault_may(kv, req->arena, vault, req->caller, route, name, &decision, err))
         return false;
     /* The feed tells of each secret only to who may get it, so any of them opens it. */
-    if (!decision.allowed && route->handler == changes_get &&
-        !vault_may_some(kv, req->arena, vault, req->caller, route, &decision.allowed, err))
+    bool is_for_all = decision.allowed;
+    if (!decision.allowed && is_feed && !vault_may_some(kv, req->arena, vault, req->caller, route, &decision.allowed, err))
         return false;
-    if (decision.allowed)
+    if (is_feed ? changes_admit(req, decision.allowed, is_for_all) : decision.allowed)
         return true;
     return vault->rbac ? refuse_by_role(req->arena, vault, req->caller, route, name, err) : refuse_by_policy(vault, req->caller, route, err);
 }

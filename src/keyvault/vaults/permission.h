@@ -4,6 +4,7 @@
  * Role assignments count at the object itself, its vault and all above. Both are asked anew by every request: the vault's revision and the
  * cached grants follow each change at once. */
 #pragma once
+#include "access/access.h"
 #include "keyvault/objects/ids.h"
 
 /* "Microsoft.KeyVault/vaults/secrets/getSecret/action". `operation` is the route's, for permissions that cover more than one data action.
@@ -15,6 +16,10 @@ bool vault_may(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *cal
 
 /* Is it allowed for some object of the vault, if not for all? Only roles can say so. */
 bool vault_may_some(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *caller, const Route *route, bool *any, Err *err) MUST_CHECK;
+
+/* After the commit of what may have given or taken a permission: who waits for changes of the vault is asked again whether he may. */
+void permission_changed(KeyVault *kv, const Vault *vault);
+AccessChanged permission_changed_at;          /* the same for all vaults at, above or below a scope of role assignments; ctx is the KeyVault */
 
 /* The data plane's check of a request: its address, then its permission; ERR_DENIED ForbiddenByFirewall, ForbiddenByConnection,
  * AccessDenied or ForbiddenByRbac in the service's words. */

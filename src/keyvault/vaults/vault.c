@@ -79,11 +79,13 @@ static bool vault_doc_seal(KeyVault *kv, Txn *txn, Arena *arena, const Vault *va
     return json_end(&w, err) && seal_put(kv->site->seal, txn, place, buf_bytes(&text), arena, sealed, err);
 }
 
+Str vault_scope_of(Arena *arena, Str id) { return str_printf(arena, "vault:" STR_FMT, STR_ARG(id)); }
+
 bool vault_of_row(KeyVault *kv, Txn *txn, Arena *arena, Rows *rows, Vault *out, Err *err)
 {
     Vault vault = { .id = str_dup(arena, row_text(rows, 0)), .revision = row_int(rows, 1), .deleted_ms = row_int(rows, 2),
                     .purge_ms = row_int(rows, 3), .arena = arena };
-    vault.scope = str_printf(arena, "vault:" STR_FMT, STR_ARG(vault.id));
+    vault.scope = vault_scope_of(arena, vault.id);
     Str text;
     SealPlace place = { vault.scope, "kv_vault", vault.id, "sealed" };
     if (!seal_get_text(kv->site->seal, txn, place, row_blob(rows, 4), arena, &text, err))

@@ -32,6 +32,7 @@ struct KeyVault {
     const AcmeSettings *acme;                             /* NULL: none */
     const MailRelay *mail;                                /* NULL: none */
     Plane       plane;                                    /* of data, plane.c */
+    _Atomic int64_t permission_changes;                   /* since the start, of all vaults: who waits compares, see permission_changed */
 };
 
 typedef struct Vault {
@@ -55,6 +56,7 @@ typedef struct Vault {
     Arena  *arena;
 } Vault;
 
+Str  vault_scope_of(Arena *arena, Str id);                                    /* what its .scope is; absent when the arena is full */
 /* In a transaction, into the arena. Deleted vaults are found too. */
 bool vault_by_name(KeyVault *kv, Txn *txn, Arena *arena, Str name, Vault *out, bool *found, Err *err) MUST_CHECK;
 bool vault_by_id(KeyVault *kv, Txn *txn, Arena *arena, Str id, Vault *out, bool *found, Err *err) MUST_CHECK;

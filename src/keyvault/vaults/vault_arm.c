@@ -4,6 +4,7 @@
 #include "base/id.h"
 #include "keyvault/events/subscription.h"
 #include "keyvault/objects/feed.h"
+#include "keyvault/vaults/permission.h"
 #include "keyvault/vaults/vault_in.h"
 
 static const int64_t DAY_MS = 86400 * 1000LL;
@@ -136,7 +137,7 @@ static bool put_new(Put *put, Txn *txn, Str group, Err *err)
     Vault *vault = &put->vault;
     *vault = (Vault){ .id = hex_id_new(arena, 32), .name = name, .name_key = str_lower(arena, name), .group = group,
                       .subscription = str_lower(arena, req_param(req, "subscriptionId")) };
-    vault->scope = str_printf(arena, "vault:" STR_FMT, STR_ARG(vault->id));
+    vault->scope = vault_scope_of(arena, vault->id);
     vault->resource_id = str_printf(arena, "/subscriptions/" STR_FMT "/resourceGroups/" STR_FMT "/providers/" STR_FMT "/" STR_FMT,
                                     STR_ARG(vault->subscription), STR_ARG(group), STR_ARG(VAULT_TYPE), STR_ARG(name));
     stamp(vault, req);
@@ -218,7 +219,7 @@ bool vault_put(Req *req, Reply *reply, Err *err)
         !vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, name), 200, put_txn, &put, err))
         return false;
     vault_name_add(kv, put.vault.name_key);
-    feed_wake(kv, &put.vault);
+    permission_changed(kv, &put.vault);
     reply->status = put.is_new ? 201 : 200;
     vault_write_resource(&reply->json, kv, req->arena, &put.vault);
     return arena_ok(req->arena) || err_too_big(err);
@@ -263,7 +264,7 @@ bool vault_patch(Req *req, Reply *reply, Err *err)
         !may_change_model(&put, err) ||
         !vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, req_param(req, "vaultName")), 200, patch_txn, &put, err))
         return false;
-    feed_wake(kv, &put.vault);
+    permission_changed(kv, &put.vault);
     vault_write_resource(&reply->json, kv, req->arena, &put.vault);
     return arena_ok(req->arena) || err_too_big(err);
 }
@@ -341,7 +342,7 @@ bool vault_edit_policies(Req *req, Reply *reply, Err *err)
     }
     if (!vault_write_txn(req, arm_id_of_request(req, VAULT_TYPE, req_param(req, "vaultName")), 200, edit_txn, &edit, err))
         return false;
-    feed_wake(kv, &edit.vault);
+    permission_changed(kv, &edit.vault);
     reply->status = edit.is_addition ? 201 : 200;
     JsonWriter *w = &reply->json;
     json_open(w, NULL);

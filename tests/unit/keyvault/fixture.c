@@ -2,6 +2,8 @@
 #include "fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+#include "base/clock.h"
 #include "base/file.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/events/expiry.h"
@@ -309,4 +311,40 @@ size_t run_due(const char *kind)
             return count;
         run_job(kind, take.key, take.now_ms);
     }
+}
+
+/* ---- parked requests ---- */
+
+static void *parked_main(void *arg)
+{
+    Parked *parked = arg;
+    HttpClient *client = NULL;
+    HttpClientConfig config = { .user_agent = "test" };
+    HttpHeader headers[] = { { "Authorization", str_printf(parked->arena, "Bearer " STR_FMT, STR_ARG(parked->token)) } };
+    int64_t begun_ms = mono_now_ms();
+    parked->answered = http_client_new(&config, &client, &parked->err) &&
+                       http_call(client, parked->arena, &(HttpCall){ .method = "GET", .url = parked->url, .headers = headers, .header_count = 1 }, &parked->answer, &parked->err);
+    parked->took_ms = mono_now_ms() - begun_ms;
+    http_client_free(client);
+    return NULL;
+}
+
+void parked_begin(Parked *parked, const char *vault, const char *query, Str token)
+{
+    int64_t before = http_stats(fix.site.http).parked;
+    *parked = (Parked){ .arena = arena_new(1 << 20), .token = token };
+    parked->url = str_printf(parked->arena, "http://%s.vault.vaultyard.localhost:%d/changes" API "&%s", vault, fix.site.names.port, query);
+    assert_int_equal(pthread_create(&parked->thread, NULL, parked_main, parked), 0);
+    while (http_stats(fix.site.http).parked <= before)
+        (void)usleep(1000);
+}
+
+const JsonVal *parked_end(Parked *parked, int status)
+{
+    const JsonVal *body = NULL;
+    assert_int_equal(pthread_join(parked->thread, NULL), 0);
+    if (!parked->answered || parked->answer.status != status)
+        fail_msg("status %d, wanted %d: %s", parked->answer.status, status, parked->err.text);
+    must(json_parse(parked->arena, parked->answer.body, JSON_STRICT, &body, &fix_err));
+    return body;
 }

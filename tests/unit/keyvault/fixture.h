@@ -2,6 +2,7 @@
  *
  * The background runner is not started: tests run its jobs themselves, at the object time they choose. */
 #pragma once
+#include <pthread.h>
 #include "../cm.h"
 #include "http/client.h"
 #include "keyvault/keyvault.h"
@@ -51,6 +52,11 @@ int64_t int_at(const Answer *answer, const char *dotted);
 /* The answer has this status, error code and innererror code (NULL: none), and its message holds `word`. */
 void   expect_error(const Answer *answer, int status, const char *code, const char *inner, const char *word);
 void   expect_status(const Answer *answer, int status);
+
+/* A GET of a vault's /changes on a thread and a connection of its own. parked_begin returns when it is parked. */
+typedef struct Parked { pthread_t thread; Str url, token; Arena *arena; HttpAnswer answer; bool answered; Err err; int64_t took_ms; } Parked;
+void   parked_begin(Parked *parked, const char *vault, const char *query, Str token);
+const JsonVal *parked_end(Parked *parked, int status);                             /* fails unless that is the answer's; then the caller frees parked->arena */
 
 int64_t object_now(void);
 void    set_object_time(int64_t ms);

@@ -1,7 +1,5 @@
 /* test_changes.c - the change feed as a certificate agent reads it. */
-#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "base/clock.h"
 #include "fixture.h"
 
@@ -15,42 +13,8 @@ static void set_secret(const char *name)
     expect_status(&answer, 200);
 }
 
-/* A parked request, on a thread and a connection of its own. */
-typedef struct Parked { pthread_t thread; Str url, token; Arena *arena; HttpAnswer answer; bool answered; Err err; int64_t took_ms; } Parked;
-
-static void *parked_main(void *arg)
-{
-    Parked *parked = arg;
-    HttpClient *client = NULL;
-    HttpClientConfig config = { .user_agent = "test" };
-    HttpHeader headers[] = { { "Authorization", str_printf(parked->arena, "Bearer " STR_FMT, STR_ARG(parked->token)) } };
-    int64_t begun = mono_now_ms();
-    parked->answered = http_client_new(&config, &client, &parked->err) &&
-                       http_call(client, parked->arena, &(HttpCall){ .method = "GET", .url = parked->url, .headers = headers, .header_count = 1 }, &parked->answer, &parked->err);
-    parked->took_ms = mono_now_ms() - begun;
-    http_client_free(client);
-    return NULL;
-}
-
-static void park(Parked *parked, const char *after, Str token)
-{
-    int64_t before = http_stats(fix.site.http).parked;
-    *parked = (Parked){ .arena = arena_new(1 << 20), .token = token };
-    parked->url = str_printf(parked->arena, "http://vlt.vault.vaultyard.localhost:%d/changes" API "&after=%s", fix.site.names.port, after);
-    assert_int_equal(pthread_create(&parked->thread, NULL, parked_main, parked), 0);
-    while (http_stats(fix.site.http).parked <= before)
-        (void)usleep(1000);
-}
-
-static const JsonVal *parked_end(Parked *parked, int status)
-{
-    const JsonVal *body = NULL;
-    assert_int_equal(pthread_join(parked->thread, NULL), 0);
-    if (!parked->answered || parked->answer.status != status)
-        fail_msg("status %d, wanted %d: %s", parked->answer.status, status, parked->err.text);
-    must(json_parse(parked->arena, parked->answer.body, JSON_STRICT, &body, &fix_err));
-    return body;
-}
+/* Parked on vlt after this cursor. */
+static void park(Parked *parked, const char *after, Str token) { parked_begin(parked, "vlt", text("after=%s", after), token); }
 
 static void test_changes_come_in_order_and_only_once(void **state)
 {
@@ -145,6 +109,88 @@ static void test_a_permission_taken_away_while_parked_ends_in_a_refusal(void **s
     arena_free(parked.arena);
 }
 
+static void test_who_says_how_long_he_waits_waits_for_the_permission_too(void **state)
+{
+    (void)state;
+    Parked parked;
+    parked_begin(&parked, "vlt", "wait=50", fix.nobody.vault_token);
+    set_secret("not-heard");                                 /* wakes him, and tells him nothing */
+    policy_of_nobody("add");
+    const JsonVal *body = parked_end(&parked, 200);
+    assert_int_equal(json_count(json_get(body, "value")), 0);
+    assert_str(json_str(json_get(body, "cursor")), cursor_now());
+    assert_true(parked.took_ms < 20000);
+    arena_free(parked.arena);
+    policy_of_nobody("remove");
+}
+
+static void test_what_changed_meanwhile_is_told_with_the_permission(void **state)
+{
+    (void)state;
+    Parked parked;
+    parked_begin(&parked, "vlt", text("wait=50&after=%s", cursor_now()), fix.nobody.vault_token);
+    set_secret("meanwhile");
+    policy_of_nobody("add");
+    const JsonVal *body = parked_end(&parked, 200);
+    assert_int_equal(json_count(json_get(body, "value")), 1);
+    assert_str(json_str(json_get(json_at(json_get(body, "value"), 0), "name")), "meanwhile");
+    arena_free(parked.arena);
+    /* Nothing happened, but that he may hear is news. */
+    policy_of_nobody("remove");
+    parked_begin(&parked, "vlt", text("wait=50&after=%s", cursor_now()), fix.nobody.vault_token);
+    policy_of_nobody("add");
+    body = parked_end(&parked, 200);
+    assert_int_equal(json_count(json_get(body, "value")), 0);
+    assert_true(parked.took_ms < 20000);
+    arena_free(parked.arena);
+    policy_of_nobody("remove");
+}
+
+static Answer as_nobody(const char *query) { return call("GET", "vlt.vault", text("/changes" API "&%s", query), fix.nobody.vault_token, NULL); }
+
+static void test_who_is_given_nothing_is_refused_when_his_time_is_over(void **state)
+{
+    (void)state;
+    const char *cursor = cursor_now();
+    int64_t begun_ms = mono_now_ms();
+    Answer answer = as_nobody(text("after=%s&wait=1", cursor));
+    expect_error(&answer, 403, "Forbidden", "AccessDenied", "does not have secrets get permission");
+    assert_true(mono_now_ms() - begun_ms >= 1000);
+    /* Who does not say that he waits, or that he does not, is refused at once. */
+    const char *const at_once[] = { "", text("after=%s", cursor), text("after=%s&wait=0", cursor), "wait=56", "wait=x" };
+    for (size_t i = 0; i < COUNT_OF(at_once); i++) {
+        begun_ms = mono_now_ms();
+        answer = as_nobody(at_once[i]);
+        expect_error(&answer, 403, "Forbidden", "AccessDenied", "secrets get permission");
+        assert_true(mono_now_ms() - begun_ms < 20000);
+    }
+}
+
+static void test_a_permission_taken_away_is_told_at_once_also_to_who_says_how_long_he_waits(void **state)
+{
+    (void)state;
+    Parked parked;
+    policy_of_nobody("add");
+    parked_begin(&parked, "vlt", text("wait=50&after=%s", cursor_now()), fix.nobody.vault_token);
+    policy_of_nobody("remove");
+    (void)parked_end(&parked, 403);
+    assert_true(parked.took_ms < 20000);
+    arena_free(parked.arena);
+}
+
+static void test_permissions_of_others_answer_nobody(void **state)
+{
+    (void)state;
+    Parked parked;
+    parked_begin(&parked, "vlt", text("wait=50&after=%s", cursor_now()), fix.owner.vault_token);
+    policy_of_nobody("add");
+    policy_of_nobody("remove");
+    set_secret("after-policies");
+    const JsonVal *body = parked_end(&parked, 200);
+    assert_int_equal(json_count(json_get(body, "value")), 1);
+    arena_free(parked.arena);
+}
+
 static void test_the_cursor_outlives_the_server(void **state)
 {
     (void)state;
@@ -234,6 +280,11 @@ int main(void)
         cmocka_unit_test(test_a_parked_request_is_answered_by_the_change),
         cmocka_unit_test(test_changes_of_keys_do_not_answer_and_are_not_told),
         cmocka_unit_test(test_a_permission_taken_away_while_parked_ends_in_a_refusal),
+        cmocka_unit_test(test_who_says_how_long_he_waits_waits_for_the_permission_too),
+        cmocka_unit_test(test_what_changed_meanwhile_is_told_with_the_permission),
+        cmocka_unit_test(test_who_is_given_nothing_is_refused_when_his_time_is_over),
+        cmocka_unit_test(test_a_permission_taken_away_is_told_at_once_also_to_who_says_how_long_he_waits),
+        cmocka_unit_test(test_permissions_of_others_answer_nobody),
         cmocka_unit_test(test_the_cursor_outlives_the_server),
         cmocka_unit_test(test_a_cursor_of_another_history_starts_over),
         cmocka_unit_test(test_old_entries_go_and_a_cursor_from_before_them_starts_over),

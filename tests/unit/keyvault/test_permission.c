@@ -343,6 +343,48 @@ static void test_roles_go_with_what_they_were_assigned_at(void **state)
     expect_status(&answer, 200);
 }
 
+static void test_a_role_is_told_to_who_waits_for_it_wherever_it_is_given(void **state)
+{
+    (void)state;
+    const char *vault = rbac_vault("waits-rbac");
+    const char *const scopes[] = { vault, "/resourceGroups/" GROUP, "", text("%s/secrets/one", vault) };
+    give_owner(SECRETS_OFFICER, vault);
+    put_secret("waits-rbac", "one");
+    for (size_t i = 0; i < COUNT_OF(scopes); i++) {
+        Parked parked;
+        parked_begin(&parked, "waits-rbac", "wait=50", fix.nobody.vault_token);
+        const char *role = give(SECRETS_USER, scopes[i]);
+        const JsonVal *body = parked_end(&parked, 200);
+        assert_true(json_str(json_get(body, "cursor")).len > 0);
+        assert_true(parked.took_ms < 20000);
+        arena_free(parked.arena);
+        take_away(role);
+    }
+}
+
+static void test_a_role_for_one_secret_more_is_told_to_who_may_get_another(void **state)
+{
+    (void)state;
+    const char *vault = rbac_vault("waits-more");
+    Parked parked;
+    give_owner(SECRETS_OFFICER, vault);
+    put_secret("waits-more", "one");
+    put_secret("waits-more", "two");
+    const char *first = give(SECRETS_USER, text("%s/secrets/one", vault));
+    Answer now = call("GET", "waits-more.vault", "/changes" API, fix.nobody.vault_token, NULL);
+    expect_status(&now, 200);
+    parked_begin(&parked, "waits-more", text("wait=50&after=" STR_FMT, STR_ARG(text_at(&now, "cursor"))), fix.nobody.vault_token);
+    put_secret("waits-more", "two");                         /* nothing for him yet */
+    const char *second = give(SECRETS_USER, text("%s/secrets/two", vault));
+    const JsonVal *body = parked_end(&parked, 200);
+    assert_true(parked.took_ms < 20000);
+    assert_int_equal(json_count(json_get(body, "value")), 1);
+    assert_str(json_str(json_get(json_at(json_get(body, "value"), 0), "name")), "two");
+    arena_free(parked.arena);
+    take_away(first);
+    take_away(second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +399,8 @@ int main(void)
         cmocka_unit_test(test_new_vaults_are_decided_by_the_api_version),
         cmocka_unit_test(test_the_feed_tells_of_what_may_be_got),
         cmocka_unit_test(test_roles_go_with_what_they_were_assigned_at),
+        cmocka_unit_test(test_a_role_is_told_to_who_waits_for_it_wherever_it_is_given),
+        cmocka_unit_test(test_a_role_for_one_secret_more_is_told_to_who_may_get_another),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }
