@@ -9,7 +9,7 @@ enum { FETCH_TIMEOUT_MS = 30 * 1000, TOKENS_MAX = 8, TOKEN_SPARE_MS = 5 * 60 * 1
 typedef struct Token { char resource[256]; Secret *text; int64_t until_ms; } Token;
 
 /* What a vault said that tokens for it must be for, so that only its first request goes without one. */
-typedef struct VaultResource { char vault_url[300], resource[256]; } VaultResource;
+typedef struct VaultResource { char vault_url[300], resource[256]; bool is_refusing; /* the last token was new, and answered 401 */ } VaultResource;
 
 struct Fetcher {
     HttpClient *vault;              /* HTTPS to vaults */
@@ -111,14 +111,20 @@ static VaultResource *resource_of(const Fetcher *fetcher, Str vault_url)
     return NULL;
 }
 
-static bool resource_learn(Fetcher *fetcher, Str vault_url, Str challenge, Err *err)
+static Str challenged_resource(Str challenge)
 {
     Str resource = challenge_value(challenge, STR("resource"));
-    VaultResource *known = resource_of(fetcher, vault_url);
     if (!resource.len)
         resource = challenge_value(challenge, STR("scope"));
     if (str_ends(resource, STR("/.default")))
         resource.len -= 9;
+    return resource;
+}
+
+static bool resource_learn(Fetcher *fetcher, Str vault_url, Str challenge, Err *err)
+{
+    Str resource = challenged_resource(challenge);
+    VaultResource *known = resource_of(fetcher, vault_url);
     if (!resource.len || resource.len >= sizeof known->resource || vault_url.len >= sizeof known->vault_url)
         return err_set(err, ERR_UNAVAILABLE, "'" STR_FMT "' is no vault: it asks for a token without saying for what", STR_ARG(vault_url));
     if (!known) {
@@ -173,13 +179,23 @@ bool fetch_end(Fetcher *fetcher, const CertSettings *settings, FetchCall *call, 
     *again = false;
     if (!http_end(call->client, call->arena, out, err))
         return false;
-    if (out->status != 401)
+    VaultResource *known = resource_of(fetcher, call->vault_url);
+    if (out->status != 401) {
+        if (known)
+            known->is_refusing = false;
         return true;
+    }
+    Str challenge = http_answer_header(out, "WWW-Authenticate");
+    /* Where the last new token was refused, the next one is not exchanged at once for a third. */
+    bool is_final = call->is_second || (known && known->is_refusing && str_eq(challenged_resource(challenge), str_from(known->resource)));
     fetch_token_refused(fetcher, call->vault_url);
-    if (call->is_second)
+    if (is_final) {
+        if (known)
+            known->is_refusing = true;
         return true;
+    }
     call->is_second = *again = true;
-    return resource_learn(fetcher, call->vault_url, http_answer_header(out, "WWW-Authenticate"), err) && fetch_begin(fetcher, settings, call, err);
+    return resource_learn(fetcher, call->vault_url, challenge, err) && fetch_begin(fetcher, settings, call, err);
 }
 
 /* What the vault refused, in words that name the identity and the cure. */

@@ -65,6 +65,14 @@ class Agent:
     def own(self, **members):
         self.change(own=members)
 
+    def tasks(self):
+        return list(pathlib.Path(f"/proc/{self.process.pid}/task").iterdir())
+
+    def switches(self):
+        """How often its threads went to sleep, which is how often they had been woken."""
+        lines = [line for task in self.tasks() for line in (task / "status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
     def memory(self):
         """{VmRSS, RssAnon} in KiB."""
         lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()

@@ -1,6 +1,5 @@
 """What the certificate agent costs while nothing happens: memory, wake-ups, processor time."""
 import os
-import pathlib
 import select
 import unittest
 
@@ -27,22 +26,13 @@ class Footprint(AgentCase):
         self.quiet(agent, 1.0)          # the write of that state, and what the kernel still tells of it
         return agent
 
-    @staticmethod
-    def tasks(agent):
-        return [path for path in pathlib.Path(f"/proc/{agent.process.pid}/task").iterdir()]
-
-    def switches(self, agent):
-        """How often its threads went to sleep, which is how often they had been woken."""
-        lines = [line for task in self.tasks(agent) for line in (task / "status").read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
-
     def cpu_ns(self, agent):
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in self.tasks(agent))
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in agent.tasks())
 
     def quiet(self, agent, seconds):
-        before = self.switches(agent)
+        before = agent.switches()
         select.select([], [], [], seconds)
-        return self.switches(agent) - before
+        return agent.switches() - before
 
     def polls(self, agent):
         return agent.state()["nextPoll"]
@@ -88,9 +78,9 @@ class Footprint(AgentCase):
         self.quiet(agent, 0.5)
         begun = self.cpu_ns(agent)
         for _ in range(CYCLES):                              # of others: the answer comes, concerns nobody here, and a request is parked again
-            before = self.switches(agent)
+            before = agent.switches()
             self.vy("keyvault", "secret", "set", "--vault-name", "kv-agent", "-n", "of-others", "--value", "x")
-            wait_for("the answer came", lambda: self.switches(agent) != before)
+            wait_for("the answer came", lambda: agent.switches() != before)
             wait_for("a request is parked again", lambda: self.quiet(agent, 0.2) == 0)
         park_ns = (self.cpu_ns(agent) - begun) / CYCLES
         share = poll_ns / 1e9 / POLL_S + park_ns / 1e9 / PARK_S

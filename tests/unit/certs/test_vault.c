@@ -201,6 +201,12 @@ static void test_a_token_refused_before_its_end_is_replaced_once(void **state)
     assert_false(fetch(&err));
     assert_int_equal(err.code, ERR_DENIED);
     assert_int_equal(fake.secret_calls, calls + 2);          /* no third try */
+    fake.refuse_tokens = 1;
+    assert_false(fetch(&err));
+    assert_int_equal(fake.secret_calls, calls + 3);          /* one that goes on refusing is asked once each time */
+    assert_true(fetch(&err));
+    fake.refuse_tokens = 1;
+    assert_true(fetch(&err));                                /* and after it has taken one, again as at first */
 }
 
 static void test_each_refusal_names_who_what_and_the_cure(void **state)
