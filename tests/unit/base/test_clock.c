@@ -20,6 +20,15 @@ static void test_times_are_read_as_written(void **state)
     assert_string_equal(text, "2021-03-03T23:12:23.0050000Z");
     time_format(-1, 3, text, sizeof text);
     assert_string_equal(text, "1969-12-31T23:59:59.999Z");
+    static const struct { int64_t ms; const char *text; } whole[] = {
+        { 0, "1970-01-01T00:00:00Z" }, { 951782400000, "2000-02-29T00:00:00Z" }, { 253402300799999, "9999-12-31T23:59:59Z" }, { 253402300800000, "9999-12-31T23:59:59Z" },
+        { -62135596800000, "0001-01-01T00:00:00Z" }, { -62135596800001, "0001-01-01T00:00:00Z" }, { -59011459200000, "0100-01-01T00:00:00Z" },
+        { INT64_MAX, "9999-12-31T23:59:59Z" }, { INT64_MIN, "0001-01-01T00:00:00Z" },
+    };
+    for (size_t i = 0; i < COUNT_OF(whole); i++) {
+        time_format(whole[i].ms, 0, text, sizeof text);
+        assert_string_equal(text, whole[i].text);
+    }
 }
 
 static void test_bad_times_are_refused(void **state)
