@@ -48,6 +48,9 @@ const Route vault_arm_routes[] = {
     { METHOD_GET,    VAULT "/keys/{keyName}/versions",                              NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              arm_key_list_versions,            "KeyListVersionsByResourceManager" },
     { METHOD_GET,    VAULT "/keys/{keyName}/versions/{keyVersion}",                 NULL, NULL, MAY("vaults/keys/versions/read"),            WHERE_INLINE, BODY_NONE,         0,              arm_key_get_version,              "KeyGetVersionByResourceManager" },
     { METHOD_GET,    VAULT "/privateEndpointConnections",                           NULL, NULL, MAY("vaults/privateEndpointConnections/read"), WHERE_INLINE, BODY_NONE,       0,              none_there,                 "PrivateEndpointConnectionList" },
+    { METHOD_GET,     VAULT "/privateEndpointConnections/{privateEndpointConnectionName}", NULL, NULL, MAY("vaults/privateEndpointConnections/read"), WHERE_INLINE, BODY_NONE,         0,              route_not_built,            "PrivateEndpointConnectionGet" },
+    { METHOD_PUT,     VAULT "/privateEndpointConnections/{privateEndpointConnectionName}", NULL, NULL, MAY("vaults/privateEndpointConnections/write"), WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,            "PrivateEndpointConnectionPut" },
+    { METHOD_DELETE,  VAULT "/privateEndpointConnections/{privateEndpointConnectionName}", NULL, NULL, MAY("vaults/privateEndpointConnections/delete"), WHERE_INLINE, BODY_NONE,         0,              route_not_built,            "PrivateEndpointConnectionDelete" },
     { METHOD_GET,    VAULT "/privateLinkResources",                                 NULL, NULL, MAY("vaults/privateLinkResources/read"),     WHERE_INLINE, BODY_NONE,         0,              route_not_built,                  "PrivateLinkResourceList" },
 };
 const size_t vault_arm_route_count = COUNT_OF(vault_arm_routes);

@@ -101,12 +101,15 @@ static bool patch_version(Change *change, Txn *txn, Err *err)
     const JsonVal *tags_before = json_get(row->doc, "tags");
     Str tags = tags_before ? json_text(req->arena, tags_before) : STR_NONE;
     Str content_type = change->in.content_type.ptr ? change->in.content_type : json_str(json_get(row->doc, "contentType"));
+    bool was_enabled = row->attributes.enabled;
     if (!attributes_read(change->properties, &row->attributes, err) || !tags_read(req->arena, change->body, TAG_CHARS_KEY, &tags, err))
         return false;
     row->attributes.updated_ms = req->now_ms;
     row->doc_json = secret_doc(req->arena, content_type, tags);
     return json_parse(req->arena, row->doc_json, JSON_STRICT, &row->doc, err) &&
-           version_update(req->ctx, txn, req->arena, &change->vault, KV_SECRET, change->object.name, row, err);
+           version_update(req->ctx, txn, req->arena, &change->vault, KV_SECRET, change->object.name, row, err) &&
+           (row->attributes.enabled == was_enabled ||
+            feed_add(txn, &change->vault, KV_SECRET, change->object.name, row->version, was_enabled ? FEED_DISABLED : FEED_ENABLED, req->now_ms, err));
 }
 
 static bool change_txn(Txn *txn, void *ctx, Err *err)

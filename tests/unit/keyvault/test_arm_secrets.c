@@ -44,6 +44,24 @@ static void test_patch_keeps_what_it_does_not_name(void **state)
     assert_str(text_at(&answer, "tags.a"), "b");
 }
 
+static void test_disabling_and_enabling_is_told_to_who_waits_for_changes(void **state)
+{
+    (void)state;
+    Answer answer = arm_call("PUT", SECRETS "told", "{\"properties\":{\"value\":\"v\"}}");
+    expect_status(&answer, 201);
+    Answer now = vault_call("GET", "/changes", NULL);
+    static const char *const bodies[] = { "{\"properties\":{\"attributes\":{\"enabled\":false}}}", "{\"tags\":{\"a\":\"b\"}}", "{\"properties\":{\"attributes\":{\"enabled\":true}}}" };
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        answer = arm_call("PATCH", SECRETS "told", bodies[i]);
+        expect_status(&answer, 200);
+    }
+    Answer changes = vault_call("GET", text("/changes?after=" STR_FMT "&wait=0", STR_ARG(text_at(&now, "cursor"))), NULL);
+    const JsonVal *list = json_get(changes.json, "value");
+    assert_int_equal(json_count(list), 2);
+    assert_str(json_str(json_get(json_at(list, 0), "change")), "disabled");
+    assert_str(json_str(json_get(json_at(list, 1), "change")), "enabled");
+}
+
 static void test_bad_requests_are_refused_and_change_nothing(void **state)
 {
     (void)state;
@@ -75,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_put_makes_versions_whose_value_only_the_vault_tells),
         cmocka_unit_test(test_patch_keeps_what_it_does_not_name),
+        cmocka_unit_test(test_disabling_and_enabling_is_told_to_who_waits_for_changes),
         cmocka_unit_test(test_bad_requests_are_refused_and_change_nothing),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
