@@ -79,20 +79,21 @@ static void put_hook(JsonWriter *w, const HookRun *hook)
 
 typedef struct Taken { int64_t resident_bytes, anonymous_bytes; double cpu_s; } Taken;
 
-/* proc(5): VmRSS and RssAnon of status are in KiB. What cannot be read is 0. */
+/* proc(5), statm in pages: size, resident, and what of that stands in files or is shared. The rest is anonymous, as RssAnon of status has it, which
+ * costs the kernel ten times as much to tell. What cannot be read is 0. */
 static Taken taken(void)
 {
     Taken out = { 0 };
-    char text[4096];
-    AUTO(fd_close) int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    char text[128];
+    AUTO(fd_close) int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     ssize_t len = fd >= 0 ? read(fd, text, sizeof text) : -1;
-    for (Str rest = { text, len > 0 ? (size_t)len : 0 }; rest.len;) {
-        Str value = str_cut(&rest, '\n'), name = str_cut(&value, ':');
-        int64_t *to = str_eq(name, STR("VmRSS")) ? &out.resident_bytes : str_eq(name, STR("RssAnon")) ? &out.anonymous_bytes : NULL, kib;
-        Err ignored;
-        value = str_trim(value);
-        if (to && str_to_int64(str_cut(&value, ' '), 0, INT64_MAX / 1024, &kib, &ignored))
-            *to = kib * 1024;
+    Str rest = { text, len > 0 ? (size_t)len : 0 };
+    int64_t resident, shared, page_bytes = sysconf(_SC_PAGESIZE);
+    Err ignored;
+    (void)str_cut(&rest, ' ');
+    if (str_to_int64(str_cut(&rest, ' '), 0, INT64_MAX / page_bytes, &resident, &ignored) && str_to_int64(str_cut(&rest, ' '), 0, resident, &shared, &ignored)) {
+        out.resident_bytes = resident * page_bytes;
+        out.anonymous_bytes = (resident - shared) * page_bytes;
     }
     struct timespec cpu;
     if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0)
