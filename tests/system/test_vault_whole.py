@@ -11,7 +11,7 @@ import time
 import unittest
 import urllib.parse
 
-from vaultyard import Site
+from vaultyard import BUILD, Site
 
 API = "api-version=7.4"
 
@@ -327,7 +327,7 @@ class Kills(unittest.TestCase):
                 worker.check(client)
         self.assertGreater(sum(worker.count for worker in workers), self.ROUNDS)
         self.site.stop()
-        self.site.run([os.environ.get("VAULTYARD_BUILD", "build") + "/vaultyard", "audit", "verify", "--data-dir", self.site.dir])
+        self.site.run([BUILD / "vaultyard", "audit", "verify", "--data-dir", self.site.dir])
 
 
 if __name__ == "__main__":
