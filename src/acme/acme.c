@@ -4,7 +4,7 @@
 #include "acme/message.h"
 #include "base/clock.h"
 #include "base/encode.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 enum { NONCE_TRIES = 8, ANSWER_MAX = 512 << 10, CALL_MS = 30 * 1000, NONCE_MAX = 512 };
 static const int64_t RETRY_MOST_MS = 24 * 3600 * 1000LL;

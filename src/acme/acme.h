@@ -7,7 +7,7 @@
  *     ERR_UNAVAILABLE  no answer, one that is none, or a fault of the authority's: try again later
  * Nothing that an authority answers is believed unchecked: URLs are https, tokens base64url, names plain. */
 #pragma once
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 #include "http/client.h"
 
 enum { ACME_NAMES_MAX = 100, ACME_CHAIN_MAX = 20 };

@@ -1,7 +1,7 @@
 /* fetch.h - getting a certificate's secret from its vault. */
 #pragma once
 #include "certs/settings.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "http/client.h"
 
 typedef struct Fetcher Fetcher;

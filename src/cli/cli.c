@@ -6,8 +6,8 @@
 #include <unistd.h>
 #include "base/secret.h"
 #include "cli/command.h"
-#include "cli/jmespath.h"
 #include "cli/output.h"
+#include "cli/query/jmespath.h"
 
 enum { ARENA_MAX = 512 * 1024 * 1024, OUT_MAX = 256 * 1024 * 1024 };
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NOT_FOUND = 3 };

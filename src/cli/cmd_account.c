@@ -1,11 +1,11 @@
 /* cmd_account.c - signing in and out, and which subscription commands work in. */
 #include <stdlib.h>
 #include "base/encode.h"
+#include "cli/batch/shape.h"
 #include "cli/call.h"
 #include "cli/output.h"
 #include "cli/profile.h"
 #include "cli/run.h"
-#include "cli/shape.h"
 
 #define ALIASES_VERSION "2021-10-01"
 

@@ -1,9 +1,9 @@
 /* cmd_other.c - the development clock, calls by hand, the version. */
 #include "base/encode.h"
+#include "cli/batch/shape.h"
 #include "cli/call.h"
 #include "cli/profile.h"
 #include "cli/run.h"
-#include "cli/shape.h"
 
 #define CLOCK_VERSION "2024-01-01"
 

@@ -111,7 +111,7 @@ static const Option role_list_options[] = {
 static const Option role_unassign_options[] = { OPT_ASSIGNEE, { "--role", "ROLE", 0, "Only this role." }, OPT_SCOPE, OPT_GROUP, { "--ids", "ID", OPT_LIST, "Ids of role assignments." }, OPT_YES, END };
 static const Option role_definition_options[] = { { "--name -n", "ROLE", 0, "Only the role of this name." }, OPT_SCOPE, OPT_GROUP, END };
 
-#include "cli/options_vault.h"
+#include "cli/keyvault/options_vault.h"
 
 /* ---- Batch ---- */
 

@@ -6,7 +6,7 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "cli/call.h"
-#include "cli/pfxfile.h"
+#include "cli/files/pfxfile.h"
 #include "crypto/assertion.h"
 #include "crypto/hash.h"
 

@@ -1,6 +1,6 @@
 /* assertion.h - client assertions (RFC 7523): a program proves with a certificate's key who it is. */
 #pragma once
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 enum { ASSERTION_S = 600 };             /* how long one is good for */
 

@@ -1,6 +1,6 @@
 /* jwt.h - compact JWS (RFC 7515) around JSON claims (RFC 7519). No claim counts before the signature holds. */
 #pragma once
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 #include "json/read.h"
 
 typedef struct Jwt {

@@ -6,7 +6,7 @@
  * An assertion is remembered until it ends. A second one with the same jti is refused, and so is the same one from another address.
  * From where it came first it may come again: MSAL signs once and presents that for some ten minutes, for every resource. */
 #include "base/encode.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "crypto/hash.h"
 #include "crypto/jwt.h"
 #include "identity/parts.h"

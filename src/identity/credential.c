@@ -1,6 +1,6 @@
 /* credential.c - what applications prove themselves with: secrets, of which only a keyed hash is kept, and certificates. */
 #include "base/id.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "crypto/hash.h"
 #include "identity/parts.h"
 

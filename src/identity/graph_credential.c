@@ -1,7 +1,7 @@
 /* graph_credential.c - passwordCredentials and keyCredentials of applications and service principals. */
 #include "base/encode.h"
 #include "base/id.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "identity/graph.h"
 
 static const int64_t PASSWORD_MS = 2 * 365 * 24 * 3600 * (int64_t)1000;

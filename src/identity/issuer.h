@@ -4,7 +4,7 @@
  * not known makes us ask again, so that an issuer may rotate, but not as often as strangers can invent names of keys. Redirects are not
  * followed, answers are at most 256 KiB, a call takes at most 5 s, and at most eight threads ever wait for issuers. */
 #pragma once
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 
 enum { ISSUER_KEYS_MAX = 32, ISSUER_KID_MAX = 200 };
 

@@ -4,7 +4,7 @@
  * token that it signed has ended. All times are real time. Private keys lie sealed under the tenant. */
 #include <stdlib.h>
 #include "base/encode.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "crypto/hash.h"
 #include "identity/parts.h"
 

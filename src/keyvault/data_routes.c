@@ -1,7 +1,7 @@
 /* data_routes.c - the operations of the data plane, in the order of their paths. Permissions are those of access policies
  * (Key Vault REST documentation, each operation's last sentence). */
 #include "keyvault/data_routes.h"
-#include "crypto/ocsp.h"
+#include "crypto/certificates/ocsp.h"
 #include "keyvault/objects/backup.h"
 #include "keyvault/certificates/certificate.h"
 #include "keyvault/objects/changes.h"

@@ -1,5 +1,5 @@
 /* p11_key.c - a KeyRef whose private operations the token does. */
-#include "crypto/key_raw.h"
+#include "crypto/keys/key_raw.h"
 #include "pkcs11/p11_own.h"
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  *
  * Where the token has a wrap key a new key is one of the session first, is wrapped, and what is unwrapped of that stays: so each wrapping was
  * proven to open. */
-#include "crypto/key_raw.h"
+#include "crypto/keys/key_raw.h"
 #include "pkcs11/p11_own.h"
 
 typedef struct Make {

@@ -8,7 +8,7 @@
  * wrapping from the moment it is made: it is what a backup of the key holds, opens in this token alone (or one that was given that key
  * by its vendor's means), and no key is ever readable by us. */
 #pragma once
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 
 typedef struct P11Token P11Token;
 

@@ -2,7 +2,7 @@
 #include "server/authority.h"
 #include <stdlib.h>
 #include "base/clock.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 static const int64_t DAY_MS = 86400000;
 enum { CA_YEARS = 10, LEAF_DAYS = 90, LEAF_RENEW_BEFORE_DAYS = 30 };

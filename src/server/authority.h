@@ -3,7 +3,7 @@
  * The CA key lies sealed in the store; its certificate is DIR/ca.pem. Leaves are P-256, valid 90 days (below the 398 that
  * browsers take), renewed with a third of that left, and made only for names that a plane says exist. Real time rules. */
 #pragma once
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "http/server.h"
 #include "store/seal.h"
 

@@ -4,7 +4,7 @@
 #pragma once
 #include "audit/audit.h"
 #include "base/clock.h"
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 #include "http/server.h"
 #include "pkcs11/token.h"
 #include "runner/runner.h"

@@ -6,7 +6,7 @@
  * Machines meet only at vaults, whose lives are computed beforehand, so one machine is simulated after the other, all ten years of it. */
 #pragma once
 #include "base/arena.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 enum { CERTS_A_MACHINE = 5, VAULTS = 20, VAULT_FIRST = 10 /* in names */, KEYS = 4, WINDOWS_MAX = 512, VERSIONS_MAX = 256, EVENTS_MAX = 2 * VERSIONS_MAX, KILLS_MAX = 256 };
 #define MINUTE_MS (60 * (int64_t)1000)

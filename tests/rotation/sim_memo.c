@@ -2,7 +2,7 @@
  * the same again is not what is simulated here. Each wrapped call is a pure function of its bytes, and the first time it is the real one. */
 #include <openssl/x509.h>
 #include <stdlib.h>
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "json/read.h"
 #include "sim.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include "base/encode.h"
 #include "base/secret.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 static bool refuse(Err *err, const char *name, const char *where, const char *field, const char *fmt, ...) FORMAT(5, 6);
 

@@ -2,7 +2,7 @@
  *
  * What takes time (keys, signatures, PKCS#12) is made before the transaction that publishes it. */
 #pragma once
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "keyvault/certificates/cert_rows.h"
 #include "keyvault/issuers/issuer_ca.h"
 #include "keyvault/keys/key_place.h"

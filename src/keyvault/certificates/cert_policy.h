@@ -3,7 +3,7 @@
  * One policy serves all versions of a certificate (Key Vault REST documentation, "CertificatePolicy"). Texts lie in the
  * arena of the value they were read from. */
 #pragma once
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "json/write.h"
 
 typedef struct LifetimeAction {

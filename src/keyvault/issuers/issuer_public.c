@@ -1,7 +1,7 @@
 /* issuer_public.c - what an authority of a vault tells everybody: its certificate, its revocation list, how single certificates stand. */
 #include "base/encode.h"
-#include "crypto/crl.h"
-#include "crypto/ocsp.h"
+#include "crypto/certificates/crl.h"
+#include "crypto/certificates/ocsp.h"
 #include "keyvault/issuers/issuer_ca.h"
 
 enum { REVOKED_MAX = 10000, PUBLIC_ARENA_BYTES = 16 << 20 };

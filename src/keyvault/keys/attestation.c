@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/wait.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "keyvault/keys/release_policy.h"
 
 static bool denied(Err *err, const char *why)

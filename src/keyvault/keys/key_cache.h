@@ -4,7 +4,7 @@
  * deleted leaves the memory with it. At most KEY_CACHE_MAX handles stay; the last reference to each wipes it. Safe from any thread. */
 #pragma once
 #include "base/str.h"
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 
 enum { KEY_CACHE_MAX = 256 };
 

@@ -4,7 +4,7 @@
  * oct-HSM. What makes, takes over or opens a key of a vault does it here; what then uses it asks its KeyRef and need not know the place.
  * A row's sealed value is what the place wants kept: PKCS#8 in software, or the bytes of a symmetric key; what finds the key again for a token. */
 #pragma once
-#include "crypto/key_oct.h"
+#include "crypto/keys/key_oct.h"
 #include "keyvault/objects/object.h"
 
 typedef enum KeyPlace { PLACE_SOFTWARE = 1, PLACE_TOKEN } KeyPlace;

@@ -2,7 +2,7 @@
 #include "keyvault/keys/key_release.h"
 #include "base/encode.h"
 #include "base/id.h"
-#include "crypto/key_transfer.h"
+#include "crypto/keys/key_transfer.h"
 #include "keyvault/keys/attestation.h"
 #include "keyvault/keys/key.h"
 #include "keyvault/keys/release_policy.h"

@@ -1,6 +1,6 @@
 /* The first line is the expression, the rest the value. What is found is JSON within our limits, and a second search finds the same. */
 #include <stdlib.h>
-#include "cli/jmespath.h"
+#include "cli/query/jmespath.h"
 #include "json/write.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

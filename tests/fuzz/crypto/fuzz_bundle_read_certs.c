@@ -1,6 +1,6 @@
 /* A file of certificates has at least one that reads, or is refused as bad input. */
 #include <stdlib.h>
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* What is read as PEM is written and read again the same. */
 #include <stdlib.h>
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* A PFX is read or refused as bad input, with the password of the corpus or the empty one. */
 #include <stdlib.h>
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

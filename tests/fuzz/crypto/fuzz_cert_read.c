@@ -1,6 +1,6 @@
 /* Whatever is read of a certificate is text that answers and logs can carry; the key and issuer checks never crash. */
 #include <stdlib.h>
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* fuzz_ocsp_read.c - OCSP requests, as anybody may send them. */
 #include <stdlib.h>
 #include "base/clock.h"
-#include "crypto/ocsp.h"
+#include "crypto/certificates/ocsp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* A .pvk is read or refused as bad input. */
 #include <stdlib.h>
-#include "crypto/pvk.h"
+#include "crypto/bundles/pvk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

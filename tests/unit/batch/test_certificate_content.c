@@ -2,7 +2,7 @@
 #include "base/encode.h"
 #include "batch/certificates/account_certificate_content.h"
 #include "batch/certificates/account_certificate_states.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "uploads.h"
 
 static Arena *arena;

@@ -2,7 +2,7 @@
 #include "uploads.h"
 #include "../cm.h"
 #include "base/encode.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "crypto/hash.h"
 
 Upload upload_make(Arena *arena, const char *name)

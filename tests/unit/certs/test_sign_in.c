@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "certs/settings.h"
 #include "certs/sign_in.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "crypto/jwt.h"
 #include "http/form.h"
 #include "http/server.h"

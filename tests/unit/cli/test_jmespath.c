@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "../cm.h"
 #include "base/file.h"
-#include "cli/jmespath.h"
+#include "cli/query/jmespath.h"
 #include "json/write.h"
 
 enum { ARENA_MAX = 64 << 20, CASES_LEAST = 1800 };

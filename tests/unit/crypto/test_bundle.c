@@ -1,7 +1,7 @@
 #include "../cm.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "keys.h"
 #include "tool.h"
 

@@ -1,6 +1,6 @@
 #include "../cm.h"
 #include "base/clock.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "keys.h"
 #include "tool.h"
 

@@ -1,7 +1,7 @@
 #include "../cm.h"
 #include <pthread.h>
 #include "base/encode.h"
-#include "crypto/key_own.h"
+#include "crypto/keys/key_own.h"
 #include "keys.h"
 #include "tool.h"
 #include "vectors.h"

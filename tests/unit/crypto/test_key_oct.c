@@ -1,7 +1,7 @@
 /* test_key_oct.c - symmetric keys: published vectors, what each algorithm refuses, and the openssl command as a second opinion. */
 #include "../cm.h"
 #include "base/encode.h"
-#include "crypto/key_oct.h"
+#include "crypto/keys/key_oct.h"
 #include "tool.h"
 #include "vectors.h"
 

@@ -1,10 +1,10 @@
 #include "../cm.h"
 #include <openssl/rsa.h>
 #include "base/clock.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "crypto/hash.h"
-#include "crypto/key_own.h"
-#include "crypto/key_raw.h"
+#include "crypto/keys/key_own.h"
+#include "crypto/keys/key_raw.h"
 #include "keys.h"
 #include "tool.h"
 

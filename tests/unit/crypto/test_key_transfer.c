@@ -1,6 +1,6 @@
 /* test_key_transfer.c - material sealed to another device's RSA key: opened again, opened by the openssl command, refused when changed. */
 #include "../cm.h"
-#include "crypto/key_transfer.h"
+#include "crypto/keys/key_transfer.h"
 #include "keys.h"
 #include "tool.h"
 

@@ -1,7 +1,7 @@
 /* test_key_vectors.c - what the standards publish of RSA encryption and of ECDSA; and private keys in and out of PEM files. */
 #include <openssl/bn.h>
 #include "../cm.h"
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 #include "keys.h"
 #include "tool.h"
 #include "vectors.h"

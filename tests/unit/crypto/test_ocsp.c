@@ -1,6 +1,6 @@
 #include "../cm.h"
 #include "base/clock.h"
-#include "crypto/ocsp.h"
+#include "crypto/certificates/ocsp.h"
 #include "keys.h"
 #include "tool.h"
 

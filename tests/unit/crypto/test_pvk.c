@@ -1,5 +1,5 @@
 #include "../cm.h"
-#include "crypto/pvk.h"
+#include "crypto/bundles/pvk.h"
 #include "keys.h"
 #include "tool.h"
 

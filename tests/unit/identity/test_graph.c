@@ -2,7 +2,7 @@
 #include "tenant_fixture.h"
 #include "base/encode.h"
 #include "base/id.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "crypto/jwt.h"
 
 static Tenant tenant;

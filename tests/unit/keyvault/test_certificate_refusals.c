@@ -1,6 +1,6 @@
 /* test_certificate_refusals.c - how certificates are refused: status, code and inner code of each case of the service's failure table. */
 #include "base/encode.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "fixture.h"
 #include "keyvault/certificates/cert_issue.h"
 

@@ -1,6 +1,6 @@
 /* test_certificates.c - certificates: creation, the backing key and secret, operations, policies, merge, import, deletion. */
 #include "base/encode.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "fixture.h"
 #include "keyvault/certificates/cert_issue.h"
 

@@ -4,7 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/x509.h>
 #include "base/encode.h"
-#include "crypto/key_raw.h"
+#include "crypto/keys/key_raw.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_rotation.h"

@@ -1,6 +1,6 @@
 /* test_issuer_ca.c - provider VaultyardCA: an authority of the vault that signs, renews and revokes. */
 #include "base/encode.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "fixture.h"
 #include "keyvault/certificates/cert_issue.h"
 

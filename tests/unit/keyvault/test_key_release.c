@@ -1,7 +1,7 @@
 /* test_key_release.c - exportable keys: released to whom the policy's authority attests what the policy asks, and to nobody else; random bytes. */
 #include "base/encode.h"
-#include "crypto/cert.h"
-#include "crypto/key_transfer.h"
+#include "crypto/certificates/cert.h"
+#include "crypto/keys/key_transfer.h"
 #include "crypto/jwt.h"
 #include "fixture.h"
 #include "http/client.h"

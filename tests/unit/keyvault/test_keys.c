@@ -1,7 +1,7 @@
 /* test_keys.c - keys: creation, attributes, and each operation with what it refuses. */
 #include "base/encode.h"
 #include "crypto/hash.h"
-#include "crypto/key.h"
+#include "crypto/keys/key.h"
 #include "fixture.h"
 
 static Answer create(const char *name, const char *body)

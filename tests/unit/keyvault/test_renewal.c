@@ -1,6 +1,6 @@
 /* test_renewal.c - renewal on the wall clock, with the clock in the test's hand. */
 #include "base/encode.h"
-#include "crypto/cert.h"
+#include "crypto/certificates/cert.h"
 #include "fixture.h"
 #include "keyvault/certificates/cert_issue.h"
 

@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "node/lease_mark.h"
 #include "node/runs/keep.h"
 #include "node/runs/processes.h"

@@ -1,7 +1,7 @@
 #include "../cm.h"
 #include <stdio.h>
 #include "base/id.h"
-#include "crypto/key_raw.h"
+#include "crypto/keys/key_raw.h"
 #include "softhsm.h"
 
 static P11Token *token;

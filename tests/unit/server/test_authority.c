@@ -1,6 +1,6 @@
 #include "../store/store_fixture.h"
 #include "base/clock.h"
-#include "crypto/bundle.h"
+#include "crypto/bundles/bundle.h"
 #include "server/authority.h"
 
 static Place place;
