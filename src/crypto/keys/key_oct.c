@@ -64,7 +64,7 @@ bool key_oct_bytes(const KeyRef *key, Secret **out, Err *err)
 
 bool key_oct_from_doer(int bits, const KeyDoer *doer, void *self, KeyRef **out, Err *err)
 {
-    KeyRef *key;
+    KeyRef *key = NULL;
     if (!adopt(NULL, bits, &key, err)) {
         doer->done(self);
         return false;

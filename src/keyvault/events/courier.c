@@ -126,7 +126,7 @@ static void shake_over(Courier *courier, Shake *shake, ShakeState state, const c
 {
     pthread_mutex_lock(&shake->lock);
     shake->state = state;
-    (void)snprintf(shake->why, sizeof shake->why, "%s", why);
+    (void)snprintf(shake->why, sizeof shake->why, "%.*s", (int)sizeof shake->why - 1, why);
     pthread_mutex_unlock(&shake->lock);
     http_wake(courier->kv->site->http, str_from(shake->key));
     shake_release(shake);
