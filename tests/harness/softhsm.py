@@ -38,10 +38,11 @@ class SoftHsm:
         return ["--hsm-module", module, "--hsm-token", self.label, "--hsm-pin-file", str(self.pin_file)]
 
     def list(self, kind):
-        """What pkcs11-tool (OpenSC) sees, logged in: a text for each object of this kind ("privkey", "pubkey", "secrkey")."""
+        """What pkcs11-tool (OpenSC) sees, logged in: a text for each object of this kind ("privkey", "pubkey", "secrkey"). Without what SoftHSM2 leaves when
+        its process is killed while it makes an object: that has neither identifier nor key yet (docs/hsm.md)."""
         done = subprocess.run(["pkcs11-tool", "--module", MODULE, "--token-label", self.label, "--login", "--pin", PIN, "--list-objects", "--type", kind],
                               check=True, capture_output=True, text=True)
-        return [part for part in re.split(r"(?=^(?:Private|Public|Secret) Key Object)", done.stdout, flags=re.M) if "Key Object" in part]
+        return [part for part in re.split(r"(?=^(?:Private|Public|Secret) Key Object)", done.stdout, flags=re.M) if "Key Object" in part and re.search(r"^  ID:", part, flags=re.M)]
 
     @staticmethod
     def transfer(target_pk8, kid, kek_pem):

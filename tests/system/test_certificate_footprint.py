@@ -46,7 +46,7 @@ class Footprint(AgentCase):
         self.assertEqual(self.quiet(agent, QUIET_S), 0)
 
     def test_it_has_one_thread(self):
-        self.assertEqual(len(self.tasks(self.settled("thread"))), 1)
+        self.assertEqual(len(self.settled("thread").tasks()), 1)
 
     def test_memory_stays_below_5_mib_after_rotations_with_a_hook_and_every_kind_of_file(self):
         agent = self.settled("memory", count=10, files=["pem", "cert", "chain", "fullchain", "key", "pkcs12"], hook={"command": "true"}, metrics={"listen": "127.0.0.1:0"})

@@ -90,25 +90,7 @@ static Str resource_id(const Call *call)
                       STR_ARG(call->subscription.name.ptr ? call->subscription.name : call->name));
 }
 
-/* Key Vaults alone have events here. */
-static bool find_vault(Call *call, Txn *txn, Err *err)
-{
-    Req *req = call->req;
-    ArmId id;
-    bool found;
-    Str scope = str_printf(req->arena, "/" STR_FMT, STR_ARG(req_param(req, "scope")));
-    if (!arm_id_parse(req->arena, scope, &id, err))
-        return false;
-    if (!str_eq_nocase(id.provider, STR("Microsoft.KeyVault")) || !str_eq_nocase(id.type, STR("vaults")) || id.sub_type.ptr)
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Only vaults (Microsoft.KeyVault/vaults) have events here; '" STR_FMT "' is none.",
-                         STR_ARG(str_slice(scope, 0, 300)));
-    if (!vault_by_resource(req->ctx, txn, req->arena, scope, &call->vault, &found, err))
-        return false;
-    if (found && !call->vault.deleted_ms)
-        return true;
-    return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The Resource 'Microsoft.KeyVault/vaults/" STR_FMT "' under resource group '" STR_FMT "' was not found.",
-                     STR_ARG(str_slice(id.name, 0, 100)), STR_ARG(id.group));
-}
+static bool find_vault(Call *call, Txn *txn, Err *err) { return vault_of_scope(call->req, txn, "events", &call->vault, err); }
 
 static bool find_txn(Txn *txn, void *ctx, Err *err)
 {

@@ -6,6 +6,7 @@
 #include "keyvault/keys/key_policy.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/keys/release_policy.h"
+#include "keyvault/objects/arm_item.h"
 #include "keyvault/objects/feed.h"
 #include "keyvault/vaults/vault_arm.h"
 
@@ -33,12 +34,6 @@ typedef struct ArmKey {
 
 /* ---- answers ---- */
 
-static void put_time(JsonWriter *w, const char *name, OptInt seconds)
-{
-    if (seconds.set)
-        json_put_int(w, name, seconds.value);
-}
-
 static void write_kind(JsonWriter *w, Arena *arena, const VersionRow *row)
 {
     const JsonVal *jwk = json_get(row->doc, "jwk");
@@ -61,27 +56,14 @@ static void write_key(JsonWriter *w, Req *req, const ArmKey *key, Shown shown)
     KeyVault *kv = req->ctx;
     Arena *arena = req->arena;
     const Vault *vault = &key->vault;
-    const Attributes *attributes = &key->row.attributes;
-    const JsonVal *tags = json_get(key->row.doc, "tags");
     bool is_version = shown == SHOWN_VERSION || shown == SHOWN_VERSION_ITEM;
     Str id = str_printf(arena, STR_FMT "/keys/" STR_FMT "%s" STR_FMT, STR_ARG(vault->resource_id), STR_ARG(key->object.name), is_version ? "/versions/" : "",
                         STR_ARG(is_version ? key->row.version : STR("")));
-    json_open(w, NULL);
-    json_put_str(w, "id", id);
-    json_put_str(w, "name", is_version ? key->row.version : key->object.name);
-    json_put_str(w, "type", is_version ? STR(KEY_TYPE "/versions") : STR(KEY_TYPE));
-    json_put_str(w, "location", vault->location);
-    if (tags)
-        json_put_value(w, "tags", tags);
-    else
-        json_put_raw(w, "tags", STR("{}"));
+    arm_item_begin(w, id, is_version ? key->row.version : key->object.name, is_version ? STR(KEY_TYPE "/versions") : STR(KEY_TYPE), vault,
+                   json_get(key->row.doc, "tags"));
     json_open(w, "properties");
     json_open(w, "attributes");
-    json_put_bool(w, "enabled", attributes->enabled);
-    put_time(w, "nbf", attributes->nbf_s);
-    put_time(w, "exp", attributes->exp_s);
-    json_put_int(w, "created", attributes->created_ms / 1000);
-    json_put_int(w, "updated", attributes->updated_ms / 1000);
+    arm_item_dates(w, &key->row.attributes);
     /* Resource Manager's list of levels knows no retention but the longest. */
     json_put_str(w, "recoveryLevel", vault->purge_protection ? STR("Recoverable") : STR("Recoverable+Purgeable"));
     json_put_bool(w, "exportable", json_bool(json_get(key->row.doc, "exportable"), false));

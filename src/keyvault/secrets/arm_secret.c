@@ -3,6 +3,7 @@
  * Who may do it is Resource Manager's matter (Microsoft.KeyVault/vaults/secrets/write), not the vault's permission model.
  * Source: Key Vault management REST documentation 2023-07-01, "Secrets". */
 #include "base/id.h"
+#include "keyvault/objects/arm_item.h"
 #include "keyvault/objects/feed.h"
 #include "keyvault/secrets/secret.h"
 #include "keyvault/vaults/vault_arm.h"
@@ -28,32 +29,14 @@ typedef struct Change {
 
 /* ---- answers ---- */
 
-static void put_time(JsonWriter *w, const char *name, OptInt seconds)
-{
-    if (seconds.set)
-        json_put_int(w, name, seconds.value);
-}
-
 static void write_secret(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object, const VersionRow *row)
 {
-    const JsonVal *tags = json_get(row->doc, "tags");
-    json_open(w, NULL);
-    json_put_str(w, "id", str_printf(arena, STR_FMT "/secrets/" STR_FMT, STR_ARG(vault->resource_id), STR_ARG(object->name)));
-    json_put_str(w, "name", object->name);
-    json_put_str(w, "type", STR(SECRET_TYPE));
-    json_put_str(w, "location", vault->location);
-    if (tags)
-        json_put_value(w, "tags", tags);
-    else
-        json_put_raw(w, "tags", STR("{}"));
+    Str id = str_printf(arena, STR_FMT "/secrets/" STR_FMT, STR_ARG(vault->resource_id), STR_ARG(object->name));
+    arm_item_begin(w, id, object->name, STR(SECRET_TYPE), vault, json_get(row->doc, "tags"));
     json_open(w, "properties");
     json_put_str(w, "contentType", json_str(json_get(row->doc, "contentType")));
     json_open(w, "attributes");
-    json_put_bool(w, "enabled", row->attributes.enabled);
-    put_time(w, "nbf", row->attributes.nbf_s);
-    put_time(w, "exp", row->attributes.exp_s);
-    json_put_int(w, "created", row->attributes.created_ms / 1000);
-    json_put_int(w, "updated", row->attributes.updated_ms / 1000);
+    arm_item_dates(w, &row->attributes);
     json_close(w);
     json_put_str(w, "secretUri", object_url(kv, arena, vault, KV_SECRET, object->name, STR("")));
     json_put_str(w, "secretUriWithVersion", object_url(kv, arena, vault, KV_SECRET, object->name, row->version));

@@ -234,6 +234,24 @@ static bool find_live(Req *req, Txn *txn, Vault *vault, bool *found, Err *err)
     return true;
 }
 
+bool vault_of_scope(Req *req, Txn *txn, const char *what, Vault *vault, Err *err)
+{
+    ArmId id;
+    bool found;
+    Str scope = str_printf(req->arena, "/" STR_FMT, STR_ARG(req_param(req, "scope")));
+    if (!arm_id_parse(req->arena, scope, &id, err))
+        return false;
+    if (!str_eq_nocase(id.provider, STR("Microsoft.KeyVault")) || !str_eq_nocase(id.type, STR("vaults")) || id.sub_type.ptr)
+        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "Only vaults (Microsoft.KeyVault/vaults) have %s here; '" STR_FMT "' is none.", what,
+                         STR_ARG(str_slice(scope, 0, 300)));
+    if (!vault_by_resource(req->ctx, txn, req->arena, scope, vault, &found, err))
+        return false;
+    if (found && !vault->deleted_ms)
+        return true;
+    return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The Resource 'Microsoft.KeyVault/vaults/" STR_FMT "' under resource group '" STR_FMT "' was not found.",
+                     STR_ARG(str_slice(id.name, 0, 100)), STR_ARG(id.group));
+}
+
 bool vault_require_live(Req *req, Txn *txn, Vault *vault, Err *err)
 {
     Str group;
