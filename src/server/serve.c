@@ -19,7 +19,9 @@
 #include "server/vault_options.h"
 #include "server/wiring.h"
 
-enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, RUNNER_THREADS = 2, KEY_CHECK_MOST_S = 3600 };
+/* Threads: about as many runs as the limits of their kinds allow (runner_allow). Most of them wait, for a host, a node, a vault, an issuer, and what
+ * waits must not keep a certificate from its renewal. */
+enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, RUNNER_THREADS = 32, KEY_CHECK_MOST_S = 3600 };
 
 typedef struct Serve {
     Arena *arena;
