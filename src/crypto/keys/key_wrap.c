@@ -37,11 +37,19 @@ static bool check_kind(const KeyRef *key, WrapAlg alg, Err *err)
 
 static EVP_PKEY_CTX *context_for(const KeyRef *key, WrapAlg alg, bool wrapping)
 {
+    /* OpenSSL 3.2, and Ubuntu's 3.0, would otherwise make up a value for what is badly padded, and the caller would use it. */
+    static const char implicit_rejection[] = "implicit-rejection";
     size_t row = row_of(alg);
     AUTO(EVP_PKEY_CTX_free_auto) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
     if (!ctx || (wrapping ? EVP_PKEY_encrypt_init(ctx) : EVP_PKEY_decrypt_init(ctx)) != 1
         || EVP_PKEY_CTX_set_rsa_padding(ctx, algs[row].padding) != 1)
         return NULL;
+    if (!wrapping && alg == WRAP_RSA1_5 && OSSL_PARAM_locate_const(EVP_PKEY_CTX_settable_params(ctx), implicit_rejection)) {
+        unsigned int off = 0;
+        OSSL_PARAM params[] = { OSSL_PARAM_construct_uint(implicit_rejection, &off), OSSL_PARAM_construct_end() };
+        if (EVP_PKEY_CTX_set_params(ctx, params) != 1)
+            return NULL;
+    }
     if (algs[row].hash_size) {
         const EVP_MD *md = algs[row].hash_size == SHA1_SIZE ? algorithms()->sha1 : algs[row].hash_size == SHA256_SIZE ? algorithms()->sha256 : algorithms()->sha384;
         if (EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md) != 1 || EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md) != 1)
