@@ -498,6 +498,14 @@ void runner_allow(Runner *runner, const char *name, int keys_at_once)
     kind->limit = keys_at_once;
 }
 
+int runner_runs_at_most(const Runner *runner)
+{
+    int runs = 0;
+    for (size_t i = 0; i < runner->kind_count; i++)
+        runs += runner->kinds[i].limit;
+    return runs < THREADS_MAX ? runs : THREADS_MAX;
+}
+
 static bool void_leases(Txn *txn, void *ctx, Err *err)
 {
     QueueNow now = now_of(ctx);

@@ -31,6 +31,7 @@ typedef enum RunnerTime { RUNNER_OBJECT_TIME = 1, RUNNER_REAL_TIME } RunnerTime;
 bool runner_new(Store *store, Clock *clock, Runner **out, Err *err) MUST_CHECK;
 void runner_register(Runner *runner, const char *kind, RunnerTime time, RunnerFn *fn, void *ctx);   /* before runner_start; kind is static */
 void runner_allow(Runner *runner, const char *kind, int keys_at_once);                              /* before runner_start, for a handler that may run for several keys at once */
+int  runner_runs_at_most(const Runner *runner);                       /* by the limits of the kinds: with so many threads none waits for another */
 bool runner_start(Runner *runner, int threads, Err *err) MUST_CHECK;
 void runner_drain(Runner *runner);                                    /* lets running handlers end; nothing runs afterwards, scheduling still works (requests may go on for a moment) */
 void runner_stop(Runner *runner);                                     /* drains and frees: after everything that schedules, before store_close. NULL is fine */

@@ -19,9 +19,7 @@
 #include "server/vault_options.h"
 #include "server/wiring.h"
 
-/* Threads: about as many runs as the limits of their kinds allow (runner_allow). Most of them wait, for a host, a node, a vault, an issuer, and what
- * waits must not keep a certificate from its renewal. */
-enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, RUNNER_THREADS = 32, KEY_CHECK_MOST_S = 3600 };
+enum { SERVE_ARENA_BYTES = 1024 * 1024, DRAIN_MS = 3000, KEY_CHECK_MOST_S = 3600 };
 
 typedef struct Serve {
     Arena *arena;
@@ -147,7 +145,8 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
            wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, serve->hsm, &serve->wiring, err) &&
            set_key_check(serve, key_check, err) && set_ca_files(serve, err) && vault_options_apply(&serve->vaults, serve->wiring.keyvault, err) && http_listen_unix(serve->http, socket, 0666, err) &&
            egress_start(egress, &serve->egress_policy, &serve->egress, err) &&
-           runner_start(serve->wiring.parts.site.runner, RUNNER_THREADS, err) &&
+           /* Most runs wait, for a host, a node, a vault, an issuer; what waits must not keep a certificate from its renewal. */
+           runner_start(serve->wiring.parts.site.runner, runner_runs_at_most(serve->wiring.parts.site.runner), err) &&
            keyvault_start(serve->wiring.keyvault, serve->webhook_ca, err) && batch_watch_start(serve->wiring.batch, err) && http_start(serve->http, err);
 }
 

@@ -99,6 +99,31 @@ static void test_a_kind_runs_one_key_at_a_time_unless_allowed_more(void **state)
     site_done(&site);
 }
 
+static void test_kinds_that_wait_hold_up_no_other(void **state)
+{
+    (void)state;
+    Site site;
+    site_make(&site);
+    int threads = runner_runs_at_most(site.runner);
+    assert_int_equal(threads, 5 + 3);                  /* a kind runs one key, "many" three */
+    must(runner_start(site.runner, threads, E));
+    static const char *const keys[] = { "a", "b", "c", "d" };
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        schedule(&site, "held", keys[i], START_MS);
+        schedule(&site, "many", keys[i], START_MS);
+    }
+    for (int runs = 0; runs < 1 + 3; runs++)
+        wait_for(&site.ran);
+    only_probe_runs(&site);                            /* all that may run of both is stuck */
+    for (size_t i = 0; i < 2 * COUNT_OF(keys); i++)
+        (void)sem_post(&site.hold);
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
+        gone(&site, "held", keys[i]);
+        gone(&site, "many", keys[i]);
+    }
+    site_done(&site);
+}
+
 static void test_drain_lets_runs_end_and_takes_schedules(void **state)
 {
     (void)state;
@@ -241,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_cancel_during_a_run_wins_over_again),
         cmocka_unit_test(test_cancelled_and_scheduled_during_a_run_runs_after_it),
         cmocka_unit_test(test_a_kind_runs_one_key_at_a_time_unless_allowed_more),
+        cmocka_unit_test(test_kinds_that_wait_hold_up_no_other),
         cmocka_unit_test(test_drain_lets_runs_end_and_takes_schedules),
         cmocka_unit_test(test_thousands_of_keys_run_once_each),
         cmocka_unit_test(test_work_of_another_server_is_left_until_its_lease_ends),
