@@ -1,7 +1,7 @@
 /* node_fixture.h - a node below a temporary directory, and a control plane of its own on a Unix socket.
  *
  * Its identity is client-1; its tokens say for what they are, or are NODE_PROBE_TOKEN of the environment.
- * Tests that change users need root and skip otherwise, saying so. The test's program is the keeper's as well: its main begins with
+ * Tests that change users need root, which scripts/test gives them, and fail otherwise. The test's program is the keeper's as well: its main begins with
  * node_fixture_main. */
 #pragma once
 #include <pthread.h>

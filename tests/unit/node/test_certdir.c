@@ -283,7 +283,6 @@ static int stop(void **state)
     return 0;
 }
 
-#define AS_ROOT(name) static void name##_as_root(void **state) { if (geteuid() != 0) skip(); name(state); }
 AS_ROOT(test_a_node_asks_until_it_was_given_and_then_tells_what_it_has)
 AS_ROOT(test_a_task_finds_what_tasks_may_see_as_its_own)
 AS_ROOT(test_a_start_task_finds_what_start_tasks_may_see)

@@ -240,7 +240,6 @@ static int stop(void **state)
     return 0;
 }
 
-#define AS_ROOT(name) static void name##_as_root(void **state) { if (geteuid() != 0) skip(); name(state); }
 AS_ROOT(test_a_task_has_a_user_of_its_own_without_any_right)
 AS_ROOT(test_the_pools_users_are_one_each)
 AS_ROOT(test_a_retry_has_the_same_user_and_its_files)
