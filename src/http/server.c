@@ -156,9 +156,10 @@ static void link_changed(void *cls, struct MHD_Connection *connection, void **co
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     if (!link || !info || !loop->server->tls)
         return;                                 /* short of memory the TLS handshake fails: tls_choose_leaf finds no grip */
-    link->handshake = handshake_new(loop->server->handshakes, connection, info->tls_session);
+    gnutls_session_t session = info->tls_session;       /* from version 1.0 on what info shows changes with the next question */
+    link->handshake = handshake_new(loop->server->handshakes, connection, session);
     if (link->handshake)
-        link->grip = tls_grip_new(loop->server->tls, info->tls_session);
+        link->grip = tls_grip_new(loop->server->tls, session);
 }
 
 static bool loop_start(IoLoop *loop, Err *err)
