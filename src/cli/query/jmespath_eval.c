@@ -22,6 +22,10 @@ static bool project(Search *s, const Node *node, const Val *base, Val *out)
         return false;
     for (size_t i = 0; i < val_count(base); i++) {
         item = val_at(base, i);
+        if (node->kind == NODE_FILTER && !eval(s, node->condition, &item, &result))
+            return false;
+        if (node->kind == NODE_FILTER && !val_is_true(&result))
+            continue;
         if (!eval(s, node->right, &item, &result))
             return false;
         add(out, items, &result);
@@ -40,27 +44,6 @@ static bool project_values(Search *s, const Node *node, const Val *base, Val *ou
     if (!val_array(s, val_count(base), out, &items))
         return false;
     while (val_next(&walk, &name, &item)) {
-        if (!eval(s, node->right, &item, &result))
-            return false;
-        add(out, items, &result);
-    }
-    return true;
-}
-
-static bool filter(Search *s, const Node *node, const Val *base, Val *out)
-{
-    Val *items, item, result;
-
-    if (base->kind != VAL_ARRAY)
-        return true;
-    if (!val_array(s, val_count(base), out, &items))
-        return false;
-    for (size_t i = 0; i < val_count(base); i++) {
-        item = val_at(base, i);
-        if (!eval(s, node->condition, &item, &result))
-            return false;
-        if (!val_is_true(&result))
-            continue;
         if (!eval(s, node->right, &item, &result))
             return false;
         add(out, items, &result);
@@ -216,9 +199,9 @@ static bool eval_from(Search *s, const Node *node, const Val *base, Val *out)
 {
     switch (node->kind) {
     case NODE_THEN:           return eval(s, node->right, base, out);
-    case NODE_PROJECT:        return project(s, node, base, out);
+    case NODE_PROJECT:
+    case NODE_FILTER:         return project(s, node, base, out);
     case NODE_PROJECT_VALUES: return project_values(s, node, base, out);
-    case NODE_FILTER:         return filter(s, node, base, out);
     case NODE_FLATTEN:        return flatten(s, base, out);
     case NODE_SLICE:          return slice(s, &node->slice, base, out);
     case NODE_INDEX:          pick(base, node->index, out); return true;
