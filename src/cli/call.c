@@ -151,6 +151,16 @@ bool call_service(Cli *cli, const char *method, Str resource, Str url, Str body,
     return out->status < 400 ? true : refused(cli, out, url, err);
 }
 
+bool call_shown(Cli *cli, const char *method, Str resource, Str url, Str body, Shape *shape, Err *err)
+{
+    Answer answer;
+
+    if (!call_service(cli, method, resource, url, body, &answer, err))
+        return false;
+    shape(cli, &cli->w, answer.json);
+    return true;
+}
+
 bool call_and_wait(Cli *cli, const char *method, Str resource, Str url, Str body, Answer *out, Err *err)
 {
     if (!call_service(cli, method, resource, url, body, out, err))

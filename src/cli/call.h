@@ -17,12 +17,14 @@ Str to_batch(Cli *cli);
 
 /* A body that is absent sends none. Any status of 400 and above is an error with the service's code and words; ERR_NOT_FOUND for 404. */
 bool call_service(Cli *cli, const char *method, Str resource, Str url, Str body, Answer *out, Err *err) MUST_CHECK;
-/* The same, then polls Location while the answer is 202. */
+/* The same, and the answer into cli->w through `shape`. */
+typedef void Shape(Cli *cli, JsonWriter *w, const JsonVal *item);
+bool call_shown(Cli *cli, const char *method, Str resource, Str url, Str body, Shape *shape, Err *err) MUST_CHECK;
+/* As call_service, then polls Location while the answer is 202. */
 bool call_and_wait(Cli *cli, const char *method, Str resource, Str url, Str body, Answer *out, Err *err) MUST_CHECK;
 bool call_is_missing(Cli *cli, Str resource, Str url, bool *missing, Err *err) MUST_CHECK;     /* GET: 404 or not */
 
 /* All pages of a list as one array into cli->w, each item through `shape` (NULL: as it is). */
-typedef void Shape(Cli *cli, JsonWriter *w, const JsonVal *item);
 bool call_list(Cli *cli, Str resource, Str url, Shape *shape, Err *err) MUST_CHECK;
 /* Visits each item of all pages; visit stops the walk with false and no error by setting *done. */
 typedef bool Visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Err *err);

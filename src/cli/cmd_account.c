@@ -39,13 +39,9 @@ bool run_account_list(Cli *cli, Err *err)
 
 bool run_account_show(Cli *cli, Err *err)
 {
-    Answer answer;
-
-    if (!cli_profile(cli, err) || (arg(cli, "--name").ptr && !find_subscription(cli, arg(cli, "--name"), &cli->profile.subscription, err)) ||
-        !call_service(cli, "GET", to_arm(cli), arm_subscription_url(cli, STR(""), SUBSCRIPTIONS_VERSION), STR_NONE, &answer, err))
+    if (!cli_profile(cli, err) || (arg(cli, "--name").ptr && !find_subscription(cli, arg(cli, "--name"), &cli->profile.subscription, err)))
         return false;
-    shape_subscription(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_arm(cli), arm_subscription_url(cli, STR(""), SUBSCRIPTIONS_VERSION), STR_NONE, shape_subscription, err);
 }
 
 bool run_account_set(Cli *cli, Err *err)
@@ -85,10 +81,7 @@ bool run_subscription_create(Cli *cli, Err *err)
     if (!body_end(&body, &text, err) || !call_service(cli, "PUT", to_arm(cli), arm_url(cli, path, ALIASES_VERSION), text, &answer, err))
         return false;
     path = str_printf(cli->arena, "/subscriptions/" STR_FMT, STR_ARG(json_str(json_path(answer.json, "properties.subscriptionId"))));
-    if (!call_service(cli, "GET", to_arm(cli), arm_url(cli, path, SUBSCRIPTIONS_VERSION), STR_NONE, &answer, err))
-        return false;
-    shape_subscription(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_arm(cli), arm_url(cli, path, SUBSCRIPTIONS_VERSION), STR_NONE, shape_subscription, err);
 }
 
 bool run_subscription_rename(Cli *cli, Err *err)

@@ -23,8 +23,6 @@ static Str location_arg(Cli *cli)
 static bool put_resource(Cli *cli, Str url, Shape *shape, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    Answer answer;
-    Str text;
 
     body_begin(&body);
     json_open(&body.w, NULL);
@@ -32,20 +30,12 @@ static bool put_resource(Cli *cli, Str url, Shape *shape, Err *err)
     if (!put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "PUT", to_arm(cli), url, text, &answer, err))
-        return false;
-    shape(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "PUT", to_arm(cli), url, &body, shape, err);
 }
 
 static bool get_resource(Cli *cli, Str url, Shape *shape, Err *err)
 {
-    Answer answer;
-
-    if (!call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
-        return false;
-    shape(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_arm(cli), url, STR_NONE, shape, err);
 }
 
 /* ---- groups ---- */

@@ -29,6 +29,13 @@ bool body_end(Body *body, Str *text, Err *err)
     return true;
 }
 
+bool body_send(Cli *cli, const char *method, Str resource, Str url, Body *body, Shape *shape, Err *err)
+{
+    Str text;
+
+    return body_end(body, &text, err) && call_shown(cli, method, resource, url, text, shape, err);
+}
+
 bool put_tags(Cli *cli, JsonWriter *w, Err *err)
 {
     const char *const *values;

@@ -150,19 +150,8 @@ bool run_batch_account_create(Cli *cli, Err *err)
     json_close(&body.w);
     if (!body_end(&body, &text, err) || !call_and_wait(cli, "PUT", to_arm(cli), url, text, &answer, err))
         return false;
-    if (!answer.json && !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
-        return false;
-    shape_flat(cli, &cli->w, answer.json);
-    return true;
-}
-
-static bool patch_account(Cli *cli, Str url, Body *body, Err *err)
-{
-    Answer answer;
-    Str text;
-
-    if (!body_end(body, &text, err) || !call_service(cli, "PATCH", to_arm(cli), url, text, &answer, err))
-        return false;
+    if (!answer.json)
+        return call_shown(cli, "GET", to_arm(cli), url, STR_NONE, shape_flat, err);
     shape_flat(cli, &cli->w, answer.json);
     return true;
 }
@@ -185,18 +174,16 @@ bool run_batch_account_set(Cli *cli, Err *err)
     put_encryption(cli, &body.w);
     json_close(&body.w);
     json_close(&body.w);
-    return patch_account(cli, url, &body, err);
+    return body_send(cli, "PATCH", to_arm(cli), url, &body, shape_flat, err);
 }
 
 bool run_batch_account_show(Cli *cli, Err *err)
 {
-    Answer answer;
     Str url;
 
-    if (!cli_profile(cli, err) || !account_url(cli, &url, err) || !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
+    if (!cli_profile(cli, err) || !account_url(cli, &url, err))
         return false;
-    shape_flat(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_arm(cli), url, STR_NONE, shape_flat, err);
 }
 
 bool run_batch_account_list(Cli *cli, Err *err)
@@ -280,7 +267,7 @@ static bool change_identity(Cli *cli, bool removes, Err *err)
     json_open(&body.w, NULL);
     put_identity(&body.w, system && !removes ? STR("SystemAssigned") : users.count > 0 ? STR("UserAssigned") : STR("None"), users.ids, users.count);
     json_close(&body.w);
-    return patch_account(cli, url, &body, err);
+    return body_send(cli, "PATCH", to_arm(cli), url, &body, shape_flat, err);
 }
 
 bool run_batch_account_identity_assign(Cli *cli, Err *err) { return change_identity(cli, false, err); }

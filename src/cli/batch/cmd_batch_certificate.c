@@ -139,12 +139,9 @@ bool run_batch_certificate_delete(Cli *cli, Err *err)
 
 static bool feature_call(Cli *cli, const char *method, Str body, Err *err)
 {
-    Answer answer;
-
-    if (!cli_profile(cli, err) || !call_service(cli, method, to_arm(cli), arm_url(cli, STR(FEATURE), FEATURE_VERSION), body, &answer, err))
+    if (!cli_profile(cli, err))
         return false;
-    shape_flat(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, method, to_arm(cli), arm_url(cli, STR(FEATURE), FEATURE_VERSION), body, shape_flat, err);
 }
 
 bool run_batch_certificate_feature_show(Cli *cli, Err *err) { return feature_call(cli, "GET", STR_NONE, err); }

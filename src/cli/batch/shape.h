@@ -24,6 +24,8 @@ void body_begin(Body *body);
 void body_done(Body *body);
 DEFINE_AUTO_DONE(Body, body_done)
 bool body_end(Body *body, Str *text, Err *err) MUST_CHECK;                /* text lies in the body */
+/* Ends it, sends it, and shows the answer (call_shown). */
+bool body_send(Cli *cli, const char *method, Str resource, Str url, Body *body, Shape *shape, Err *err) MUST_CHECK;
 
 /* --tags a=b c=d as member "tags"; nothing if not given. ERR_BAD_INPUT and cli->is_usage on one without '='. */
 bool put_tags(Cli *cli, JsonWriter *w, Err *err) MUST_CHECK;

@@ -31,8 +31,7 @@ bool run_certificate_pending_merge(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
     AUTO(bundle_done_auto) Bundle chain = { 0 };
-    Answer answer;
-    Str base, file, text;
+    Str base, file;
     Err why = { 0 };
     char *path = str_to_cstr(cli->arena, arg(cli, "--file"), err);
     if (!path || !read_input(cli, path, &file, err))
@@ -50,20 +49,15 @@ bool run_certificate_pending_merge(Cli *cli, Err *err)
     if (!put_attributes(cli, &body.w, "--disabled", true, false, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/pending/merge"), text, &answer, err))
-        return false;
-    shape_certificate(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "POST", to_vault(cli), versioned(cli, base, "/pending/merge"), &body, shape_certificate, err);
 }
 
 bool run_certificate_pending_delete(Cli *cli, Err *err)
 {
-    Answer answer;
     Str base;
-    if (!object_base(cli, "certificates", false, &base, err) || !call_service(cli, "DELETE", to_vault(cli), versioned(cli, base, "/pending"), STR_NONE, &answer, err))
+    if (!object_base(cli, "certificates", false, &base, err))
         return false;
-    shape_operation(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "DELETE", to_vault(cli), versioned(cli, base, "/pending"), STR_NONE, shape_operation, err);
 }
 
 /* ---- what was deleted, backup ---- */

@@ -79,8 +79,7 @@ static bool check_kind(Cli *cli, Err *err)
 bool run_event_create(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    Str url, text;
-    Answer answer;
+    Str url;
 
     if (!cli_profile(cli, err) || !check_kind(cli, err) || !events_url(cli, arg(cli, "--name"), "", &url, err))
         return false;
@@ -97,17 +96,13 @@ bool run_event_create(Cli *cli, Err *err)
     json_close(&body.w);
     json_close(&body.w);
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "PUT", to_arm(cli), url, text, &answer, err))
-        return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "PUT", to_arm(cli), url, &body, shape_resource, err);
 }
 
 bool run_event_update(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    Str url, text;
-    Answer answer;
+    Str url;
 
     if (!cli_profile(cli, err) || !events_url(cli, arg(cli, "--name"), "", &url, err))
         return false;
@@ -120,10 +115,7 @@ bool run_event_update(Cli *cli, Err *err)
     if (arg_given(cli, "--labels"))
         put_list(cli, &body.w, "--labels", "labels");
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "PATCH", to_arm(cli), url, text, &answer, err))
-        return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "PATCH", to_arm(cli), url, &body, shape_resource, err);
 }
 
 bool run_event_show(Cli *cli, Err *err)
@@ -139,10 +131,7 @@ bool run_event_show(Cli *cli, Err *err)
         json_put_value(&cli->w, NULL, answer.json);
         return true;
     }
-    if (!call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
-        return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_arm(cli), url, STR_NONE, shape_resource, err);
 }
 
 bool run_event_list(Cli *cli, Err *err)

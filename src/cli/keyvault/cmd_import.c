@@ -46,9 +46,8 @@ bool run_certificate_import(Cli *cli, Err *err)
 {
     AUTO(pfxfile_done_auto) PfxFile file = { 0 };
     AUTO(body_done_auto) Body body = { 0 };
-    Str base, text, given = STR_NONE;
+    Str base, given = STR_NONE;
     const JsonVal *policy = NULL;
-    Answer answer;
     char *path;
 
     if (!(path = str_to_cstr(cli->arena, arg(cli, "--file"), err)))
@@ -71,8 +70,5 @@ bool run_certificate_import(Cli *cli, Err *err)
     if (!put_attributes(cli, &body.w, "--disabled", true, false, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/import"), text, &answer, err))
-        return false;
-    shape_certificate(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "POST", to_vault(cli), versioned(cli, base, "/import"), &body, shape_certificate, err);
 }

@@ -302,8 +302,7 @@ bool put_release_policy(Cli *cli, JsonWriter *w, Err *err)
 bool run_key_import(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    Answer answer;
-    Str source, text, base, protection = arg(cli, "--protection"), kty = arg(cli, "--kty");
+    Str source, base, protection = arg(cli, "--protection"), kty = arg(cli, "--kty");
     const char *option;
     if (protection.ptr && !str_eq(protection, STR("software")) && !str_eq(protection, STR("hsm")))
         return cli_usage(cli, err, "--protection: '" STR_FMT "' is neither software nor hsm", STR_ARG(protection));
@@ -329,10 +328,7 @@ bool run_key_import(Cli *cli, Err *err)
     if (!put_key_attributes(cli, &body.w, err) || !put_release_policy(cli, &body.w, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "PUT", to_vault(cli), versioned(cli, base, ""), text, &answer, err))
-        return false;
-    shape_key(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "PUT", to_vault(cli), versioned(cli, base, ""), &body, shape_key, err);
 }
 
 /* ---- files ---- */
@@ -386,8 +382,7 @@ bool object_backup(Cli *cli, const char *collection, Err *err)
 bool object_restore(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    Answer answer;
-    Str blob, text, vault = arg(cli, "--vault-name"), path_of_all = str_printf(cli->arena, "/%s/restore%c", collection, '\0');
+    Str blob, vault = arg(cli, "--vault-name"), path_of_all = str_printf(cli->arena, "/%s/restore%c", collection, '\0');
     char *path = str_to_cstr(cli->arena, arg(cli, "--file"), err);
     if (!path || !read_input(cli, path, &blob, err) || !cli_profile(cli, err))
         return false;
@@ -397,10 +392,7 @@ bool object_restore(Cli *cli, const char *collection, Shape *shape, Err *err)
     json_close(&body.w);
     if (!path_of_all.ptr)
         return err_too_big(err);
-    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, vault_base(cli, vault), path_of_all.ptr), text, &answer, err))
-        return false;
-    shape(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "POST", to_vault(cli), versioned(cli, vault_base(cli, vault), path_of_all.ptr), &body, shape, err);
 }
 
 bool run_key_backup(Cli *cli, Err *err) { return object_backup(cli, "keys", err); }

@@ -92,9 +92,8 @@ static bool put_vault_properties(Cli *cli, JsonWriter *w, Err *err)
 bool run_vault_create(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    Str url, text, location = arg(cli, "--location");
+    Str url, location = arg(cli, "--location");
     bool missing;
-    Answer answer;
 
     if (!cli_profile(cli, err) || !vault_resource_url(cli, &url, err) || !call_is_missing(cli, to_arm(cli), url, &missing, err))
         return false;
@@ -107,23 +106,18 @@ bool run_vault_create(Cli *cli, Err *err)
     if (!put_tags(cli, &body.w, err) || !put_vault_properties(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "PUT", to_arm(cli), url, text, &answer, err))
-        return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "PUT", to_arm(cli), url, &body, shape_resource, err);
 }
 
 /* ---- show, list, delete ---- */
 
 bool run_vault_show(Cli *cli, Err *err)
 {
-    Answer answer;
     Str url;
 
-    if (!cli_profile(cli, err) || !vault_resource_url(cli, &url, err) || !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &answer, err))
+    if (!cli_profile(cli, err) || !vault_resource_url(cli, &url, err))
         return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_arm(cli), url, STR_NONE, shape_resource, err);
 }
 
 bool run_vault_list(Cli *cli, Err *err)
@@ -211,8 +205,8 @@ static void put_policies(Cli *cli, JsonWriter *w, const JsonVal *policies, Str o
 static bool change_policy(Cli *cli, bool remove, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
-    Answer now, answer;
-    Str url, object_id, text;
+    Answer now;
+    Str url, object_id;
     bool found;
 
     if ((arg(cli, "--object-id").ptr != NULL) == (arg(cli, "--spn").ptr != NULL))
@@ -238,10 +232,7 @@ static bool change_policy(Cli *cli, bool remove, Err *err)
     json_close(&body.w);
     if (remove && !found)
         return err_set(err, ERR_NOT_FOUND, "no access policy of this vault names the object id " STR_FMT, STR_ARG(object_id));
-    if (!body_end(&body, &text, err) || !call_service(cli, "PUT", to_arm(cli), url, text, &answer, err))
-        return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "PUT", to_arm(cli), url, &body, shape_resource, err);
 }
 
 bool run_vault_set_policy(Cli *cli, Err *err)

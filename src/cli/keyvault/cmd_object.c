@@ -68,13 +68,11 @@ Str versioned(Cli *cli, Str base, const char *path)
 
 bool object_show(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
-    Answer answer;
     Str base;
 
-    if (!object_base(cli, collection, true, &base, err) || !call_service(cli, "GET", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err))
+    if (!object_base(cli, collection, true, &base, err))
         return false;
-    shape(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_vault(cli), versioned(cli, base, ""), STR_NONE, shape, err);
 }
 
 bool object_list(Cli *cli, const char *collection, Shape *shape, Err *err)
@@ -95,13 +93,11 @@ static bool list_versions(Cli *cli, const char *collection, Shape *shape, Err *e
 
 static bool delete_object(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
-    Answer answer;
     Str base;
 
-    if (!object_base(cli, collection, false, &base, err) || !call_service(cli, "DELETE", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err))
+    if (!object_base(cli, collection, false, &base, err))
         return false;
-    shape(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "DELETE", to_vault(cli), versioned(cli, base, ""), STR_NONE, shape, err);
 }
 
 bool put_attributes(Cli *cli, JsonWriter *w, const char *enabled_option, bool means_disabled, bool with_times, Err *err)
@@ -128,17 +124,6 @@ bool put_attributes(Cli *cli, JsonWriter *w, const char *enabled_option, bool me
         json_put_int(w, "nbf", seconds);
     }
     json_close(w);
-    return true;
-}
-
-static bool send(Cli *cli, const char *method, Str url, Body *body, Shape *shape, Err *err)
-{
-    Answer answer;
-    Str text;
-
-    if (!body_end(body, &text, err) || !call_service(cli, method, to_vault(cli), url, text, &answer, err))
-        return false;
-    shape(cli, &cli->w, answer.json);
     return true;
 }
 
@@ -176,7 +161,7 @@ bool run_secret_set(Cli *cli, Err *err)
     if (!put_attributes(cli, &body.w, "--disabled", true, true, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    return send(cli, "PUT", versioned(cli, base, ""), &body, shape_secret, err);
+    return body_send(cli, "PUT", to_vault(cli), versioned(cli, base, ""), &body, shape_secret, err);
 }
 
 static bool patch_attributes(Cli *cli, const char *collection, bool with_times, Shape *shape, Err *err)
@@ -196,7 +181,7 @@ static bool patch_attributes(Cli *cli, const char *collection, bool with_times, 
     if (!put_attributes(cli, &body.w, "--enabled", false, with_times, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    return send(cli, "PATCH", versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape, err);
+    return body_send(cli, "PATCH", to_vault(cli), versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape, err);
 }
 
 bool run_secret_show(Cli *cli, Err *err) { return object_show(cli, "secrets", shape_secret, err); }
@@ -287,13 +272,11 @@ bool run_certificate_create(Cli *cli, Err *err)
 
 bool run_certificate_pending(Cli *cli, Err *err)
 {
-    Answer answer;
     Str base;
 
-    if (!object_base(cli, "certificates", false, &base, err) || !call_service(cli, "GET", to_vault(cli), versioned(cli, base, "/pending"), STR_NONE, &answer, err))
+    if (!object_base(cli, "certificates", false, &base, err))
         return false;
-    shape_operation(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "GET", to_vault(cli), versioned(cli, base, "/pending"), STR_NONE, shape_operation, err);
 }
 
 bool run_certificate_show(Cli *cli, Err *err) { return object_show(cli, "certificates", shape_certificate, err); }
@@ -374,7 +357,7 @@ bool run_key_create(Cli *cli, Err *err)
     if (!put_key_attributes(cli, &body.w, err) || !put_release_policy(cli, &body.w, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    return send(cli, "POST", versioned(cli, base, "/create"), &body, shape_key, err);
+    return body_send(cli, "POST", to_vault(cli), versioned(cli, base, "/create"), &body, shape_key, err);
 }
 
 bool run_key_attributes(Cli *cli, Err *err)
@@ -394,7 +377,7 @@ bool run_key_attributes(Cli *cli, Err *err)
     if (!put_attributes(cli, &body.w, "--enabled", false, true, err) || !put_release_policy(cli, &body.w, err) || !put_tags(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    return send(cli, "PATCH", versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape_key, err);
+    return body_send(cli, "PATCH", to_vault(cli), versioned(cli, base, arg(cli, "--version").ptr || arg(cli, "--id").ptr ? "" : "/"), &body, shape_key, err);
 }
 
 bool run_key_list(Cli *cli, Err *err) { return object_list(cli, "keys", shape_key, err); }
@@ -406,13 +389,11 @@ bool run_key_show_deleted(Cli *cli, Err *err) { return object_show(cli, "deleted
 
 bool object_recover(Cli *cli, const char *collection, Shape *shape, Err *err)
 {
-    Answer answer;
     Str base;
 
-    if (!object_base(cli, collection, false, &base, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/recover"), STR(""), &answer, err))
+    if (!object_base(cli, collection, false, &base, err))
         return false;
-    shape(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "POST", to_vault(cli), versioned(cli, base, "/recover"), STR(""), shape, err);
 }
 
 bool object_purge(Cli *cli, const char *collection, Err *err)
@@ -430,13 +411,11 @@ bool run_key_purge(Cli *cli, Err *err) { return object_purge(cli, "deletedkeys",
 
 bool run_key_rotate(Cli *cli, Err *err)
 {
-    Answer answer;
     Str base;
 
-    if (!object_base(cli, "keys", false, &base, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/rotate"), STR(""), &answer, err))
+    if (!object_base(cli, "keys", false, &base, err))
         return false;
-    shape_key(cli, &cli->w, answer.json);
-    return true;
+    return call_shown(cli, "POST", to_vault(cli), versioned(cli, base, "/rotate"), STR(""), shape_key, err);
 }
 
 static bool rotation_policy(Cli *cli, const char *method, Str text, Err *err)

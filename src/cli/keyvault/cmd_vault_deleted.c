@@ -53,8 +53,6 @@ bool run_vault_recover(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
     const JsonVal *item = NULL;
-    Answer answer;
-    Str text;
 
     if (!find_deleted(cli, &item, err))
         return false;
@@ -66,11 +64,7 @@ bool run_vault_recover(Cli *cli, Err *err)
     json_put_str(&body.w, "createMode", STR("recover"));
     json_close(&body.w);
     json_close(&body.w);
-    if (!body_end(&body, &text, err) ||
-        !call_service(cli, "PUT", to_arm(cli), arm_url(cli, json_str(json_path(item, "properties.vaultId")), VAULT_VERSION), text, &answer, err))
-        return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
+    return body_send(cli, "PUT", to_arm(cli), arm_url(cli, json_str(json_path(item, "properties.vaultId")), VAULT_VERSION), &body, shape_resource, err);
 }
 
 bool run_vault_purge(Cli *cli, Err *err)

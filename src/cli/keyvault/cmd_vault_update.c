@@ -32,17 +32,6 @@ static void put_acls(Cli *cli, JsonWriter *w, const JsonVal *now)
     json_close(w);
 }
 
-static bool patch(Cli *cli, Str url, Body *body, Err *err)
-{
-    Answer answer;
-    Str text;
-
-    if (!body_end(body, &text, err) || !call_service(cli, "PATCH", to_arm(cli), url, text, &answer, err))
-        return false;
-    shape_resource(cli, &cli->w, answer.json);
-    return true;
-}
-
 bool run_vault_update(Cli *cli, Err *err)
 {
     static const struct { const char *option, *member; } bools[] = {
@@ -76,7 +65,7 @@ bool run_vault_update(Cli *cli, Err *err)
     if (!any)
         return cli_usage(cli, err, "give what to change: --default-action, --bypass, --public-network-access, --enable-purge-protection, --enable-rbac-authorization, "
                          "--enabled-for-deployment, --enabled-for-disk-encryption, --enabled-for-template-deployment or --tags");
-    return patch(cli, url, &body, err);
+    return body_send(cli, "PATCH", to_arm(cli), url, &body, shape_resource, err);
 }
 
 /* ---- network rules ---- */
@@ -125,7 +114,7 @@ static bool change_rules(Cli *cli, bool remove, Err *err)
     json_close(&body.w);
     if (remove && removed == 0)
         return err_set(err, ERR_NOT_FOUND, "no network rule of this vault is for that address; `vy keyvault network-rule list` lists them");
-    return patch(cli, url, &body, err);
+    return body_send(cli, "PATCH", to_arm(cli), url, &body, shape_resource, err);
 }
 
 bool run_network_rule_add(Cli *cli, Err *err) { return change_rules(cli, false, err); }
