@@ -20,6 +20,12 @@ bool graph_bad_request(Err *err, const char *field, const char *fmt, ...)
     return false;
 }
 
+Str graph_asked_id(const Req *req)
+{
+    Str app_id = req_param(req, "appId");
+    return app_id.ptr ? app_id : req_param(req, "id");
+}
+
 bool graph_not_found(Err *err, Str id)
 {
     return err_named(err, ERR_NOT_FOUND, "Request_ResourceNotFound", NULL,

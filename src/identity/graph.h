@@ -9,6 +9,7 @@
 #define GRAPH_CHANGE  "Directory.Change"
 
 bool graph_bad_request(Err *err, const char *field, const char *fmt, ...) FORMAT(3, 4);      /* 400 Request_BadRequest; field may be ""; always false */
+Str  graph_asked_id(const Req *req);                                                         /* the object that the path names, by {appId} or {id} */
 bool graph_not_found(Err *err, Str id);                                                      /* 404 Request_ResourceNotFound; always false */
 bool graph_denied(Err *err, const char *why);                                                /* 403 Authorization_RequestDenied; always false */
 bool graph_is_administrator(const Identity *identity, const Req *req);

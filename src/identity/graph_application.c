@@ -226,18 +226,12 @@ static bool load(Txn *txn, void *ctx, Err *err)
     return !work->found || graph_application_load(work->identity, txn, work->req->arena, work->view.app.object_id, &work->view, &work->found, err);
 }
 
-static Str asked_id(const Req *req)
-{
-    Str app_id = req_param(req, "appId");
-    return app_id.ptr ? app_id : req_param(req, "id");
-}
-
 bool graph_application_get(Req *req, Reply *reply, Err *err)
 {
     Work work = { .identity = req->ctx, .req = req };
     if (!store_read(work.identity->site->store, load, &work, err))
         return false;
-    return work.found ? reply_application(work.identity, req, reply, &work.view, err) : graph_not_found(err, asked_id(req));
+    return work.found ? reply_application(work.identity, req, reply, &work.view, err) : graph_not_found(err, graph_asked_id(req));
 }
 
 static bool patch_write(Txn *txn, void *ctx, Err *err)
@@ -247,7 +241,7 @@ static bool patch_write(Txn *txn, void *ctx, Err *err)
     if (!load(txn, work, err))
         return false;
     if (!work->found)
-        return graph_not_found(err, asked_id(work->req));
+        return graph_not_found(err, graph_asked_id(work->req));
     return name_read(work->body, false, &app->display_name, err) && extras_merge(work->req->arena, app->extras, work->body, &app->extras, err) &&
            application_update(work->identity, txn, work->req->arena, app, err) && write_parts(work, txn, err) &&
            graph_record_write(work->identity, txn, work->req, app->object_id, 204, err);
@@ -271,7 +265,7 @@ static bool remove_write(Txn *txn, void *ctx, Err *err)
     if (!load(txn, work, err))
         return false;
     if (!work->found)
-        return graph_not_found(err, asked_id(work->req));
+        return graph_not_found(err, graph_asked_id(work->req));
     if (!principal_by_object_id(work->identity, txn, work->req->arena, work->identity->admin_id, &administrator, &has_administrator, err))
         return false;
     if (has_administrator && str_eq(administrator.app_id, work->view.app.app_id))

@@ -141,10 +141,7 @@ static bool load(Txn *txn, void *ctx, Err *err)
 
 static bool load_or_refuse(Work *work, Txn *txn, Err *err)
 {
-    Str app_id = req_param(work->req, "appId");
-    if (!load(txn, work, err))
-        return false;
-    return work->found ? true : graph_not_found(err, app_id.ptr ? app_id : req_param(work->req, "id"));
+    return load(txn, work, err) && (work->found || graph_not_found(err, graph_asked_id(work->req)));
 }
 
 static bool get_read(Txn *txn, void *ctx, Err *err) { return load_or_refuse(ctx, txn, err); }
