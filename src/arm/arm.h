@@ -49,6 +49,9 @@ bool arm_require_in_some_subscription(Arm *arm, const Req *req, Str action, Err 
 typedef struct ArmPage { Str after; int64_t limit; } ArmPage;
 bool arm_page_read(const Req *req, int64_t limit_max, ArmPage *out, Err *err) MUST_CHECK;
 void arm_page_next(Arm *arm, const Req *req, JsonWriter *w, Str last_key);                     /* writes member nextLink: call it when more rows follow */
+/* The whole answer of a list, from rows of which one more than the page's limit was asked for. write gives one, and the key by which the next page goes on. */
+typedef bool ArmRowFn(void *ctx, Txn *txn, Rows *rows, JsonWriter *w, Str *key, Err *err);
+bool arm_page_write(Arm *arm, const Req *req, const ArmPage *page, Txn *txn, Rows *rows, ArmRowFn *write, void *ctx, JsonWriter *w, Err *err) MUST_CHECK;
 /* The whole answer of a list of the registered resources of one type, in the request's {subscriptionId} or its {resourceGroupName}; write gives one. */
 typedef bool ArmWriteFn(void *ctx, Txn *txn, Arena *arena, const ArmResource *resource, JsonWriter *w, Err *err);
 bool arm_list_of_type(Arm *arm, Req *req, Reply *reply, Str type, ArmWriteFn *write, void *ctx, Err *err) MUST_CHECK;

@@ -49,6 +49,27 @@ void arm_page_next(Arm *arm, const Req *req, JsonWriter *w, Str last_key)
     json_put_str(w, "nextLink", str_printf(req->arena, STR_FMT "$skiptoken=" STR_FMT, STR_ARG(link), STR_ARG(token)));
 }
 
+bool arm_page_write(Arm *arm, const Req *req, const ArmPage *page, Txn *txn, Rows *rows, ArmRowFn *write, void *ctx, JsonWriter *w, Err *err)
+{
+    Str last = STR_NONE;
+    int64_t count = 0;
+    bool more = false;
+
+    json_open(w, NULL);
+    json_open_array(w, "value");
+    *err = (Err){ 0 };
+    while (!more && rows_next(rows, err)) {
+        more = count++ == page->limit;
+        if (!more && !write(ctx, txn, rows, w, &last, err))
+            return false;
+    }
+    json_close_array(w);
+    if (more)
+        arm_page_next(arm, req, w, last);
+    json_close(w);
+    return err->code == ERR_NONE;
+}
+
 typedef struct List { Arm *arm; Req *req; Reply *reply; Str type; ArmPage page; ArmWriteFn *write; void *ctx; } List;
 
 static bool list_txn(Txn *txn, void *ctx, Err *err)

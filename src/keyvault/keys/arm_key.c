@@ -79,17 +79,8 @@ static void write_key(JsonWriter *w, Req *req, const ArmKey *key, Shown shown)
     json_close(w);
 }
 
-static Str resource_id(const Req *req)
-{
-    Str vault = arm_id_of_request(req, VAULT_TYPE, req_param(req, "vaultName"));
-    return str_printf(req->arena, STR_FMT "/keys/" STR_FMT, STR_ARG(vault), STR_ARG(req_param(req, "keyName")));
-}
-
-static bool not_found(const Req *req, Err *err)
-{
-    return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The Resource '" KEY_TYPE "/" STR_FMT "' in vault '" STR_FMT "' was not found.",
-                     STR_ARG(str_slice(req_param(req, "keyName"), 0, 127)), STR_ARG(req_param(req, "vaultName")));
-}
+static Str resource_id(const Req *req) { return arm_item_id(req, "keys", req_param(req, "keyName")); }
+static bool not_found(const Req *req, Err *err) { return arm_item_not_found(req, "keys", req_param(req, "keyName"), err); }
 
 /* ---- GET ---- */
 
@@ -214,7 +205,7 @@ bool arm_key_put(Req *req, Reply *reply, Err *err)
 
 /* ---- lists ---- */
 
-typedef struct List { Req *req; Reply *reply; ArmPage page; bool of_versions; } List;
+typedef struct List { Req *req; Reply *reply; ArmPage page; bool of_versions; ArmKey of; } List;
 
 static const char keys_sql[] =
     "SELECT o.name, o.name_key, v.version, v.ordinal, v.pending, v.enabled, v.nbf_ms, v.exp_ms, v.created_ms, v.updated_ms, v.doc"
@@ -224,12 +215,25 @@ static const char versions_sql[] =
     "SELECT ?5, name_key, version, ordinal, pending, enabled, nbf_ms, exp_ms, created_ms, updated_ms, doc FROM kv_version"
     " WHERE vault = ?1 AND kind = ?2 AND name_key = ?6 AND version > ?3 AND pending = 0 ORDER BY version LIMIT ?4";
 
-static bool query(List *list, Txn *txn, const ArmKey *of, Rows **rows, Err *err)
+static bool query(const List *list, Txn *txn, Rows **rows, Err *err)
 {
+    const ArmKey *of = &list->of;
     Str after = list->page.after.ptr ? list->page.after : STR("");
     return list->of_versions ? txn_query(txn, rows, err, versions_sql, db_text(of->vault.id), db_int(KV_KEY), db_text(after), db_int(list->page.limit + 1), db_text(of->object.name),
                                          db_text(of->object.name_key))
                              : txn_query(txn, rows, err, keys_sql, db_text(of->vault.id), db_int(KV_KEY), db_text(after), db_int(list->page.limit + 1));
+}
+
+static bool write_row(void *ctx, Txn *txn, Rows *rows, JsonWriter *w, Str *key, Err *err)
+{
+    const List *list = ctx;
+    Req *req = list->req;
+    ArmKey item = { .req = req, .vault = list->of.vault, .object = { .name = str_dup(req->arena, row_text(rows, 0)), .name_key = str_dup(req->arena, row_text(rows, 1)) } };
+    if (!version_of_row(req->ctx, txn, req->arena, &item.vault, KV_KEY, item.object.name_key, rows, 2, &item.row, err))
+        return false;
+    write_key(w, req, &item, list->of_versions ? SHOWN_VERSION_ITEM : SHOWN_KEY_ITEM);
+    *key = list->of_versions ? item.row.version : item.object.name_key;
+    return true;
 }
 
 static bool list_txn(Txn *txn, void *ctx, Err *err)
@@ -237,42 +241,19 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
     List *list = ctx;
     Req *req = list->req;
     KeyVault *kv = req->ctx;
-    JsonWriter *w = &list->reply->json;
-    ArmKey of = { .req = req };
+    ArmKey *of = &list->of;
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (list->of_versions ? !find_txn(txn, &of, err) : !vault_require_live(req, txn, &of.vault, err))
+    if (list->of_versions ? !find_txn(txn, of, err) : !vault_require_live(req, txn, &of->vault, err))
         return false;
-    if (list->of_versions && (!of.found || of.object.deleted_ms))
+    if (list->of_versions && (!of->found || of->object.deleted_ms))
         return not_found(req, err);
-    if (!query(list, txn, &of, &rows, err))
-        return false;
-    Str last = STR("");
-    int64_t count = 0;
-    bool more = false;
-    json_open(w, NULL);
-    json_open_array(w, "value");
-    *err = (Err){ 0 };
-    while (!more && rows_next(rows, err)) {
-        more = count++ == list->page.limit;
-        if (more)
-            break;
-        ArmKey item = { .req = req, .vault = of.vault, .object = { .name = str_dup(req->arena, row_text(rows, 0)), .name_key = str_dup(req->arena, row_text(rows, 1)) } };
-        if (!version_of_row(kv, txn, req->arena, &of.vault, KV_KEY, item.object.name_key, rows, 2, &item.row, err))
-            return false;
-        write_key(w, req, &item, list->of_versions ? SHOWN_VERSION_ITEM : SHOWN_KEY_ITEM);
-        last = list->of_versions ? item.row.version : item.object.name_key;
-    }
-    json_close_array(w);
-    if (more)
-        arm_page_next(kv->arm, req, w, last);
-    json_close(w);
-    return err->code == ERR_NONE;
+    return query(list, txn, &rows, err) && arm_page_write(kv->arm, req, &list->page, txn, rows, write_row, list, &list->reply->json, err);
 }
 
 static bool list_all(Req *req, Reply *reply, bool of_versions, Err *err)
 {
     KeyVault *kv = req->ctx;
-    List list = { .req = req, .reply = reply, .of_versions = of_versions };
+    List list = { .req = req, .reply = reply, .of_versions = of_versions, .of = { .req = req } };
     return (!of_versions || object_name_check(req_param(req, "keyName"), err)) && arm_page_read(req, LIST_MAX, &list.page, err) &&
            store_read(kv->site->store, list_txn, &list, err) && (arena_ok(req->arena) || err_too_big(err));
 }

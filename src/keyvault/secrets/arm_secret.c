@@ -44,17 +44,8 @@ static void write_secret(JsonWriter *w, const KeyVault *kv, Arena *arena, const 
     json_close(w);
 }
 
-static Str resource_id(const Req *req)
-{
-    Str vault = arm_id_of_request(req, VAULT_TYPE, req_param(req, "vaultName"));
-    return str_printf(req->arena, STR_FMT "/secrets/" STR_FMT, STR_ARG(vault), STR_ARG(req_param(req, "secretName")));
-}
-
-static bool not_found(const Req *req, Err *err)
-{
-    return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The Resource '" SECRET_TYPE "/" STR_FMT "' in vault '" STR_FMT "' was not found.",
-                     STR_ARG(str_slice(req_param(req, "secretName"), 0, 127)), STR_ARG(req_param(req, "vaultName")));
-}
+static Str resource_id(const Req *req) { return arm_item_id(req, "secrets", req_param(req, "secretName")); }
+static bool not_found(const Req *req, Err *err) { return arm_item_not_found(req, "secrets", req_param(req, "secretName"), err); }
 
 /* ---- PUT and PATCH ---- */
 
@@ -177,48 +168,36 @@ bool arm_secret_get(Req *req, Reply *reply, Err *err)
     return arena_ok(req->arena) || err_too_big(err);
 }
 
-typedef struct List { Req *req; Reply *reply; ArmPage page; } List;
+typedef struct List { Req *req; Reply *reply; ArmPage page; Vault vault; } List;
 
 static const char list_sql[] =
     "SELECT o.name, o.name_key, v.version, v.ordinal, v.pending, v.enabled, v.nbf_ms, v.exp_ms, v.created_ms, v.updated_ms, v.doc"
     " FROM kv_object o JOIN kv_version v ON v.vault = o.vault AND v.kind = o.kind AND v.name_key = o.name_key AND v.version = o.current"
     " WHERE o.vault = ?1 AND o.kind = ?2 AND o.name_key > ?3 AND o.deleted_ms = 0 ORDER BY o.name_key LIMIT ?4";
 
+static bool write_row(void *ctx, Txn *txn, Rows *rows, JsonWriter *w, Str *key, Err *err)
+{
+    const List *list = ctx;
+    Arena *arena = list->req->arena;
+    ObjectRow object = { .name = str_dup(arena, row_text(rows, 0)), .name_key = str_dup(arena, row_text(rows, 1)) };
+    VersionRow row;
+    if (!version_of_row(list->req->ctx, txn, arena, &list->vault, KV_SECRET, object.name_key, rows, 2, &row, err))
+        return false;
+    write_secret(w, list->req->ctx, arena, &list->vault, &object, &row);
+    *key = object.name_key;
+    return true;
+}
+
 static bool list_txn(Txn *txn, void *ctx, Err *err)
 {
     List *list = ctx;
     Req *req = list->req;
     KeyVault *kv = req->ctx;
-    JsonWriter *w = &list->reply->json;
-    Vault vault;
-    if (!vault_require_live(req, txn, &vault, err))
-        return false;
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, list_sql, db_text(vault.id), db_int(KV_SECRET), db_text(list->page.after.ptr ? list->page.after : STR("")),
-                   db_int(list->page.limit + 1)))
-        return false;
-    Str last = STR("");
-    int64_t count = 0;
-    bool more = false;
-    json_open(w, NULL);
-    json_open_array(w, "value");
-    *err = (Err){ 0 };
-    while (!more && rows_next(rows, err)) {
-        more = count++ == list->page.limit;
-        if (more)
-            break;
-        ObjectRow object = { .name = str_dup(req->arena, row_text(rows, 0)), .name_key = str_dup(req->arena, row_text(rows, 1)) };
-        VersionRow row;
-        if (!version_of_row(kv, txn, req->arena, &vault, KV_SECRET, object.name_key, rows, 2, &row, err))
-            return false;
-        write_secret(w, kv, req->arena, &vault, &object, &row);
-        last = object.name_key;
-    }
-    json_close_array(w);
-    if (more)
-        arm_page_next(kv->arm, req, w, last);
-    json_close(w);
-    return err->code == ERR_NONE;
+    return vault_require_live(req, txn, &list->vault, err) &&
+           txn_query(txn, &rows, err, list_sql, db_text(list->vault.id), db_int(KV_SECRET), db_text(list->page.after.ptr ? list->page.after : STR("")),
+                     db_int(list->page.limit + 1)) &&
+           arm_page_write(kv->arm, req, &list->page, txn, rows, write_row, list, &list->reply->json, err);
 }
 
 bool arm_secret_list(Req *req, Reply *reply, Err *err)

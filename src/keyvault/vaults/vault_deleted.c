@@ -29,6 +29,17 @@ static void write_deleted(JsonWriter *w, Arena *arena, const Vault *vault)
 
 typedef struct List { Req *req; Reply *reply; ArmPage page; } List;
 
+static bool write_row(void *ctx, Txn *txn, Rows *rows, JsonWriter *w, Str *key, Err *err)
+{
+    Req *req = ctx;
+    Vault vault;
+    if (!vault_of_row(req->ctx, txn, req->arena, rows, &vault, err))
+        return false;
+    write_deleted(w, req->arena, &vault);
+    *key = vault.name_key;
+    return true;
+}
+
 static bool list_txn(Txn *txn, void *ctx, Err *err)
 {
     List *list = ctx;
@@ -40,29 +51,7 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
                    db_text(str_lower(req->arena, req_param(req, "subscriptionId"))),
                    db_text(list->page.after.ptr ? list->page.after : STR("")), db_int(list->page.limit + 1)))
         return false;
-    JsonWriter *w = &list->reply->json;
-    Str last = STR("");
-    int64_t count = 0;
-    bool more = false;
-    json_open(w, NULL);
-    json_open_array(w, "value");
-    *err = (Err){ 0 };
-    while (rows_next(rows, err)) {
-        if (count++ == list->page.limit) {
-            more = true;
-            break;
-        }
-        Vault vault;
-        if (!vault_of_row(kv, txn, req->arena, rows, &vault, err))
-            return false;
-        write_deleted(w, req->arena, &vault);
-        last = vault.name_key;
-    }
-    json_close_array(w);
-    if (more)
-        arm_page_next(kv->arm, req, w, last);
-    json_close(w);
-    return err->code == ERR_NONE;
+    return arm_page_write(kv->arm, req, &list->page, txn, rows, write_row, req, &list->reply->json, err);
 }
 
 bool vault_list_deleted(Req *req, Reply *reply, Err *err)

@@ -10,13 +10,24 @@ static const char group_sql[] =
 static const char subscription_sql[] =
     "SELECT " VAULT_COLUMNS " FROM kv_vault WHERE subscription = ?1 AND name_key > ?3 AND deleted_ms = 0 ORDER BY name_key LIMIT ?4";
 
+static bool write_row(void *ctx, Txn *txn, Rows *rows, JsonWriter *w, Str *key, Err *err)
+{
+    Req *req = ctx;
+    Vault vault;
+    if (!vault_of_row(req->ctx, txn, req->arena, rows, &vault, err))
+        return false;
+    vault_write_resource(w, req->ctx, req->arena, &vault);
+    *key = vault.name_key;
+    return true;
+}
+
 static bool list_txn(Txn *txn, void *ctx, Err *err)
 {
     List *list = ctx;
     Req *req = list->req;
     KeyVault *kv = req->ctx;
     Arena *arena = req->arena;
-    Str group = req_param(req, "resourceGroupName"), last = STR("");
+    Str group = req_param(req, "resourceGroupName");
     if (list->in_group && !arm_require_group(kv->arm, txn, arena, req_param(req, "subscriptionId"), group, &group, err))
         return false;
     AUTO(rows_free_auto) Rows *rows = NULL;
@@ -24,28 +35,7 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
                    db_text(str_lower(arena, group.ptr ? group : STR(""))), db_text(list->page.after.ptr ? list->page.after : STR("")),
                    db_int(list->page.limit + 1)))
         return false;
-    JsonWriter *w = &list->reply->json;
-    int64_t count = 0;
-    json_open(w, NULL);
-    json_open_array(w, "value");
-    *err = (Err){ 0 };
-    bool more = false;
-    while (rows_next(rows, err)) {
-        if (count++ == list->page.limit) {
-            more = true;
-            break;
-        }
-        Vault vault;
-        if (!vault_of_row(kv, txn, arena, rows, &vault, err))
-            return false;
-        vault_write_resource(w, kv, arena, &vault);
-        last = vault.name_key;
-    }
-    json_close_array(w);
-    if (more)
-        arm_page_next(kv->arm, req, w, last);
-    json_close(w);
-    return err->code == ERR_NONE;
+    return arm_page_write(kv->arm, req, &list->page, txn, rows, write_row, req, &list->reply->json, err);
 }
 
 static bool list_vaults(Req *req, Reply *reply, bool in_group, Err *err)
