@@ -176,10 +176,19 @@ static Str next_link(const DataList *list, Str after)
     return str_dup(req->arena, buf_str(&link));
 }
 
-bool data_list_fill(DataList *list, Txn *txn, const DataRows *rows, void *ctx, Err *err)
+typedef struct Filling { DataList list; const DataRows *rows; void *ctx; } Filling;
+static void filling_done(Filling *filling) { data_list_done(&filling->list); }
+
+static bool fill_txn(Txn *txn, void *of, Err *err)
 {
+    Filling *filling = of;
+    DataList *list = &filling->list;
+    const DataRows *rows = filling->rows;
+    void *ctx = filling->ctx;
     Str after = list->after;
     size_t count = CHUNK;
+    if (rows->begin && !rows->begin(ctx, txn, err))
+        return false;
     while (count == CHUNK) {
         if (!rows->fetch(ctx, txn, after, CHUNK, &count, err))
             return false;
@@ -203,6 +212,13 @@ bool data_list_end(DataList *list, Err *err)
         json_put_str(w, "odata.nextLink", next_link(list, list->more));
     json_close(w);
     return json_end(w, err);
+}
+
+bool data_list_rows(Batch *batch, Req *req, Reply *reply, const char *entity, const char *const *filterable, const DataRows *rows, void *ctx, Err *err)
+{
+    AUTO(filling_done) Filling filling = { .rows = rows, .ctx = ctx };
+    return data_list_begin(batch, req, reply, entity, filterable, &filling.list, err) && store_read(batch->site->store, fill_txn, &filling, err) &&
+           data_list_end(&filling.list, err);
 }
 
 bool data_one_begin(Batch *batch, Req *req, Reply *reply, DataList *out, Err *err)

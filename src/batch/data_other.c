@@ -34,7 +34,7 @@ static bool images_get(Req *req, Reply *reply, Err *err)
 
 /* -- node counts -- */
 
-typedef struct Counts { Batch *batch; Req *req; DataList *out; Pool *chunk; } Counts;
+typedef struct Counts { Req *req; Pool *chunk; } Counts;
 
 static void write_counts(JsonWriter *w, const char *name, const int64_t counts[NODE_STATE_COUNT])
 {
@@ -82,19 +82,12 @@ static bool counts_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key,
     return true;
 }
 
-static bool counts_txn(Txn *txn, void *ctx, Err *err)
-{
-    static const DataRows rows = { counts_fetch, counts_write };
-    return data_list_fill(((Counts *)ctx)->out, txn, &rows, ctx, err);
-}
-
 static bool counts_get(Req *req, Reply *reply, Err *err)
 {
     static const char *const filterable[] = { "poolId", NULL };
-    AUTO(data_list_done_auto) DataList list = { 0 };
-    Counts c = { .batch = req->ctx, .req = req, .out = &list };
-    return data_list_begin(c.batch, req, reply, "poolnodecounts", filterable, &list, err) && store_read(c.batch->site->store, counts_txn, &c, err) &&
-           data_list_end(&list, err);
+    static const DataRows rows = { .fetch = counts_fetch, .write = counts_write };
+    Counts c = { .req = req };
+    return data_list_rows(req->ctx, req, reply, "poolnodecounts", filterable, &rows, &c, err);
 }
 
 /* -- the table: what is there, and what the service has and we do not yet -- */

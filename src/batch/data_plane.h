@@ -40,12 +40,15 @@ JsonWriter *data_item_begin(DataList *list);                                    
 bool data_item_end(DataList *list, Err *err) MUST_CHECK;
 bool data_list_end(DataList *list, Err *err) MUST_CHECK;
 
-/* Rows in the order of their keys. fetch: at most `limit` after the key (absent: the first), which ctx keeps; write: the i-th of those, and its key. */
+/* Rows in the order of their keys. begin: what has to be there first (NULL: nothing); fetch: at most `limit` after the key (absent: the first),
+ * which ctx keeps; write: the i-th of those, and its key. */
 typedef struct DataRows {
+    bool (*begin)(void *ctx, Txn *txn, Err *err);
     bool (*fetch)(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err);
     bool (*write)(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, Err *err);
 } DataRows;
-bool data_list_fill(DataList *list, Txn *txn, const DataRows *rows, void *ctx, Err *err) MUST_CHECK;
+/* The whole answer of a list of such rows, of one moment. */
+bool data_list_rows(Batch *batch, Req *req, Reply *reply, const char *entity, const char *const *filterable, const DataRows *rows, void *ctx, Err *err) MUST_CHECK;
 
 /* One object: odata.metadata first, then what was written, cut by $select. */
 bool data_one_begin(Batch *batch, Req *req, Reply *reply, DataList *out, Err *err) MUST_CHECK;

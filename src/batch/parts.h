@@ -52,6 +52,9 @@ ArmDeleteFn batch_account_on_group_delete;
 Provider *batch_provider_named(const Batch *batch, Str name);                       /* NULL: gone from the settings */
 Provider *batch_provider_for(const Batch *batch, Str vm_size, int *cores);          /* NULL: nobody knows this size */
 
+/* The page that a list of an account's parts asks for in Resource Manager, by maxresults too, at most limit_max; $filter and $select are refused as not built. */
+bool batch_arm_page_read(const Req *req, int64_t limit_max, ArmPage *out, Err *err) MUST_CHECK;
+
 /* The tables of routes; each file's own. */
 extern const Route account_arm_routes[], pool_arm_routes[], data_pool_routes[], data_node_routes[], data_exec_routes[], data_job_routes[], data_task_routes[], data_file_routes[], data_other_routes[], node_plane_routes[],
     node_reboot_routes[], certificate_arm_routes[], certificate_data_routes[], certificate_feature_routes[];

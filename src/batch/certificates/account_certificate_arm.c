@@ -154,21 +154,8 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
 
 static bool certificates_get(Req *req, Reply *reply, Err *err)
 {
-    static const char *const not_built[] = { "$filter", "$select" };
     List l = { .batch = req->ctx, .req = req, .w = &reply->json };
-    Str most = req_query(req, "maxresults");
-    for (size_t i = 0; i < COUNT_OF(not_built); i++) {
-        if (!str_empty(req_query(req, not_built[i]))) {
-            err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "%s is not available for this list; leave it out, or list on the account's own endpoint", not_built[i]);
-            (void)snprintf(err->target, sizeof err->target, "%s", not_built[i]);
-            return false;
-        }
-    }
-    if (!arm_page_read(req, PAGE_MAX, &l.page, err))
-        return false;
-    if (!str_empty(most) && !str_to_int64(most, 1, PAGE_MAX, &l.page.limit, err))
-        return err_field(err, "maxresults", "maxresults: must be within 1 and %d", PAGE_MAX);
-    if (!store_read(l.batch->site->store, list_txn, &l, err))
+    if (!batch_arm_page_read(req, PAGE_MAX, &l.page, err) || !store_read(l.batch->site->store, list_txn, &l, err))
         return false;
     certificate_feature_tell(l.batch, req, reply, l.account.name);
     return json_end(l.w, err);

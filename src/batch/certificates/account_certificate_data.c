@@ -84,7 +84,7 @@ static bool certificate_get(Req *req, Reply *reply, Err *err)
 
 /* -- list -- */
 
-typedef struct List { Batch *batch; Req *req; DataList *out; AccountCertificate *chunk; } List;
+typedef struct List { Batch *batch; Req *req; AccountCertificate *chunk; } List;
 
 static bool list_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
 {
@@ -99,21 +99,15 @@ static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, E
     return write_certificate(l->batch, txn, l->req, &l->chunk[i], w, err);
 }
 
-static bool list_txn(Txn *txn, void *ctx, Err *err)
-{
-    static const DataRows rows = { list_fetch, list_write };
-    return data_list_fill(((List *)ctx)->out, txn, &rows, ctx, err);
-}
-
 static bool certificates_get(Req *req, Reply *reply, Err *err)
 {
     static const char *const filterable[] = { "state", "thumbprint", "thumbprintAlgorithm", NULL };
-    AUTO(data_list_done_auto) DataList list = { 0 };
-    List l = { .batch = req->ctx, .req = req, .out = &list };
-    if (!data_list_begin(l.batch, req, reply, "certificates", filterable, &list, err) || !store_read(l.batch->site->store, list_txn, &l, err))
+    static const DataRows rows = { .fetch = list_fetch, .write = list_write };
+    List l = { .batch = req->ctx, .req = req };
+    if (!data_list_rows(l.batch, req, reply, "certificates", filterable, &rows, &l, err))
         return false;
     certificate_feature_tell(l.batch, req, reply, data_account(req)->name);
-    return data_list_end(&list, err);
+    return true;
 }
 
 /* -- add -- */

@@ -81,20 +81,13 @@ static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, E
     return write_job(one->batch, txn, one->req, &one->chunk[i], w, err);
 }
 
-static bool list_txn(Txn *txn, void *ctx, Err *err)
-{
-    static const DataRows rows = { list_fetch, list_write };
-    return data_list_fill(((One *)ctx)->out, txn, &rows, ctx, err);
-}
-
 static bool jobs_get(Req *req, Reply *reply, Err *err)
 {
     static const char *const filterable[] = { "id", "displayName", "state", "previousState", "priority", "onAllTasksComplete", "creationTime", "lastModified", "stateTransitionTime",
                                               "executionInfo/poolId", "executionInfo/startTime", "executionInfo/endTime", NULL };
-    AUTO(data_list_done_auto) DataList list = { 0 };
-    One one = { .batch = req->ctx, .req = req, .out = &list };
-    return data_list_begin(one.batch, req, reply, "jobs", filterable, &list, err) && store_read(one.batch->site->store, list_txn, &one, err) &&
-           data_list_end(&list, err);
+    static const DataRows rows = { .fetch = list_fetch, .write = list_write };
+    One one = { .batch = req->ctx, .req = req };
+    return data_list_rows(one.batch, req, reply, "jobs", filterable, &rows, &one, err);
 }
 
 /* -- add, change -- */

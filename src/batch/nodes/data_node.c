@@ -196,19 +196,14 @@ static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, E
     return write_node(one->batch, txn, one->req, &one->pool, one->image, one->start_task, &one->chunk[i], w, err);
 }
 
-static bool list_txn(Txn *txn, void *ctx, Err *err)
-{
-    static const DataRows rows = { list_fetch, list_write };
-    return load_pool(ctx, txn, err) && data_list_fill(((One *)ctx)->out, txn, &rows, ctx, err);
-}
+static bool list_begin(void *ctx, Txn *txn, Err *err) { return load_pool(ctx, txn, err); }
 
 static bool nodes_get(Req *req, Reply *reply, Err *err)
 {
     static const char *const filterable[] = { "id", "state", "schedulingState", "vmSize", "ipAddress", "affinityId", "isDedicated", NULL };
-    AUTO(data_list_done_auto) DataList list = { 0 };
-    One one = { .batch = req->ctx, .req = req, .out = &list };
-    return data_list_begin(one.batch, req, reply, "nodes", filterable, &list, err) && store_read(one.batch->site->store, list_txn, &one, err) &&
-           data_list_end(&list, err);
+    static const DataRows rows = { list_begin, list_fetch, list_write };
+    One one = { .batch = req->ctx, .req = req };
+    return data_list_rows(one.batch, req, reply, "nodes", filterable, &rows, &one, err);
 }
 
 /* -- extensions -- */

@@ -91,7 +91,7 @@ static bool pool_get(Req *req, Reply *reply, Err *err)
     return data_one_end(&item, "pools", err);
 }
 
-typedef struct List { Batch *batch; Req *req; DataList *out; Pool *chunk; } List;
+typedef struct List { Batch *batch; Req *req; Pool *chunk; } List;
 
 static bool list_fetch(void *ctx, Txn *txn, Str after, int64_t limit, size_t *count, Err *err)
 {
@@ -110,19 +110,12 @@ static bool list_write(void *ctx, Txn *txn, size_t i, JsonWriter *w, Str *key, E
     return true;
 }
 
-static bool list_txn(Txn *txn, void *ctx, Err *err)
-{
-    static const DataRows rows = { list_fetch, list_write };
-    return data_list_fill(((List *)ctx)->out, txn, &rows, ctx, err);
-}
-
 static bool pools_get(Req *req, Reply *reply, Err *err)
 {
     static const char *const filterable[] = { "id", "displayName", "state", "allocationState", "vmSize", "enableAutoScale", NULL };
-    AUTO(data_list_done_auto) DataList list = { 0 };
-    List l = { .batch = req->ctx, .req = req, .out = &list };
-    return data_list_begin(l.batch, req, reply, "pools", filterable, &list, err) && store_read(l.batch->site->store, list_txn, &l, err) &&
-           data_list_end(&list, err);
+    static const DataRows rows = { .fetch = list_fetch, .write = list_write };
+    List l = { .batch = req->ctx, .req = req };
+    return data_list_rows(l.batch, req, reply, "pools", filterable, &rows, &l, err);
 }
 
 /* -- add -- */

@@ -149,19 +149,7 @@ static bool list_txn(Txn *txn, void *ctx, Err *err)
 static bool pool_list_all(Req *req, Reply *reply, Err *err)
 {
     List l = { .batch = req->ctx, .req = req, .w = &reply->json };
-    Str most = req_query(req, "maxresults");
-    static const char *const not_built[] = { "$filter", "$select" };
-    for (size_t i = 0; i < COUNT_OF(not_built); i++)
-        if (!str_empty(req_query(req, not_built[i]))) {
-            err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "%s is not available for this list; leave it out, or list on the account's own endpoint", not_built[i]);
-            (void)snprintf(err->target, sizeof err->target, "%s", not_built[i]);
-            return false;
-        }
-    if (!arm_page_read(req, PAGE_MAX, &l.page, err))
-        return false;
-    if (!str_empty(most) && !str_to_int64(most, 1, PAGE_MAX, &l.page.limit, err))
-        return err_field(err, "maxresults", "maxresults: must be within 1 and %d", PAGE_MAX);
-    return store_read(l.batch->site->store, list_txn, &l, err) && json_end(l.w, err);
+    return batch_arm_page_read(req, PAGE_MAX, &l.page, err) && store_read(l.batch->site->store, list_txn, &l, err) && json_end(l.w, err);
 }
 
 /* -- create, update -- */

@@ -56,19 +56,25 @@ static bool take_scale(const JsonVal *scale, PoolSpec *out, Err *err)
     return !timeout || duration_parse_iso(json_str(timeout), &out->resize_timeout_ms, err);
 }
 
-/* Reads `object` by the table of a fixed scale, in Resource Manager's names (the data plane has the same ones). */
-static bool read_fixed_scale(Arena *arena, const JsonVal *object, const char *where, PoolSpec *out, Err *err)
+/* `object` as its shape has it, as a value of its own. */
+static bool read_shape(Arena *arena, const ShapeField *fields, Spelling from, const JsonVal *object, const char *where, const JsonVal **out, Err *err)
 {
     AUTO(buf_done_auto) Buf buf = { 0 };
     JsonWriter w;
-    const JsonVal *scale;
     buf_init(&buf, DOCUMENT_MAX);
     json_begin(&w, &buf);
     json_open(&w, NULL);
-    if (!shape_read(arena, fixed_scale_fields, SPELL_ARM, object, NULL, where, &w, err))
+    if (!shape_read(arena, fields, from, object, NULL, where, &w, err))
         return false;
     json_close(&w);
-    return json_end(&w, err) && json_parse(arena, str_dup(arena, buf_str(&buf)), JSON_STRICT, &scale, err) && take_scale(scale, out, err);
+    return json_end(&w, err) && json_parse(arena, str_dup(arena, buf_str(&buf)), JSON_STRICT, out, err);
+}
+
+/* Reads `object` by the table of a fixed scale, in Resource Manager's names (the data plane has the same ones). */
+static bool read_fixed_scale(Arena *arena, const JsonVal *object, const char *where, PoolSpec *out, Err *err)
+{
+    const JsonVal *scale;
+    return read_shape(arena, fixed_scale_fields, SPELL_ARM, object, where, &scale, err) && take_scale(scale, out, err);
 }
 
 static bool read_scale_arm(Arena *arena, const JsonVal *properties, PoolSpec *out, Err *err)
@@ -116,17 +122,8 @@ static bool read_scale_data(Arena *arena, const JsonVal *object, PoolSpec *out, 
 /* Reads the machine and writes {deploymentConfiguration: {virtualMachineConfiguration}} into the open document. */
 static bool read_machine(Arena *arena, const JsonVal *machine, Spelling from, const char *where, JsonWriter *w, Err *err)
 {
-    AUTO(buf_done_auto) Buf buf = { 0 };
-    JsonWriter part;
     const JsonVal *read;
-    buf_init(&buf, DOCUMENT_MAX);
-    json_begin(&part, &buf);
-    json_open(&part, NULL);
-    if (!shape_read(arena, virtual_machine_fields, from, machine, NULL, where, &part, err))
-        return false;
-    json_close(&part);
-    if (!json_end(&part, err) || !json_parse(arena, str_dup(arena, buf_str(&buf)), JSON_STRICT, &read, err) ||
-        !pool_check_machine(read, machine, from, where, err))
+    if (!read_shape(arena, virtual_machine_fields, from, machine, where, &read, err) || !pool_check_machine(read, machine, from, where, err))
         return false;
     json_open(w, "deploymentConfiguration");
     json_put_value(w, "virtualMachineConfiguration", read);
