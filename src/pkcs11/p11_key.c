@@ -3,17 +3,6 @@
 #include "pkcs11/p11_own.h"
 #include <stdlib.h>
 
-typedef struct P11Key {
-    P11Token  *token;
-    P11Id id;
-    KeySpec spec;
-    pthread_mutex_t lock;
-    CK_OBJECT_HANDLE handle;            /* good in one generation of the connection; 0, 0: not looked for */
-    unsigned generation;
-    size_t wrapped_len;
-    uint8_t wrapped[];
-} P11Key;
-
 static bool handle_of(P11Session *session, P11Key *key, CK_OBJECT_HANDLE *out, Err *err)
 {
     (void)pthread_mutex_lock(&key->lock);
@@ -43,41 +32,36 @@ static bool is_stale(P11Key *key, CK_RV rv)
     return true;
 }
 
-/* The token knows the mechanism, but not with these parameters, or not at all. */
-static bool is_unknown(CK_RV rv)
+bool p11_is_unknown(CK_RV rv)
 {
     return rv == CKR_MECHANISM_INVALID || rv == CKR_MECHANISM_PARAM_INVALID || rv == CKR_ARGUMENTS_BAD || rv == CKR_FUNCTION_NOT_SUPPORTED;
 }
 
-typedef struct Use {
-    P11Key *key;
-    CK_MECHANISM mechanism;
-    Bytes in;
-    uint8_t *out;
-    CK_ULONG room, len;
-    bool decrypts;
-} Use;
-
-static CK_RV use_once(P11Session *session, Use *use, CK_OBJECT_HANDLE handle)
+static CK_RV use_once(P11Session *session, P11Use *use, CK_OBJECT_HANDLE handle)
 {
+    const CK_FUNCTION_LIST *fn = session->fn;
+    CK_SESSION_HANDLE at = session->handle;
     CK_BYTE_PTR in = (CK_BYTE_PTR)(uintptr_t)use->in.ptr;
+    CK_RV rv = use->op == P11_DECRYPT ? fn->C_DecryptInit(at, &use->mechanism, handle) :
+               use->op == P11_ENCRYPT ? fn->C_EncryptInit(at, &use->mechanism, handle) : fn->C_SignInit(at, &use->mechanism, handle);
     use->len = use->room;
-    CK_RV rv = use->decrypts ? session->fn->C_DecryptInit(session->handle, &use->mechanism, handle) : session->fn->C_SignInit(session->handle, &use->mechanism, handle);
     if (rv != CKR_OK)
         return rv;
-    return use->decrypts ? session->fn->C_Decrypt(session->handle, in, use->in.len, use->out, &use->len) : session->fn->C_Sign(session->handle, in, use->in.len, use->out, &use->len);
+    return use->op == P11_DECRYPT ? fn->C_Decrypt(at, in, use->in.len, use->out, &use->len) :
+           use->op == P11_ENCRYPT ? fn->C_Encrypt(at, in, use->in.len, use->out, &use->len) : fn->C_Sign(at, in, use->in.len, use->out, &use->len);
 }
 
-/* On false session->last says what the token answered. */
-static bool use_in(P11Session *session, Use *use, Err *err)
+bool p11_use_in(P11Session *session, P11Use *use, Err *err)
 {
+    static const char *const what[] = { [P11_SIGN] = "signing", [P11_DECRYPT] = "decrypting", [P11_ENCRYPT] = "encrypting" };
+    session->last = CKR_OK;
     for (int attempt = 1;; attempt++) {
         CK_OBJECT_HANDLE handle;
         if (!handle_of(session, use->key, &handle, err))
             return false;
         CK_RV rv = use_once(session, use, handle);
         if (attempt == 2 || !is_stale(use->key, rv))
-            return p11_call(session, rv, use->decrypts ? "decrypting" : "signing", err);
+            return p11_call(session, rv, what[use->op], err);
     }
 }
 
@@ -85,7 +69,7 @@ static bool use_in(P11Session *session, Use *use, Err *err)
 
 typedef struct Signing { P11Key *key; SignAlg alg; Bytes digest; uint8_t out[RSA_BYTES_MOST]; size_t len; } Signing;
 
-static bool sign_pss(P11Session *session, Signing *signing, Use *use, Err *err)
+static bool sign_pss(P11Session *session, Signing *signing, P11Use *use, Err *err)
 {
     size_t size = signing->digest.len;
     uint8_t padded[RSA_BYTES_MOST];
@@ -95,22 +79,22 @@ static bool sign_pss(P11Session *session, Signing *signing, Use *use, Err *err)
     if (!atomic_load(&token->bare_pss)) {
         use->mechanism = (CK_MECHANISM){ CKM_RSA_PKCS_PSS, &pss, sizeof pss };
         use->in = signing->digest;
-        if (use_in(session, use, err))
+        if (p11_use_in(session, use, err))
             return true;
-        if (!is_unknown(session->last))
+        if (!p11_is_unknown(session->last))
             return false;
         atomic_store(&token->bare_pss, true);
     }
     use->mechanism = (CK_MECHANISM){ .mechanism = CKM_RSA_X_509 };
     use->in = (Bytes){ padded, (size_t)signing->key->spec.rsa_bits / 8 };
-    return rsa_pad_pss(signing->alg, signing->digest, signing->key->spec.rsa_bits, padded, err) && use_in(session, use, err);
+    return rsa_pad_pss(signing->alg, signing->digest, signing->key->spec.rsa_bits, padded, err) && p11_use_in(session, use, err);
 }
 
 static bool sign_in(P11Session *session, void *ctx, Err *err)
 {
     Signing *signing = ctx;
     uint8_t info[DIGEST_INFO_MAX];
-    Use use = { .key = signing->key, .out = signing->out, .room = sizeof signing->out };
+    P11Use use = { .key = signing->key, .op = P11_SIGN, .out = signing->out, .room = sizeof signing->out };
     SignAlg alg = signing->alg;
     bool good;
     if (alg == SIGN_PS256 || alg == SIGN_PS384 || alg == SIGN_PS512) {
@@ -119,7 +103,7 @@ static bool sign_in(P11Session *session, void *ctx, Err *err)
         bool is_rsa = signing->key->spec.kind == KEY_RSA;
         use.mechanism = (CK_MECHANISM){ .mechanism = is_rsa ? CKM_RSA_PKCS : CKM_ECDSA };
         use.in = is_rsa ? (Bytes){ info, rsa_digest_info(signing->digest, info) } : signing->digest;
-        good = use_in(session, &use, err);
+        good = p11_use_in(session, &use, err);
     }
     signing->len = use.len;
     return good;
@@ -152,30 +136,29 @@ typedef struct Unwrapping { P11Key *key; WrapAlg alg; Bytes wrapped; Secret *pla
 
 static bool does_not_unwrap(Err *err) { return err_field(err, "value", "value does not unwrap with this key and algorithm"); }
 
-/* What a token answers when the value is at fault; SoftHSM says CKR_GENERAL_ERROR. Which check failed is not told. */
-static bool is_value_at_fault(CK_RV rv)
+bool p11_is_value_at_fault(CK_RV rv)
 {
     return rv == CKR_ENCRYPTED_DATA_INVALID || rv == CKR_ENCRYPTED_DATA_LEN_RANGE || rv == CKR_DATA_INVALID || rv == CKR_DATA_LEN_RANGE || rv == CKR_GENERAL_ERROR ||
            rv == CKR_FUNCTION_FAILED;
 }
 
-static bool unwrap_native(P11Session *session, Unwrapping *unwrapping, Use *use, Err *err)
+static bool unwrap_native(P11Session *session, Unwrapping *unwrapping, P11Use *use, Err *err)
 {
     bool is_256 = unwrapping->alg == WRAP_RSA_OAEP_256;
     CK_RSA_PKCS_OAEP_PARAMS oaep = { .hashAlg = is_256 ? CKM_SHA256 : CKM_SHA_1, .mgf = is_256 ? CKG_MGF1_SHA256 : CKG_MGF1_SHA1, .source = CKZ_DATA_SPECIFIED };
     use->mechanism = unwrapping->alg == WRAP_RSA1_5 ? (CK_MECHANISM){ .mechanism = CKM_RSA_PKCS } : (CK_MECHANISM){ CKM_RSA_PKCS_OAEP, &oaep, sizeof oaep };
-    if (!use_in(session, use, err))
+    if (!p11_use_in(session, use, err))
         return false;
     secret_truncate(unwrapping->plain, use->len);
     return true;
 }
 
-static bool unwrap_bare(P11Session *session, Unwrapping *unwrapping, Use *use, Err *err)
+static bool unwrap_bare(P11Session *session, Unwrapping *unwrapping, P11Use *use, Err *err)
 {
     uint8_t *bytes = use->out;
     size_t len = use->in.len;
     use->mechanism = (CK_MECHANISM){ .mechanism = CKM_RSA_X_509 };
-    if (!use_in(session, use, err))
+    if (!p11_use_in(session, use, err))
         return false;
     if (use->len > len)
         return err_set(err, ERR_INTERNAL, "the token gave %lu bytes for %zu", use->len, len);
@@ -196,17 +179,17 @@ static bool unwrap_in(P11Session *session, void *ctx, Err *err)
     unwrapping->plain = secret_new(len);
     if (!unwrapping->plain)
         return err_set(err, ERR_INTERNAL, "out of memory for an unwrapped value");
-    Use use = { .key = unwrapping->key, .decrypts = true, .in = unwrapping->wrapped, .out = secret_ptr(unwrapping->plain), .room = len };
+    P11Use use = { .key = unwrapping->key, .op = P11_DECRYPT, .in = unwrapping->wrapped, .out = secret_ptr(unwrapping->plain), .room = len };
     atomic_bool *bare = &session->token->bare_oaep_256;
     bool may_be_bare = unwrapping->alg == WRAP_RSA_OAEP_256;
     if (!may_be_bare || !atomic_load(bare)) {
         if (unwrap_native(session, unwrapping, &use, err))
             return true;
-        if (!may_be_bare || !is_unknown(session->last))
-            return is_value_at_fault(session->last) ? does_not_unwrap(err) : false;
+        if (!may_be_bare || !p11_is_unknown(session->last))
+            return p11_is_value_at_fault(session->last) ? does_not_unwrap(err) : false;
         atomic_store(bare, true);
     }
-    return unwrap_bare(session, unwrapping, &use, err) || (is_value_at_fault(session->last) ? does_not_unwrap(err) : false);
+    return unwrap_bare(session, unwrapping, &use, err) || (p11_is_value_at_fault(session->last) ? does_not_unwrap(err) : false);
 }
 
 static bool key_unwrap_there(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err)
@@ -227,7 +210,8 @@ static void key_done(void *self)
     free(key);
 }
 
-static const KeyDoer doer = { .sign = key_sign_there, .unwrap = key_unwrap_there, .done = key_done };
+static const KeyDoer doer = { .sign = key_sign_there, .unwrap = key_unwrap_there, .encrypt = p11_oct_encrypt, .decrypt = p11_oct_decrypt, .mac = p11_oct_mac,
+                              .done = key_done };
 
 bool p11_key_about(const KeyRef *ref, P11Id *id, Bytes *wrapped)
 {
@@ -250,7 +234,7 @@ bool p11_key_open(P11Token *token, P11Id id, const KeyPublic *public_half, Bytes
     if (wrapped.len)
         memcpy(key->wrapped, wrapped.ptr, wrapped.len);
     (void)pthread_mutex_init(&key->lock, NULL);
-    if (!key_from_doer(public_half, &doer, key, out, err))
+    if (public_half->kind == KEY_OCT ? !key_oct_from_doer(public_half->oct_bits, &doer, key, out, err) : !key_from_doer(public_half, &doer, key, out, err))
         return false;
     key->spec = key_spec(*out);
     return true;

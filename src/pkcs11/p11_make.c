@@ -83,6 +83,19 @@ static bool make_in(P11Session *session, void *ctx, Err *err)
     return good;
 }
 
+static bool make_oct_in(P11Session *session, void *ctx, Err *err)
+{
+    Make *make = ctx;
+    CK_OBJECT_HANDLE made;
+    make->public_half = (KeyPublic){ .kind = KEY_OCT, .oct_bits = make->spec.oct_bits };
+    if (!p11_erase_in(session, make->as->id, err) || !p11_generate_oct_in(session, make->spec, place_of(session, make), &made, err))
+        return false;
+    bool good = settle(session, make, KEY_OCT, made, err);
+    if (!good)
+        (void)session->fn->C_DestroyObject(session->handle, made);
+    return good;
+}
+
 /* ---- transfer ---- */
 
 /* Refused for what was sent, not for the token's state. */
@@ -157,6 +170,24 @@ static bool ec_public_of_private(P11Session *session, CK_OBJECT_HANDLE object, M
     return ec_public_of_signatures(curve, digests, signatures, &found, err) && key_public(make->as->arena, found, &make->public_half, err);
 }
 
+/* Of its wrapping's length (RFC 5649: a multiple of 8, and 8 more). That it has no byte fewer is seen by its use: AES has keys of these sizes alone. */
+static bool oct_public(P11Session *session, CK_OBJECT_HANDLE object, size_t wrapped_len, Make *make, Err *err)
+{
+    CK_MECHANISM mechanism = { .mechanism = CKM_AES_ECB };
+    uint8_t block[CIPHER_BLOCK] = { 0 }, out[CIPHER_BLOCK];
+    CK_ULONG len = sizeof out;
+    KeySpec spec;
+    if (wrapped_len != 24 && wrapped_len != 32 && wrapped_len != 40)
+        return err_field(err, "key.key_hsm", "a symmetric key has 128, 192 or 256 bits");
+    session->last = session->fn->C_EncryptInit(session->handle, &mechanism, object);
+    if (session->last == CKR_OK)
+        session->last = session->fn->C_Encrypt(session->handle, block, sizeof block, out, &len);
+    if (session->last != CKR_OK)
+        return not_a_transfer(session, err);
+    make->public_half = (KeyPublic){ .kind = KEY_OCT, .oct_bits = (int)(wrapped_len - 8) * 8 };
+    return key_oct_spec(make->public_half.oct_bits, &spec, err);
+}
+
 static bool transfer_in(P11Session *session, void *ctx, Err *err)
 {
     Make *make = ctx;
@@ -166,10 +197,13 @@ static bool transfer_in(P11Session *session, void *ctx, Err *err)
         return false;
     if (!kek)
         return err_named(err, ERR_UNAVAILABLE, "ServiceUnavailable", NULL, "The key exchange key is not in the token any more.");
-    if (!attribute(session, kek, CKA_MODULUS, make->as->arena, &modulus, err) ||
-        !open_transfer(session, make, kek, modulus.len - (modulus.len && !*modulus.ptr), make->blob, &made, err))
+    if (!attribute(session, kek, CKA_MODULUS, make->as->arena, &modulus, err))
         return false;
-    bool good = (make->kind == KEY_RSA ? rsa_public(session, made, make, err) : ec_public_of_private(session, made, make, err)) &&
+    size_t kek_bytes = modulus.len - (modulus.len && !*modulus.ptr);
+    if (!open_transfer(session, make, kek, kek_bytes, make->blob, &made, err))
+        return false;
+    bool good = (make->kind == KEY_RSA ? rsa_public(session, made, make, err) : make->kind == KEY_OCT ? oct_public(session, made, make->blob.len - kek_bytes, make, err)
+                                                                                                      : ec_public_of_private(session, made, make, err)) &&
                 settle(session, make, make->kind, made, err);
     if (!good)
         (void)session->fn->C_DestroyObject(session->handle, made);
@@ -234,13 +268,13 @@ static bool finish(P11Token *token, P11Fn *fn, Make *make, KeyRef **out, Bytes *
 bool p11_make(P11Token *token, const P11New *as, KeySpec spec, KeyRef **out, Bytes *wrapped, Err *err)
 {
     Make make = { .as = as, .spec = spec };
-    return finish(token, make_in, &make, out, wrapped, err);
+    return finish(token, spec.kind == KEY_OCT ? make_oct_in : make_in, &make, out, wrapped, err);
 }
 
 bool p11_take(P11Token *token, const P11New *as, const KeyRef *key, KeyRef **out, Bytes *wrapped, Err *err)
 {
-    Make make = { .as = as, .key = key, .kind = key_spec(key).kind };
-    return key_public(as->arena, key, &make.public_half, err) && finish(token, take_in, &make, out, wrapped, err);
+    Make make = { .as = as, .key = key, .kind = key_spec(key).kind, .public_half = { .kind = KEY_OCT, .oct_bits = key_spec(key).oct_bits } };
+    return (make.kind == KEY_OCT || key_public(as->arena, key, &make.public_half, err)) && finish(token, take_in, &make, out, wrapped, err);
 }
 
 bool p11_transfer(P11Token *token, const P11New *as, P11Id kek, KeyKind kind, Bytes blob, KeyRef **out, Bytes *wrapped, Err *err)

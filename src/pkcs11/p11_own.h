@@ -50,12 +50,44 @@ bool p11_find_key(P11Session *session, P11Id id, CK_OBJECT_HANDLE *out, Err *err
 bool p11_has_mechanism(P11Session *session, CK_MECHANISM_TYPE type, CK_FLAGS flags);
 bool p11_erase_in(P11Session *session, P11Id id, Err *err) MUST_CHECK;
 
-/* p11_wrap.c: finds the key that wraps others, or makes it; a token that cannot has none. */
+/* ---- p11_key.c: a key in use ---- */
+
+typedef struct P11Key {
+    P11Token  *token;
+    P11Id id;
+    KeySpec spec;
+    pthread_mutex_t lock;
+    CK_OBJECT_HANDLE handle;            /* good in one generation of the connection; 0, 0: not looked for */
+    unsigned generation;
+    size_t wrapped_len;
+    uint8_t wrapped[];
+} P11Key;
+
+typedef enum P11Op { P11_SIGN = 1, P11_DECRYPT, P11_ENCRYPT } P11Op;
+typedef struct P11Use { P11Key *key; P11Op op; CK_MECHANISM mechanism; Bytes in; uint8_t *out; CK_ULONG room, len; } P11Use;
+
+/* One operation of one call. On false session->last says what the token answered. */
+bool p11_use_in(P11Session *session, P11Use *use, Err *err) MUST_CHECK;
+bool p11_is_unknown(CK_RV rv);              /* the token knows the mechanism, but not with these parameters, or not at all */
+bool p11_is_value_at_fault(CK_RV rv);       /* what a token answers when the value is at fault; SoftHSM says CKR_GENERAL_ERROR */
+
+/* p11_oct.c: what a KeyDoer needs for a symmetric key; self is a P11Key. */
+bool p11_oct_encrypt(void *self, CipherAlg alg, Bytes plain, Bytes iv, Bytes aad, Arena *arena, CipherText *out, Err *err);
+bool p11_oct_decrypt(void *self, CipherAlg alg, const CipherText *in, Secret **plain, Err *err);
+bool p11_oct_mac(void *self, MacAlg alg, Bytes data, Arena *arena, Bytes *mac, Err *err);
+
+/* ---- p11_wrap.c ---- */
+
+/* Finds the key that wraps others, or makes it; a token that cannot has none. */
 bool p11_wrap_key_find(P11Session *session, Err *err) MUST_CHECK;
 /* A key pair: the private half as p11_unwrap_in has it, the public one of the session. ERR_BAD_INPUT: the token makes no such keys. */
 bool p11_generate_in(P11Session *session, KeySpec spec, const P11New *as, CK_OBJECT_HANDLE *public_half, CK_OBJECT_HANDLE *private_half, Err *err) MUST_CHECK;
+/* A symmetric key, the same way. */
+bool p11_generate_oct_in(P11Session *session, KeySpec spec, const P11New *as, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
+/* The bytes of a wrapped symmetric key once more as an object of the session that authenticates and does nothing else. */
+bool p11_unwrap_mac_in(P11Session *session, Bytes wrapped, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;
 Bytes p11_curve_params(KeyCurve curve);   /* DER object identifier */
-/* Puts a session's private key, which is destroyed, into the token for good. */
+/* Puts a session's key, which is destroyed, into the token for good. */
 bool p11_settle(P11Session *session, CK_OBJECT_HANDLE made, const P11New *as, KeyKind kind, Bytes *wrapped, Err *err) MUST_CHECK;
 /* Unwraps into the token, or into the session when `as` is NULL: then it can be wrapped and settled. */
 bool p11_unwrap_in(P11Session *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with, Bytes wrapped, KeyKind kind, const P11New *as, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;

@@ -16,25 +16,44 @@ static void put(Template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t l
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
-/* Of a private key: in the token for good under `as`, or of the session and fit to be wrapped. */
+/* What every key of ours is: in the token for good under `as`, or of the session and fit to be wrapped. */
+static void place_template(Template *t, const P11New *as)
+{
+    put(t, CKA_TOKEN, as ? &yes : &no, sizeof yes);
+    put(t, CKA_PRIVATE, &yes, sizeof yes);
+    put(t, CKA_SENSITIVE, &yes, sizeof yes);
+    put(t, CKA_EXTRACTABLE, as ? &no : &yes, sizeof yes);
+    if (as) {
+        put(t, CKA_ID, as->id.bytes, sizeof as->id.bytes);
+        put(t, CKA_LABEL, as->label.ptr, as->label.len);
+    }
+}
+
+static void secret_template(Template *t, const P11New *as)
+{
+    static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    static CK_KEY_TYPE aes = CKK_AES;
+    static const CK_ATTRIBUTE_TYPE unused[] = { CKA_SIGN, CKA_VERIFY, CKA_WRAP, CKA_UNWRAP };
+    put(t, CKA_CLASS, &class, sizeof class);
+    put(t, CKA_KEY_TYPE, &aes, sizeof aes);
+    place_template(t, as);
+    put(t, CKA_ENCRYPT, &yes, sizeof yes);
+    put(t, CKA_DECRYPT, &yes, sizeof yes);
+    for (size_t i = 0; i < COUNT_OF(unused); i++)           /* tokens allow what is not spoken of; who may wrap and decrypt with one key could read others */
+        put(t, unused[i], &no, sizeof no);
+}
+
 static void private_template(Template *t, KeyKind kind, const P11New *as)
 {
     static CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
     static CK_KEY_TYPE rsa = CKK_RSA, ec = CKK_EC;
     put(t, CKA_CLASS, &class, sizeof class);
     put(t, CKA_KEY_TYPE, kind == KEY_RSA ? &rsa : &ec, sizeof rsa);
-    put(t, CKA_TOKEN, as ? &yes : &no, sizeof yes);
-    put(t, CKA_PRIVATE, &yes, sizeof yes);
-    put(t, CKA_SENSITIVE, &yes, sizeof yes);
-    put(t, CKA_EXTRACTABLE, as ? &no : &yes, sizeof yes);
+    place_template(t, as);
     put(t, CKA_SIGN, &yes, sizeof yes);
     if (kind == KEY_RSA) {
         put(t, CKA_DECRYPT, &yes, sizeof yes);
         put(t, CKA_UNWRAP, &yes, sizeof yes);           /* it may be the key that transfers are wrapped for */
-    }
-    if (as) {
-        put(t, CKA_ID, as->id.bytes, sizeof as->id.bytes);
-        put(t, CKA_LABEL, as->label.ptr, as->label.len);
     }
 }
 
@@ -73,10 +92,44 @@ bool p11_generate_in(P11Session *session, KeySpec spec, const P11New *as, CK_OBJ
     return err_field(err, "crv", "The token makes no keys on curve " STR_FMT " (%s).", STR_ARG(key_curve_name(spec.curve)), module_code(rv));
 }
 
+bool p11_generate_oct_in(P11Session *session, KeySpec spec, const P11New *as, CK_OBJECT_HANDLE *out, Err *err)
+{
+    Template t = { 0 };
+    CK_MECHANISM mechanism = { .mechanism = CKM_AES_KEY_GEN };
+    CK_ULONG len = (CK_ULONG)spec.oct_bits / 8;
+    secret_template(&t, as);
+    put(&t, CKA_VALUE_LEN, &len, sizeof len);
+    CK_RV rv = session->fn->C_GenerateKey(session->handle, &mechanism, t.items, t.count, out);
+    if (rv == CKR_OK || module_is_lost(rv) || rv == CKR_DEVICE_MEMORY)
+        return p11_call(session, rv, "making a symmetric key", err);
+    session->last = rv;
+    return err_field(err, "key_size", "The token makes no symmetric keys of %d bits (%s).", spec.oct_bits, module_code(rv));
+}
+
+bool p11_unwrap_mac_in(P11Session *session, Bytes wrapped, CK_OBJECT_HANDLE *out, Err *err)
+{
+    static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    static CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
+    CK_MECHANISM mechanism = { .mechanism = session->token->wrap_mechanism };
+    Template t = { 0 };
+    put(&t, CKA_CLASS, &class, sizeof class);
+    put(&t, CKA_KEY_TYPE, &generic, sizeof generic);
+    put(&t, CKA_TOKEN, &no, sizeof no);
+    put(&t, CKA_PRIVATE, &yes, sizeof yes);
+    put(&t, CKA_SENSITIVE, &yes, sizeof yes);
+    put(&t, CKA_EXTRACTABLE, &no, sizeof no);
+    put(&t, CKA_SIGN, &yes, sizeof yes);
+    return p11_call(session, session->fn->C_UnwrapKey(session->handle, &mechanism, session->token->wrap_key, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, t.items, t.count, out),
+                    "unwrapping a key", err);
+}
+
 bool p11_unwrap_in(P11Session *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE with, Bytes wrapped, KeyKind kind, const P11New *as, CK_OBJECT_HANDLE *out, Err *err)
 {
     Template template = { 0 };
-    private_template(&template, kind, as);
+    if (kind == KEY_OCT)
+        secret_template(&template, as);
+    else
+        private_template(&template, kind, as);
     return p11_call(session, session->fn->C_UnwrapKey(session->handle, mechanism, with, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template.items, template.count, out),
                       "unwrapping a key", err);
 }

@@ -275,12 +275,15 @@ bool p11_find(P11Session *session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_
 
 bool p11_find_key(P11Session *session, P11Id id, CK_OBJECT_HANDLE *out, Err *err)
 {
-    CK_OBJECT_CLASS class = CKO_PRIVATE_KEY;
+    static const CK_OBJECT_CLASS classes[] = { CKO_PRIVATE_KEY, CKO_SECRET_KEY };
     CK_BBOOL yes = CK_TRUE;
     CK_SESSION_INFO info;
-    CK_ATTRIBUTE wanted[] = { ATTRIBUTE(CKA_CLASS, class), ATTRIBUTE(CKA_TOKEN, yes), ATTRIBUTE(CKA_ID, id.bytes) };
-    if (!p11_find(session, wanted, COUNT_OF(wanted), out, err) || *out)
-        return *out != 0;
+    for (size_t i = 0; i < COUNT_OF(classes); i++) {
+        CK_OBJECT_CLASS class = classes[i];
+        CK_ATTRIBUTE wanted[] = { ATTRIBUTE(CKA_CLASS, class), ATTRIBUTE(CKA_TOKEN, yes), ATTRIBUTE(CKA_ID, id.bytes) };
+        if (!p11_find(session, wanted, COUNT_OF(wanted), out, err) || *out)
+            return *out != 0;
+    }
     /* To who is not logged in (any more) private objects are not there: no reason to believe that the key is not. */
     return p11_call(session, session->fn->C_GetSessionInfo(session->handle, &info), "asking for the session", err) &&
            p11_call(session, info.state == CKS_RW_USER_FUNCTIONS ? CKR_OK : CKR_USER_NOT_LOGGED_IN, "asking for the session", err);

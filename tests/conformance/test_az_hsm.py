@@ -32,6 +32,10 @@ class AzHsm(unittest.TestCase):
     def test_keys_are_made_and_used(self):
         self.assertEqual(self.key("create", "k", "--kty", "RSA-HSM", "--size", "2048")["key"]["kty"], "RSA-HSM")
         self.assertEqual(self.key("create", "e", "--protection", "hsm", "--kty", "EC", "--curve", "P-256")["key"]["kty"], "EC-HSM")
+        self.assertEqual(self.key("create", "sym", "--kty", "oct-HSM", "--size", "256", "--ops", "encrypt", "decrypt")["key"]["kty"], "oct-HSM")
+        sealed = self.key("encrypt", "sym", "-a", "A256GCM", "--value", "c2VjcmV0", "--data-type", "base64", "--aad", "0a0b")
+        opened = self.key("decrypt", "sym", "-a", "A256GCM", "--value", sealed["result"], "--data-type", "base64", "--aad", "0a0b", "--iv", sealed["iv"], "--tag", sealed["tag"])
+        self.assertEqual(opened["result"], "c2VjcmV0")
         wrapped = self.key("encrypt", "k", "-a", "RSA-OAEP-256", "--value", "c2VjcmV0", "--data-type", "base64")["result"]
         self.assertEqual(self.key("decrypt", "k", "-a", "RSA-OAEP-256", "--value", wrapped, "--data-type", "base64")["result"], "c2VjcmV0")
 

@@ -72,7 +72,7 @@ static const Option certificate_attributes_options[] = {
                     { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, \
                     { "--exportable", "true|false", OPT_VALUE_OPTIONAL, "It can be released, to whom --policy says." }, OPT_RELEASE, OPT_TAGS
 static const Option key_create_options[] = {
-    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "TYPE", 0, "RSA, EC, oct, RSA-HSM or EC-HSM; RSA by default." }, { "--size", "BITS", 0, "RSA: 2048, 3072 or 4096; oct: 128, 192 or 256." },
+    OPT_VAULT, OPT_OBJECT, OPT_ID, { "--kty", "TYPE", 0, "RSA, EC, oct, or in the hardware module RSA-HSM, EC-HSM, oct-HSM; RSA by default." }, { "--size", "BITS", 0, "RSA: 2048, 3072 or 4096; oct: 128, 192 or 256." },
     { "--curve", "CURVE", 0, "Of an EC key: P-256, P-384, P-521 or P-256K." }, OPT_NEW_KEY, END
 };
 static const Option key_import_options[] = {

@@ -37,7 +37,7 @@ bool    key_same_public(const KeyRef *a, const KeyRef *b);
 bool    key_spec_parse(Str kty, int64_t bits, Str crv, KeySpec *out, Err *err) MUST_CHECK;   /* Key Vault names; bits 0 and crv absent take the defaults 2048 and P-256; names the field at fault */
 
 /* Public members as a JWK has them (RFC 7517, 7518): big-endian, n without leading zeros, x and y padded. */
-typedef struct KeyPublic { KeyKind kind; Bytes n, e; Bytes x, y; KeyCurve curve; } KeyPublic;
+typedef struct KeyPublic { KeyKind kind; Bytes n, e; Bytes x, y; KeyCurve curve; int oct_bits; } KeyPublic;   /* oct_bits: all that there is to say of a symmetric key; these calls take none */
 bool    key_public(Arena *arena, const KeyRef *key, KeyPublic *out, Err *err) MUST_CHECK;
 bool    key_from_public(const KeyPublic *parts, KeyRef **out, Err *err) MUST_CHECK;
 /* Private members as well: d; of an RSA key also p, q, dp, dq and qi. All are needed. ERR_BAD_INPUT names the member, or says that they

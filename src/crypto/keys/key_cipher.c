@@ -168,12 +168,16 @@ static bool length_can_be(Mode mode, size_t len)
     return false;
 }
 
+static bool does_not_decrypt(Err *err) { return err_field(err, "value", "value does not decrypt with this key and algorithm"); }
+
 bool key_decrypt(const KeyRef *key, CipherAlg alg, const CipherText *in, Secret **plain, Err *err)
 {
     static const uint8_t nothing[1];
     Mode mode = algs[row_of(alg)].mode;
     if (!check_use(key, alg, err) || !check_cipher_text(mode, alg, in, err))
         return false;
+    if (!length_can_be(mode, in->value.len))
+        return does_not_decrypt(err);
     if (key->doer)
         return key->doer->decrypt(key->doer_self, alg, in, plain, err);
 
@@ -190,10 +194,10 @@ bool key_decrypt(const KeyRef *key, CipherAlg alg, const CipherText *in, Secret 
         if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, CIPHER_TAG, tag) != 1)
             return openssl_failed(err, "decrypting");
     }
-    if (!length_can_be(mode, in->value.len) || (in->aad.len && EVP_DecryptUpdate(ctx, NULL, &ignored, in->aad.ptr, (int)in->aad.len) != 1) ||
+    if ((in->aad.len && EVP_DecryptUpdate(ctx, NULL, &ignored, in->aad.ptr, (int)in->aad.len) != 1) ||
         EVP_DecryptUpdate(ctx, out, &len, in->value.len ? in->value.ptr : nothing, (int)in->value.len) != 1 || EVP_DecryptFinal_ex(ctx, out + len, &rest) != 1) {
         openssl_forget();
-        return err_field(err, "value", "value does not decrypt with this key and algorithm");
+        return does_not_decrypt(err);
     }
     secret_truncate(opened, (size_t)(len + rest));
     *plain = TAKE(opened);

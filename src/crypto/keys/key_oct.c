@@ -95,6 +95,7 @@ static size_t row_of(MacAlg alg)
     return 0;           /* not reached: the enumeration and the table agree */
 }
 
+Str    mac_alg_name(MacAlg alg) { return macs[row_of(alg)].name; }
 size_t mac_alg_size(MacAlg alg) { return macs[row_of(alg)].size; }
 
 bool key_mac(const KeyRef *key, MacAlg alg, Bytes data, Arena *arena, Bytes *mac, Err *err)

@@ -24,5 +24,6 @@ bool key_encrypt(const KeyRef *key, CipherAlg alg, Bytes plain, Bytes iv, Bytes 
 bool key_decrypt(const KeyRef *key, CipherAlg alg, const CipherText *in, Secret **plain, Err *err) MUST_CHECK;    /* ERR_BAD_INPUT on "value": one text for all causes */
 
 bool   mac_alg_parse(Str name, MacAlg *out);
+Str    mac_alg_name(MacAlg alg);
 size_t mac_alg_size(MacAlg alg);                                                  /* of the MAC, and of the digest that is authenticated */
 bool key_mac(const KeyRef *key, MacAlg alg, Bytes data, Arena *arena, Bytes *mac, Err *err) MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 #include "base/id.h"
 #include "crypto/hash.h"
+#include "crypto/keys/key_oct.h"
 #include "crypto/keys/key_own.h"
 
 static const EVP_MD *md_of(SignAlg alg)
@@ -85,20 +86,21 @@ static bool wrap_padded(Bytes key, Bytes plain, uint8_t *out, int *len)
 bool key_to_transfer(const KeyRef *key, const KeyRef *kek, Arena *arena, Bytes *blob, Err *err)
 {
     enum { AES_BYTES = 32, WRAP_ROOM = 16 };
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
+    AUTO(secret_free_auto) Secret *material = NULL;
     AUTO(secret_free_auto) Secret *aes = secret_new(AES_BYTES);
     Bytes first;
     int len;
     if (!aes)
         return err_set(err, ERR_INTERNAL, "out of memory for a key");
     random_fill(secret_ptr(aes), AES_BYTES);
-    if (!key_to_pkcs8(key, &pkcs8, err) || !key_wrap(kek, WRAP_RSA_OAEP, secret_bytes(aes), arena, &first, err))
+    bool has_material = key->spec.kind == KEY_OCT ? key_oct_bytes(key, &material, err) : key_to_pkcs8(key, &material, err);
+    if (!has_material || !key_wrap(kek, WRAP_RSA_OAEP, secret_bytes(aes), arena, &first, err))
         return false;
-    uint8_t *out = arena_alloc(arena, first.len + secret_bytes(pkcs8).len + WRAP_ROOM);
+    uint8_t *out = arena_alloc(arena, first.len + secret_bytes(material).len + WRAP_ROOM);
     if (!out)
         return err_too_big(err);
     memcpy(out, first.ptr, first.len);
-    if (!wrap_padded(secret_bytes(aes), secret_bytes(pkcs8), out + first.len, &len))
+    if (!wrap_padded(secret_bytes(aes), secret_bytes(material), out + first.len, &len))
         return openssl_failed(err, "wrapping a key for its transfer");
     *blob = (Bytes){ out, first.len + (size_t)len };
     return true;

@@ -18,6 +18,15 @@ bool rsa_unpad(WrapAlg alg, Bytes padded, Secret **plain, Err *err) MUST_CHECK;
  * no public half of what it unwrapped. ERR_BAD_INPUT: no key, or more than one, made both. */
 bool ec_public_of_signatures(KeyCurve curve, const Bytes digests[2], const Bytes signatures[2], KeyRef **out, Err *err) MUST_CHECK;
 
+/* AES key wrap, plain (RFC 3394) or padded (RFC 5649), over a device that does single blocks of AES and keeps the key. Six operations of the device
+ * for each 8 bytes, one after the other, so there is a limit. `block` may fail; its error is passed on. */
+enum { AES_WRAP_MOST = 4096, AES_WRAP_ROOM = 16 };
+typedef struct AesDevice { bool (*block)(void *self, bool decrypts, const uint8_t in[16], uint8_t out[16], Err *err); void *self; } AesDevice;
+/* plain: 1 .. AES_WRAP_MOST bytes; not padded: 16 at least and a multiple of 8. out: AES_WRAP_ROOM more. */
+bool aes_wrap(const AesDevice *device, bool is_padded, Bytes plain, uint8_t *out, size_t *len, Err *err) MUST_CHECK;
+/* wrapped: a multiple of 8, 24 at least or, padded, 16. ERR_BAD_INPUT on "value", one text for all causes. */
+bool aes_unwrap(const AesDevice *device, bool is_padded, Bytes wrapped, Secret **plain, Err *err) MUST_CHECK;
+
 /* The private key as CKM_RSA_AES_KEY_WRAP has it (PKCS #11 2.40, section 2.1.21): a fresh AES-256 key under the RSA key `kek` (OAEP, SHA-1),
- * then the PKCS#8 under that key (RFC 5649). It opens where the private half of kek is. */
+ * then the PKCS#8, or the bytes of a symmetric key, under that key (RFC 5649). It opens where the private half of kek is. */
 bool key_to_transfer(const KeyRef *key, const KeyRef *kek, Arena *arena, Bytes *blob, Err *err) MUST_CHECK;

@@ -6,7 +6,7 @@
 #include "pkcs11/token.h"
 
 /* What a row keeps: the mark, CKA_ID, the length of the public half and that half (SubjectPublicKeyInfo), then the key's wrapping, if the token
- * wraps keys. PKCS#8 begins with a SEQUENCE (0x30), not with this. */
+ * wraps keys. A symmetric key has no public half: one byte in its place is its length in bytes, 16, 24 or 32. PKCS#8 begins with a SEQUENCE (0x30), not with this. */
 static const uint8_t MARK[4] = { 'V', 'Y', 'K', 1 };
 enum { LENGTH_AT = sizeof MARK + P11_ID_BYTES, SPKI_AT = LENGTH_AT + 2, MAKE_ARENA_BYTES = 256 << 10, SWEEP_MAX = 100 };
 
@@ -32,6 +32,8 @@ static bool kept_is_token(Bytes kept)
 {
     return kept.len > SPKI_AT && memcmp(kept.ptr, MARK, sizeof MARK) == 0 && kept.len >= SPKI_AT + spki_length(kept);
 }
+
+static bool kept_is_oct(Bytes kept) { return spki_length(kept) == 1; }
 
 static Bytes kept_wrapped(Bytes kept)
 {
@@ -104,7 +106,10 @@ bool hsm_kept(const KeyRef *key, Secret **out, bool *is_token, Err *err)
     *is_token = p11_key_about(key, &id, &wrapped);
     if (!*is_token)
         return true;
-    if (!arena || !key_to_spki(arena, key, &spki, err))
+    const uint8_t oct_bytes = (uint8_t)(key_spec(key).oct_bits / 8);
+    if (key_spec(key).kind == KEY_OCT)
+        spki = (Bytes){ &oct_bytes, 1 };
+    else if (!arena || !key_to_spki(arena, key, &spki, err))
         return arena ? false : err_set(err, ERR_INTERNAL, "out of memory for a key");
     Secret *kept = secret_new(SPKI_AT + spki.len + wrapped.len);
     if (!kept)
@@ -166,6 +171,10 @@ static bool public_of(Arena *arena, Bytes kept, KeyPublic *out, Err *err)
     AUTO(key_free_auto) KeyRef *open = NULL;
     if (!arena || !kept_is_token(kept))
         return err_set(err, ERR_INTERNAL, arena ? "the row of a key in a token does not say which" : "out of memory for a key");
+    if (kept_is_oct(kept)) {
+        *out = (KeyPublic){ .kind = KEY_OCT, .oct_bits = 8 * kept.ptr[SPKI_AT] };
+        return true;
+    }
     return key_from_spki((Bytes){ kept.ptr + SPKI_AT, spki_length(kept) }, &open, err) && key_public(arena, open, out, err);
 }
 

@@ -37,6 +37,10 @@ static void jwk_wipe(const KeyPrivate *parts)
 static bool jwk_kind(const JwkIn *in, Str kty, KeyPrivate *out, Err *err)
 {
     bool is_rsa = str_eq_nocase(kty, STR("RSA"));
+    if (str_eq_nocase(kty, STR("oct"))) {           /* in a transfer */
+        out->open.kind = KEY_OCT;
+        return true;
+    }
     if (!is_rsa && !str_eq_nocase(kty, STR("EC")))
         return err_field(err, "key.kty", "key.kty '" STR_FMT "' is not a known key type; use RSA, EC or oct", STR_ARG(str_slice(in->kty, 0, 40)));
     out->open.kind = is_rsa ? KEY_RSA : KEY_EC;
@@ -60,7 +64,7 @@ static bool transfer_read(Req *req, const JwkIn *in, Str kty, KeyPlace place, Ke
 {
     KeyPrivate parts = { 0 };
     if (place != PLACE_TOKEN)
-        return err_field(err, "key.key_hsm", "key.key_hsm is a transfer into a hardware module: key.kty must be RSA-HSM or EC-HSM");
+        return err_field(err, "key.key_hsm", "key.key_hsm is a transfer into a hardware module: key.kty must be RSA-HSM, EC-HSM or oct-HSM");
     if (!jwk_kind(in, kty, &parts, err) || !key_import_transfer(req, in->key_hsm, parts.open.kind, made, err))
         return false;
     return !in->crv.ptr || parts.open.kind != KEY_EC || key_spec(made->key).curve == parts.open.curve ||

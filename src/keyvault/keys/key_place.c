@@ -41,8 +41,6 @@ bool key_place_parse(const KeyVault *kv, const Vault *vault, Str kty, KeyPlace *
 {
     *place = str_ends_nocase(kty, STR("-HSM")) ? PLACE_TOKEN : PLACE_SOFTWARE;
     *kind = *place == PLACE_TOKEN ? str_slice(kty, 0, kty.len - 4) : kty;
-    if (*place == PLACE_TOKEN && str_eq_nocase(*kind, STR("oct")))
-        return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "kty oct-HSM is not implemented by this version of Vaultyard; use RSA-HSM, EC-HSM or oct.");
     return *place != PLACE_TOKEN || hsm_check(kv, vault, err);
 }
 

@@ -1,12 +1,15 @@
 #include "../cm.h"
 #include <openssl/rsa.h>
 #include "base/clock.h"
+#include "base/id.h"
 #include "crypto/certificates/cert.h"
 #include "crypto/hash.h"
+#include "crypto/keys/key_oct.h"
 #include "crypto/keys/key_own.h"
 #include "crypto/keys/key_raw.h"
 #include "keys.h"
 #include "tool.h"
+#include "vectors.h"
 
 /* The bare private operation, as a device offers it. */
 static void bare(const KeyRef *key, Bytes in, uint8_t *out)
@@ -61,6 +64,147 @@ static void test_what_was_wrapped_comes_out_and_nothing_else_does(void **state)
         assert_int_equal(err.code, ERR_BAD_INPUT);
         assert_null(other);
     }
+}
+
+/* ---- key wraps ---- */
+
+typedef struct Device { Bytes key; int fails_at, done; } Device;
+
+static bool ecb(void *self, bool decrypts, const uint8_t in[16], uint8_t out[16], Err *err)
+{
+    Device *device = self;
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int len = 0;
+    if (++device->done == device->fails_at) {
+        EVP_CIPHER_CTX_free(ctx);
+        return err_set(err, ERR_UNAVAILABLE, "unplugged");
+    }
+    const EVP_CIPHER *cipher = device->key.len == 16 ? EVP_aes_128_ecb() : device->key.len == 24 ? EVP_aes_192_ecb() : EVP_aes_256_ecb();
+    assert_int_equal(EVP_CipherInit_ex2(ctx, cipher, device->key.ptr, NULL, !decrypts, NULL), 1);
+    assert_int_equal(EVP_CIPHER_CTX_set_padding(ctx, 0), 1);
+    assert_int_equal(EVP_CipherUpdate(ctx, out, &len, in, 16), 1);
+    assert_int_equal(len, 16);
+    EVP_CIPHER_CTX_free(ctx);
+    return true;
+}
+
+static void test_key_wraps_built_of_single_blocks_are_those_of_the_rfcs(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "rfc3394.rsp", "rfc5649.rsp" };
+    for (int padded = 0; padded < 2; padded++) {
+        AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+        Vectors vectors = vectors_open(arena, files[padded]);
+        Vector v;
+        size_t seen = 0;
+        for (; vectors_next(&vectors, &v); seen++) {
+            AUTO(secret_free_auto) Secret *plain = NULL;
+            Device self = { .key = vector_hex(arena, &v, "KEK") };
+            AesDevice device = { ecb, &self };
+            Bytes data = vector_hex(arena, &v, "Data"), wrapped = vector_hex(arena, &v, "Wrapped");
+            uint8_t out[AES_WRAP_MOST + AES_WRAP_ROOM];
+            size_t len = 0;
+            Err err = { 0 };
+            assert_true(aes_wrap(&device, padded, data, out, &len, &err));
+            assert_int_equal(len, wrapped.len);
+            assert_memory_equal(out, wrapped.ptr, len);
+            assert_true(aes_unwrap(&device, padded, wrapped, &plain, &err));
+            assert_true(secret_equal(secret_bytes(plain), data));
+            for (size_t i = 0; i < len; i++) {
+                Secret *none = NULL;
+                out[i] ^= 0x10;
+                assert_false(aes_unwrap(&device, padded, (Bytes){ out, len }, &none, &err));
+                assert_int_equal(err.code, ERR_BAD_INPUT);
+                assert_string_equal(err.text, "value does not decrypt with this key and algorithm");
+                out[i] ^= 0x10;
+            }
+        }
+        assert_int_equal(seen, padded ? 2 : 6);
+    }
+}
+
+static void test_key_wraps_built_of_single_blocks_and_openssls_open_each_other(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = { 1, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 64, 100, 1000, AES_WRAP_MOST - 1, AES_WRAP_MOST };
+    uint8_t octets[32], data[AES_WRAP_MOST], out[AES_WRAP_MOST + AES_WRAP_ROOM];
+    random_fill(octets, sizeof octets);
+    random_fill(data, sizeof data);
+    Device self = { .key = { octets, sizeof octets } };
+    AesDevice device = { ecb, &self };
+    AUTO(key_free_auto) KeyRef *key = NULL;
+    Err err = { 0 };
+    assert_true(key_oct_from_bytes(self.key, &key, &err));
+    for (size_t i = 0; i < COUNT_OF(lengths); i++)
+        for (int padded = 0; padded < 2; padded++) {
+            AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+            AUTO(secret_free_auto) Secret *here = NULL;
+            AUTO(secret_free_auto) Secret *there = NULL;
+            CipherAlg alg = padded ? CIPHER_CKM_AES_KEY_WRAP_PAD : CIPHER_CKM_AES_KEY_WRAP;
+            Bytes plain = { data, lengths[i] };
+            CipherText theirs;
+            size_t len = 0;
+            if (!padded && (lengths[i] < 16 || lengths[i] % 8))
+                continue;
+            assert_true(aes_wrap(&device, padded, plain, out, &len, &err));
+            assert_true(key_encrypt(key, alg, plain, (Bytes){ 0 }, (Bytes){ 0 }, arena, &theirs, &err));
+            assert_int_equal(len, theirs.value.len);
+            assert_memory_equal(out, theirs.value.ptr, len);
+            assert_true(key_decrypt(key, alg, &(CipherText){ .value = { out, len } }, &there, &err));
+            assert_true(aes_unwrap(&device, padded, theirs.value, &here, &err));
+            assert_true(secret_equal(secret_bytes(here), plain) && secret_equal(secret_bytes(there), plain));
+        }
+}
+
+/* The length that the padding states is checked from both sides, and so is the padding itself (RFC 5649 section 3). */
+static void test_a_padded_wrap_that_states_another_length_is_refused(void **state)
+{
+    (void)state;
+    static const struct { uint8_t stated, last; bool good; } cases[] = { { 12, 0, true }, { 9, 0, true }, { 8, 0, false }, { 0, 0, false }, { 16, 0, true }, { 17, 0, false }, { 12, 1, false }, { 16, 1, true } };
+    uint8_t octets[16] = { 3 };
+    Device self = { .key = { octets, sizeof octets } };
+    AesDevice device = { ecb, &self };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        /* The rounds without the check: the wrap of RFC 3394 whose first block is chosen. */
+        uint8_t text[24] = { 0xa6, 0x59, 0x59, 0xa6, 0, 0, 0, cases[i].stated }, in[16], out[16];
+        AUTO(secret_free_auto) Secret *plain = NULL;
+        Err err = { 0 };
+        text[23] = cases[i].last;
+        for (uint8_t t = 1; t <= 12; t++) {
+            uint8_t *r = text + 8 * (1 + (t - 1) % 2);
+            memcpy(in, text, 8);
+            memcpy(in + 8, r, 8);
+            assert_true(ecb(&self, false, in, out, &err));
+            memcpy(text, out, 8);
+            text[7] ^= t;
+            memcpy(r, out + 8, 8);
+        }
+        bool good = aes_unwrap(&device, true, (Bytes){ text, sizeof text }, &plain, &err);
+        if (good != cases[i].good)
+            fail_msg("case %zu", i);
+        if (good)
+            assert_int_equal(secret_bytes(plain).len, cases[i].stated);
+    }
+}
+
+static void test_a_device_that_fails_is_heard(void **state)
+{
+    (void)state;
+    uint8_t octets[16] = { 1 }, data[16] = { 2 }, out[16 + AES_WRAP_ROOM];
+    for (int at = 1; at <= 12; at++)
+        for (int opens = 0; opens < 2; opens++) {
+            Device self = { .key = { octets, sizeof octets } };
+            AesDevice device = { ecb, &self };
+            Secret *none = NULL;
+            size_t len;
+            Err err = { 0 };
+            assert_true(aes_wrap(&device, false, (Bytes){ data, 16 }, out, &len, &err));
+            assert_int_equal(self.done, 12);
+            self = (Device){ .key = self.key, .fails_at = at };
+            assert_false(opens ? aes_unwrap(&device, false, (Bytes){ out, len }, &none, &err) : aes_wrap(&device, false, (Bytes){ data, 16 }, out, &len, &err));
+            assert_int_equal(err.code, ERR_UNAVAILABLE);
+            assert_int_equal(self.done, at);
+        }
 }
 
 static void test_two_signatures_tell_the_public_half(void **state)
@@ -150,6 +294,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_signatures_built_of_the_bare_operation_verify),
         cmocka_unit_test(test_what_was_wrapped_comes_out_and_nothing_else_does),
+        cmocka_unit_test(test_key_wraps_built_of_single_blocks_are_those_of_the_rfcs),
+        cmocka_unit_test(test_key_wraps_built_of_single_blocks_and_openssls_open_each_other),
+        cmocka_unit_test(test_a_padded_wrap_that_states_another_length_is_refused),
+        cmocka_unit_test(test_a_device_that_fails_is_heard),
         cmocka_unit_test(test_two_signatures_tell_the_public_half),
         cmocka_unit_test(test_the_digest_structure_is_openssls),
         cmocka_unit_test(test_a_key_elsewhere_signs_certificates_and_requests),

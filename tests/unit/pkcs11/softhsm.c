@@ -84,3 +84,8 @@ static size_t lines_with(FILE *pipe, const char *text)
 
 bool softhsm_shows(const char *label, const char *args, const char *text) { return lines_with(tool(label, args), text) > 0; }
 size_t softhsm_private_keys(const char *label) { return lines_with(tool(label, "--list-objects --type privkey"), "Private Key Object"); }
+
+size_t softhsm_secret_keys(const char *label)
+{
+    return lines_with(tool(label, "--list-objects --type secrkey"), "Secret Key Object") - lines_with(tool(label, "--list-objects --type secrkey"), "vaultyard-wrap");
+}

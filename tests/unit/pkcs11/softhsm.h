@@ -11,4 +11,5 @@ P11Token *softhsm_open(const char *label);                 /* with SOFT_PIN */
 bool softhsm_open_with(const char *module, const char *label, const char *pin, P11Token **out, bool *is_there, Err *err);
 /* pkcs11-tool (OpenSC), a second opinion, logged in: what it printed contains `text`. */
 size_t softhsm_private_keys(const char *label);         /* how many are in the token */
+size_t softhsm_secret_keys(const char *label);          /* the same of symmetric keys, without the one that wraps */
 bool softhsm_shows(const char *label, const char *args, const char *text);
