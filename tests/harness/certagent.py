@@ -37,7 +37,7 @@ class Agent:
     def stop(self):
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            code = self.process.wait(40)
+            code = self.process.wait(60)
             self.process = None
             return code
         return 0
@@ -117,7 +117,7 @@ class AgentCase(unittest.TestCase):
         return link.is_symlink() and f".{version}." in os.readlink(link)
 
     def scrape(self, port, request=b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"):
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             connection.sendall(request)
             head, _, body = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")
         return int(head.split()[1]), body.decode()

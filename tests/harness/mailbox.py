@@ -43,7 +43,7 @@ class Mailbox:
                 pass                                 # the client went away, or no TLS came about
 
     def talk(self, connection):
-        connection.settimeout(20)
+        connection.settimeout(60)
         if self.tls == "implicit":
             connection = self.context.wrap_socket(connection, server_side=True)
         secure, signed_in, sender, recipients = self.tls == "implicit", False, None, []
@@ -85,8 +85,10 @@ class Mailbox:
             elif verb == "DATA":
                 say("354 go on")
                 content = b""
-                while (part := lines.readline()) != b".\r\n":
+                while (part := lines.readline()) not in (b".\r\n", b""):
                     content += part[1:] if part.startswith(b"..") else part
+                if not part:
+                    return                           # it went away in the middle: nothing was taken
                 with self.changed:
                     self.messages.append((sender, recipients, email.message_from_bytes(content, policy=email.policy.default)))
                     self.changed.notify_all()

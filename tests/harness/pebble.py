@@ -6,13 +6,8 @@ import ssl
 import subprocess
 import urllib.request
 
+from ports import free_ports
 from vaultyard import wait_for
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port):
@@ -25,7 +20,7 @@ class Pebble:
 
     def __init__(self, folder, binding=None, bad_nonces=30):
         self.folder, self.bad_nonces = folder, bad_nonces
-        self.port, self.manage, self.http, self.dns_manage, self.dns = (free_port() for _ in range(5))
+        self.port, self.manage, self.http, self.dns_manage, self.dns, tls = free_ports(6)
         self.directory = f"https://localhost:{self.port}/dir"
         self.ca = folder / "pebble-ca.pem"
         key = folder / "pebble-key.pem"
@@ -34,7 +29,7 @@ class Pebble:
         self.settings = folder / "pebble.json"
         self.settings.write_text(json.dumps({"pebble": {
             "listenAddress": f"127.0.0.1:{self.port}", "managementListenAddress": f"127.0.0.1:{self.manage}", "certificate": str(self.ca), "privateKey": str(key),
-            "httpPort": self.http, "tlsPort": free_port(), "ocspResponderURL": "", "externalAccountBindingRequired": bool(binding), "externalAccountMACKeys": binding or {}}}))
+            "httpPort": self.http, "tlsPort": tls, "ocspResponderURL": "", "externalAccountBindingRequired": bool(binding), "externalAccountMACKeys": binding or {}}}))
         self.log = open(folder / "pebble.log", "ab")
         self.names = subprocess.Popen(["pebble-challtestsrv", "-dns01", f"127.0.0.1:{self.dns}", "-management", f"127.0.0.1:{self.dns_manage}", "-http01", "", "-https01", "",
                                        "-tlsalpn01", "", "-defaultIPv6", ""], stdout=self.log, stderr=self.log)

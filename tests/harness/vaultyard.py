@@ -77,7 +77,7 @@ class Site:
         line = self.server.stdout.readline()
         self.ready_s = time.monotonic() - begun
         if not line.startswith("ready https://"):
-            code = self.server.wait(10)
+            code = self.server.wait(60)
             self.server.stdout.close()
             self.server = None
             raise AssertionError(f"serve said {line!r} and ended with {code}\n{self.log_tail()}")
@@ -90,7 +90,7 @@ class Site:
         """SIGTERM; answers the exit code."""
         if self.server and self.server.poll() is None:
             self.server.send_signal(signal.SIGTERM)
-            self.server.wait(15)
+            self.server.wait(60)
         code = self.server.returncode if self.server else 0
         if self.server:
             self.server.stdout.close()
@@ -100,7 +100,7 @@ class Site:
     def kill(self):
         """kill -9."""
         self.server.kill()
-        self.server.wait(15)
+        self.server.wait(60)
         self.server.stdout.close()
         self.server = None
 

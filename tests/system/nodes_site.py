@@ -27,7 +27,7 @@ def host_name(number):
     return "74773db5fe1b42ab9a4b6cf679d929da%06d" % number
 
 
-def wait_until(claim, what, seconds=20):
+def wait_until(claim, what, seconds=60):
     """For what gives no event of its own: the kernel's bookkeeping after a process has ended."""
     end = time.monotonic() + seconds
     while not claim():

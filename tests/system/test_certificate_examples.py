@@ -11,6 +11,7 @@ import subprocess
 import unittest
 
 from certagent import AgentCase
+from ports import free_port
 from vaultyard import BUILD, wait_for
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "examples"
@@ -34,11 +35,6 @@ def served(port, before=None):
 def postgresql_starts_tls(plain):
     plain.sendall(struct.pack("!II", 8, 80877103))                                        # SSLRequest, "Frontend/Backend Protocol"
     return plain.recv(1) == b"S"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 class CertificateExamples(AgentCase):

@@ -13,6 +13,7 @@ import time
 import unittest
 
 from metadata import Metadata
+from ports import free_port
 from vaultyard import BUILD, Site, wait_for
 
 ALONE = True        # it measures
@@ -90,8 +91,7 @@ class Nginx(unittest.TestCase):
         first = rotate()
         place = site.base / "nginx"
         place.mkdir()
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         config = place / "nginx.conf"
         config.write_text(CONFIG.format(dir=place, store=place / "store", port=port, user="user root;" if os.geteuid() == 0 else ""))
         (place / "settings.json").write_text(json.dumps({

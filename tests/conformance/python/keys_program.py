@@ -131,9 +131,11 @@ for bits in ("256", "384", "512"):
     crossed.append("HS" + bits)
 seen["crossed"] = sorted(set(crossed))
 
-# One answer, whatever is wrong with what is to be opened.
-sized = remote(client.get_key("py-import-2048"))
-wrong = [bytes(256), b"\x00\x02" + b"\xff" * 254, b"\x00\x01" + bytes(254), os.urandom(255), b"", bytes(257)]
+# One answer, whatever is wrong with what is to be opened. 1 and n - 1 open to themselves: no chance makes them well padded.
+opens = client.get_key("py-import-2048")
+sized, modulus = remote(opens), int.from_bytes(opens.key.n, "big")
+wrong = [bytes(256), number(1, 256), number(modulus - 1, 256), bytes(255), b"", bytes(257)]
+
 answers = {algorithm: {str(refused(sized.decrypt, EncryptionAlgorithm(algorithm), value)) for value in wrong} for algorithm in ("RSA1_5", "RSA-OAEP", "RSA-OAEP-256")}
 seen["oracle"] = sorted({answer for of_one in answers.values() for answer in of_one})
 seen["wrong digest"] = refused(sized.sign, SignatureAlgorithm.rs256, b"short")

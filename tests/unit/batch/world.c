@@ -83,7 +83,7 @@ static bool call_vault(void *ctx, Arena *arena, const HttpCall *call, HttpAnswer
 {
     World *world = ctx;
     AUTO(http_client_free_auto) HttpClient *client = NULL;
-    HttpClientConfig config = { .user_agent = "test", .connect_timeout_ms = 5000, .timeout_ms = 10000 };
+    HttpClientConfig config = { .user_agent = "test", .connect_timeout_ms = 60000, .timeout_ms = 60000 };
     HttpCall plain = *call;
     char thread[16] = "";
     assert_int_equal(pthread_getname_np(pthread_self(), thread, sizeof thread), 0);
@@ -142,7 +142,7 @@ static void open_parts(World *world)
     if (world->runs)
         must(runner_start(world->site.runner, 2, E));
     must(http_start(world->http, E));
-    HttpClientConfig client = { .user_agent = "test", .connect_timeout_ms = 5000, .timeout_ms = 60000 };
+    HttpClientConfig client = { .user_agent = "test", .connect_timeout_ms = 60000, .timeout_ms = 60000 };
     must(http_client_new(&client, &world->client, E));
 }
 

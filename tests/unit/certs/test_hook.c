@@ -74,18 +74,20 @@ static void test_a_failure_is_kept_and_tried_again_later(void **state)
 {
     (void)state;
     Hook hook = shell("echo no such service; exit 3", 30);
+    int64_t begun = mono_now_ms();
     hook_ask(&run, STR("/c/a"));
     to_the_end(&hook);
     assert_false(run.was_good);
     assert_true(run.is_pending);
     assert_string_equal(run.result, "exit 3");
     assert_string_equal(run.output, "no such service\n");
-    int64_t first = run.due_ms - mono_now_ms();
-    assert_in_range(first, 1000, 5000);
+    assert_in_range(run.due_ms, begun + 5000, mono_now_ms() + 5000);
+    run.due_ms = mono_now_ms() + 600 * 1000;
     assert_true(hook_step(&run, &hook) == run.due_ms && run.pid == 0);      /* not before its time */
     run.due_ms = 0;
+    begun = mono_now_ms();
     to_the_end(&hook);
-    assert_in_range(run.due_ms - mono_now_ms(), 5001, 10000);
+    assert_in_range(run.due_ms, begun + 10000, mono_now_ms() + 10000);
     assert_int_equal(run.failures, 2);
     Hook mended = shell("test \"$VAULTYARD_CHANGED\" = /c/a", 30);
     run.due_ms = 0;
@@ -104,7 +106,7 @@ static void test_its_time_is_limited_with_all_it_started(void **state)
     assert_true(group > 0);
     int64_t begun = mono_now_ms();
     to_the_end(&hook);
-    assert_in_range(mono_now_ms() - begun, 900, 4000);
+    assert_in_range(mono_now_ms() - begun, 900, 500 * 1000);                /* half of what it wanted */
     assert_string_equal(run.result, "was ended after 1 s");
     assert_true(run.is_pending);
     assert_true(!run.was_good);

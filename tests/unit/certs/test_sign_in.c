@@ -92,7 +92,7 @@ static int set_up(void **state)
     HttpConfig config = { .base_domain = STR(""), .clock = clock_, .plain = true, .io_threads = 1, .worker_threads = 2 };
     if (!mkdtemp(name) || !http_new(&config, &fake.server, &err) || !http_mount(fake.server, &plane, routes, COUNT_OF(routes), NULL, &err) ||
         !http_listen_tcp(fake.server, "127.0.0.1", 0, &fake.port, &err) || !http_start(fake.server, &err) ||
-        !http_client_new(&(HttpClientConfig){ .timeout_ms = 5000 }, &clients.local, &err))
+        !http_client_new(&(HttpClientConfig){ .timeout_ms = 60000 }, &clients.local, &err))
         return -1;
     clients.remote = clients.local;
     dir = str_dup(arena, str_from(name));

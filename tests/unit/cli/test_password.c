@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include "cli/password.h"
 
-enum { OUTPUT_MAX = 16384, WAIT_MS = 20000 };
+enum { OUTPUT_MAX = 16384, WAIT_MS = 60000 };
 
 typedef struct Talk { pid_t pid; int fd; char seen[OUTPUT_MAX]; size_t len, read_to; } Talk;
 

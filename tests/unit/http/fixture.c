@@ -488,7 +488,7 @@ void fixture_give(Fixture *fixture, int pieces)
 /* The server gives no event for "it is parked now", only its count. */
 void fixture_wait_parked(Fixture *fixture, int64_t count)
 {
-    int64_t until = mono_now_ms() + 30 * 1000;
+    int64_t until = mono_now_ms() + 60 * 1000;
     while (http_stats(fixture->server).parked < count) {
         assert_true(mono_now_ms() < until);
         usleep(1000);
@@ -528,7 +528,7 @@ int raw_connect(const Fixture *fixture)
     assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
     const int on = 1;
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    const struct timeval limit = { .tv_sec = 10 };
+    const struct timeval limit = { .tv_sec = 60 };
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     return fd;
 }

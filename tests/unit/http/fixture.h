@@ -43,7 +43,7 @@ HttpClient *fixture_client(const Fixture *fixture, bool over_unix);
 /* One call with token "good"; asserts that an answer came. host_labels: "v1.vault". */
 HttpAnswer fixture_call(const Fixture *fixture, HttpClient *client, Arena *arena, const char *method, const char *host_labels, const char *path, Str body);
 
-/* Plain servers, byte by byte. A read that gets nothing for 10 s ends, so that a wrong server fails the test and does not hang it. */
+/* Plain servers, byte by byte. A read that gets nothing for a minute ends, so that a wrong server fails the test and does not hang it. */
 int  raw_connect(const Fixture *fixture);
 void raw_send(int fd, Str bytes);
 Str  raw_read_all(Arena *arena, int fd);                /* until the server closes; asserts that it does; closes fd */

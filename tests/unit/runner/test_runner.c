@@ -62,10 +62,10 @@ static void test_settle_answers_when_nothing_is_due_or_running(void **state)
     Site site;
     site_make(&site);
     must(runner_start(site.runner, 1, E));
-    assert_true(runner_settle(site.runner, 10000));
+    assert_true(runner_settle(site.runner, 60000));
     schedule(&site, "plain", "later", START_MS + 1000);
     clock_set_offset(site.clock, 1000);
-    assert_true(runner_settle(site.runner, 10000));
+    assert_true(runner_settle(site.runner, 60000));
     assert_int_equal(site.run_count, 1);
 
     schedule(&site, "held", "a", START_MS);
@@ -73,7 +73,7 @@ static void test_settle_answers_when_nothing_is_due_or_running(void **state)
     wait_for(&site.ran);
     assert_false(runner_settle(site.runner, 20));
     (void)sem_post(&site.hold);
-    assert_true(runner_settle(site.runner, 10000));
+    assert_true(runner_settle(site.runner, 60000));
     site_done(&site);
 }
 
