@@ -1,12 +1,9 @@
-/* access.c - the one decision: a principal's role assignments, cached, against an action at a scope.
- *
- * What a principal was assigned is read once and kept until any assignment changes; a decision then costs a few compares. */
+/* access.c - the one decision: a principal's role assignments (grants.c) against an action at a scope. */
 #include "access/parts.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include "crypto/hash.h"
 
-enum { CACHED_PRINCIPALS = 4096, GRANTS_ARENA_BYTES = 16 * 1024 * 1024 };
+enum { CACHED_PRINCIPALS = 4096 };
 
 /* ---- scopes ---- */
 
@@ -36,85 +33,6 @@ Str scope_subscription(Str scope)
         return STR_NONE;
     Str rest = str_slice(scope, prefix.len, scope.len);
     return str_cut(&rest, '/');
-}
-
-/* ---- a principal's grants ---- */
-
-typedef struct Collected { Grant *items; size_t count, room, text_bytes; Arena *arena; } Collected;
-typedef struct Load { Access *access; Str object_id; Collected found; } Load;
-
-static bool collect_grant(void *ctx, const Assignment *a, Err *err)
-{
-    Collected *c = ctx;
-    const Role *role = role_find(a->role_id);
-    if (!role)
-        return true;                                    /* a role of another version of this server grants nothing here */
-    if (c->count == c->room) {
-        size_t room = c->room ? c->room * 2 : 16;
-        Grant *grown = ARENA_ARRAY(c->arena, Grant, room);
-        if (!grown)
-            return err_set(err, ERR_INTERNAL, "a principal has more role assignments than memory holds");
-        if (c->count)
-            memcpy(grown, c->items, c->count * sizeof *grown);
-        c->items = grown;
-        c->room = room;
-    }
-    Grant grant = { role, scope_normal(c->arena, a->scope), str_dup(c->arena, a->name) };
-    if (!arena_ok(c->arena))
-        return err_set(err, ERR_INTERNAL, "a principal has more role assignments than memory holds");
-    c->items[c->count++] = grant;
-    c->text_bytes += grant.scope.len + grant.name.len;
-    return true;
-}
-
-static bool load_grants(Txn *txn, void *ctx, Err *err)
-{
-    Load *load = ctx;
-    Str id = str_lower(load->found.arena, load->object_id);
-    return assignment_each(load->access, txn, load->found.arena, id, collect_grant, &load->found, err);
-}
-
-static Str place_text(char **at, Str text)
-{
-    memcpy(*at, text.ptr, text.len);
-    Str placed = { *at, text.len };
-    *at += text.len;
-    return placed;
-}
-
-/* One malloc block, as the cache takes it. */
-static Grants *pack(const Collected *found)
-{
-    Grants *grants = malloc(sizeof *grants + found->count * sizeof(Grant) + found->text_bytes);
-    if (!grants)
-        return NULL;
-    char *text = (char *)&grants->items[found->count];
-    grants->count = found->count;
-    for (size_t i = 0; i < found->count; i++)
-        grants->items[i] = (Grant){ found->items[i].role, place_text(&text, found->items[i].scope), place_text(&text, found->items[i].name) };
-    return grants;
-}
-
-bool access_look_at_grants(Access *access, Str object_id, void (*look)(const void *grants, void *ctx), void *ctx, Err *err)
-{
-    AUTO(arena_free_auto) Arena *arena = arena_new(GRANTS_ARENA_BYTES);
-    if (!arena)
-        return err_set(err, ERR_INTERNAL, "no memory to read role assignments");
-    uint8_t key[SHA256_SIZE];
-    sha256(bytes_of(str_lower(arena, object_id)), key);
-    if (cache_look(access->grants, key, look, ctx))
-        return true;
-
-    uint64_t generation = cache_generation(access->grants);
-    Load load = { .access = access, .object_id = object_id, .found.arena = arena };
-    if (!store_read(access->site->store, load_grants, &load, err))
-        return false;
-    Grants *grants = pack(&load.found);
-    if (!grants)
-        return err_set(err, ERR_INTERNAL, "no memory to keep role assignments");
-    look(grants, ctx);
-    cache_put(access->grants, key, generation, grants);
-    return true;
 }
 
 /* ---- decisions ---- */

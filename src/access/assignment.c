@@ -4,12 +4,6 @@
 
 static const char table[] = "access_assignment";
 
-static void forget_grants(void *ctx, int64_t number)
-{
-    (void)number;
-    cache_flush(((Access *)ctx)->grants);
-}
-
 static SealPlace description_place(Access *access, Arena *arena, Str name)
 {
     Str scope = str_printf(arena, "tenant:" STR_FMT, STR_ARG(access->site->tenant_id));
@@ -47,7 +41,7 @@ bool assignment_insert(Access *access, Txn *txn, Arena *arena, const Assignment 
     Bytes description;
     if (!seal_description(access, txn, arena, a, &description, err) || !insert_row(txn, arena, a, description, err))
         return false;
-    txn_after_commit(txn, forget_grants, access, 0);
+    txn_after_commit(txn, access_forget_grants, access, 0);
     return true;
 }
 
@@ -87,15 +81,9 @@ bool assignment_find(Access *access, Txn *txn, Arena *arena, Str name, Assignmen
     return *found ? assignment_of_row(access, txn, arena, rows, out, err) : err->code == ERR_NONE;
 }
 
-bool assignment_each(Access *access, Txn *txn, Arena *arena, Str principal_id, AssignmentVisit *visit, void *ctx, Err *err)
+static bool each_row(Access *access, Txn *txn, Arena *arena, Rows *rows, AssignmentVisit *visit, void *ctx, Err *err)
 {
-    AUTO(rows_free_auto) Rows *rows = NULL;
     *err = (Err){ 0 };
-    bool asked = principal_id.ptr
-        ? txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM access_assignment WHERE principal_id = ?1 ORDER BY scope, name", db_text(principal_id))
-        : txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM access_assignment ORDER BY scope, name");
-    if (!asked)
-        return false;
     while (rows_next(rows, err)) {
         Assignment assignment;
         if (!assignment_of_row(access, txn, arena, rows, &assignment, err) || !visit(ctx, &assignment, err))
@@ -104,11 +92,27 @@ bool assignment_each(Access *access, Txn *txn, Arena *arena, Str principal_id, A
     return err->code == ERR_NONE;
 }
 
+bool assignment_each(Access *access, Txn *txn, Arena *arena, Str principal_id, AssignmentVisit *visit, void *ctx, Err *err)
+{
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    bool asked = principal_id.ptr
+        ? txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM access_assignment WHERE principal_id = ?1 ORDER BY scope, name", db_text(principal_id))
+        : txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM access_assignment ORDER BY scope, name");
+    return asked && each_row(access, txn, arena, rows, visit, ctx, err);
+}
+
+bool assignment_each_of_role(Access *access, Txn *txn, Arena *arena, Str role_id, AssignmentVisit *visit, void *ctx, Err *err)
+{
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    return txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM access_assignment WHERE role_id = ?1 ORDER BY scope, name", db_text(role_id)) &&
+           each_row(access, txn, arena, rows, visit, ctx, err);
+}
+
 bool assignment_delete(Access *access, Txn *txn, Str name, Err *err)
 {
     if (!txn_exec(txn, NULL, err, "DELETE FROM access_assignment WHERE name = ?1", db_text(name)))
         return false;
-    txn_after_commit(txn, forget_grants, access, 0);
+    txn_after_commit(txn, access_forget_grants, access, 0);
     return true;
 }
 
@@ -136,7 +140,7 @@ bool access_drop_scope(Access *access, Txn *txn, Str scope, Err *err)
     if (!txn_exec(txn, NULL, err, "DELETE FROM access_assignment WHERE scope = ?1 OR (scope >= ?2 AND scope < ?3)", db_text(normal),
                   db_text(below), db_text(behind)))
         return false;
-    txn_after_commit(txn, forget_grants, access, 0);
+    txn_after_commit(txn, access_forget_grants, access, 0);
     return true;
 }
 
@@ -150,6 +154,6 @@ bool access_drop_principal(Access *access, Txn *txn, Str principal_id, Err *err)
         return err_too_big(err);
     if (!txn_exec(txn, NULL, err, "DELETE FROM access_assignment WHERE principal_id = ?1", db_text(id)))
         return false;
-    txn_after_commit(txn, forget_grants, access, 0);
+    txn_after_commit(txn, access_forget_grants, access, 0);
     return true;
 }

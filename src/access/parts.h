@@ -3,6 +3,7 @@
 #include "access/access.h"
 #include "access/roles.h"
 #include "site/cache.h"
+#include "site/page.h"
 
 struct Access {
     Site *site;
@@ -14,10 +15,11 @@ struct Access {
     void *changed_ctx;
 };
 
-/* One principal's role assignments, in one block of memory. */
+/* grants.c: one principal's role assignments, in one block of memory, with the custom roles among them. */
 typedef struct Grant { const Role *role; Str scope, name; } Grant;       /* scope in lower case */
 typedef struct Grants { size_t count; Grant items[]; } Grants;
 
+void access_forget_grants(void *access, int64_t number);                 /* for txn_after_commit: all that is cached is void */
 bool access_look_at_grants(Access *access, Str object_id, void (*look)(const void *grants, void *ctx), void *ctx, Err *err) MUST_CHECK;
 
 /* Scopes as they are compared: lower case, without a slash at the end, "/" for the tenant. */
@@ -41,7 +43,44 @@ bool assignment_delete(Access *access, Txn *txn, Str name, Err *err) MUST_CHECK;
 /* Each assignment (of one principal, unless principal_id is absent), in the order of scopes; visit may stop with an error. */
 typedef bool AssignmentVisit(void *ctx, const Assignment *assignment, Err *err);
 bool assignment_each(Access *access, Txn *txn, Arena *arena, Str principal_id, AssignmentVisit *visit, void *ctx, Err *err) MUST_CHECK;
+bool assignment_each_of_role(Access *access, Txn *txn, Arena *arena, Str role_id, AssignmentVisit *visit, void *ctx, Err *err) MUST_CHECK;    /* in lower case */
+
+/* custom_role.c */
+typedef struct CustomRole {
+    Role role;                                  /* guid in lower case */
+    const char *const *scopes;                  /* where it may be assigned, as written; ends with NULL */
+    Str created_by, updated_by;
+    int64_t created_ms, updated_ms, revision;   /* revision: one more with each change */
+} CustomRole;
+
+bool custom_role_find(Access *access, Txn *txn, Arena *arena, Str guid, CustomRole *out, bool *found, Err *err) MUST_CHECK;
+bool custom_role_put(Access *access, Txn *txn, Arena *arena, const CustomRole *custom, Err *err) MUST_CHECK;         /* ERR_CONFLICT RoleDefinitionWithSameNameExists */
+bool custom_role_delete(Txn *txn, Str guid, Err *err) MUST_CHECK;
+bool custom_role_count(Txn *txn, Arena *arena, int64_t *count, Err *err) MUST_CHECK;
+/* Those that may be assigned at `scope` (normal), and with is_below anywhere below it, by name, after the name `after` in lower case (absent: all).
+ * What the visit is shown is gone afterwards. */
+typedef bool CustomRoleVisit(void *ctx, const CustomRole *custom, bool *done, Err *err);
+bool custom_role_each(Access *access, Txn *txn, Str scope, bool is_below, Str after, CustomRoleVisit *visit, void *ctx, Err *err) MUST_CHECK;
+bool custom_role_is_assignable(Arena *arena, const CustomRole *custom, Str scope);
+bool custom_role_is_seen_at(Arena *arena, const CustomRole *custom, Str scope);      /* assignable at the scope or somewhere below it */
+
+void role_put_names(JsonWriter *w, const char *name, const char *const *list);
+void role_put_permissions(JsonWriter *w, const Role *role);                          /* the elements of an array */
+bool role_read_names(Arena *arena, const JsonVal *list, const char *const **out, Err *err) MUST_CHECK;      /* texts, in the arena */
+bool role_read_permissions(Arena *arena, const JsonVal *list, Role *out, Err *err) MUST_CHECK;
+
+/* role_in.c: the body of a PUT. Names, actions and scopes are checked, not whether there is something at the scopes. */
+bool role_in_read(Req *req, CustomRole *out, Err *err) MUST_CHECK;
+bool role_name_taken(Str name, Err *err);                                            /* always false: ERR_CONFLICT */
 
 /* definitions.c */
 Str  role_definition_id(Arena *arena, Str subscription, Str role_guid);     /* subscription absent: the tenant's */
-Handler role_definitions_list, role_definition_get, role_definition_write, permissions_list;
+void role_definition_put(JsonWriter *w, Arena *arena, Str subscription, const Role *role, const CustomRole *custom);       /* custom NULL: built in */
+bool role_not_there(Str guid, Err *err);                                    /* always false: ERR_NOT_FOUND */
+Handler role_definitions_list, role_definition_get, permissions_list;
+
+/* role_write.c */
+Handler role_definition_write, role_definition_remove;
+
+/* routes.c */
+void access_tell_change(Access *access, const Req *req, Str scope);

@@ -1,9 +1,9 @@
-/* routes.c - Microsoft.Authorization role assignments on the Resource Manager plane (api-version 2022-04-01 and its elders). */
+/* routes.c - Microsoft.Authorization on the Resource Manager plane (api-version 2022-04-01 and its elders). */
 #include "access/parts.h"
 #include "base/id.h"
 #include "site/odata.h"
 
-enum { BODY_MAX = 64 * 1024, DESCRIPTION_MAX = 1024 };
+enum { BODY_MAX = 64 * 1024, ROLE_MAX = 256 * 1024, DESCRIPTION_MAX = 1024 };
 
 #define TYPE            "Microsoft.Authorization/roleAssignments"
 #define ASSIGNMENTS     "/{scope...}/providers/Microsoft.Authorization/roleAssignments"
@@ -162,10 +162,6 @@ static bool role_of_id(const Req *req, Str id, Str *guid, Err *err)
     if (!str_ends_nocase(head, marker) || !guid_is_valid(tail))
         return err_field(err, "properties.roleDefinitionId", "properties.roleDefinitionId '" STR_FMT "' is no role definition: expected "
                          "/subscriptions/<id>/providers/Microsoft.Authorization/roleDefinitions/<guid>", STR_ARG(id));
-    if (!role_find(tail))
-        return err_named(err, ERR_NOT_FOUND, "RoleDefinitionDoesNotExist", NULL,
-                         "The specified role definition with ID '" STR_FMT "' does not exist.",
-                         STR_ARG(tail));
     *guid = str_lower(req->arena, tail);
     return true;
 }
@@ -243,6 +239,26 @@ static bool write_audit(Access *access, Txn *txn, const Req *req, const Assignme
     return audit_write(access->site->audit, txn, &record, err);
 }
 
+/* A custom role only where it says that it may be assigned. */
+static bool require_role(const Put *put, Txn *txn, Err *err)
+{
+    Arena *arena = put->req->arena;
+    CustomRole custom;
+    bool found;
+    Str guid = put->wanted.role_id;
+    if (role_find(guid))
+        return true;
+    if (!custom_role_find(put->access, txn, arena, guid, &custom, &found, err))
+        return false;
+    if (!found)
+        return role_not_there(guid, err);
+    if (custom_role_is_assignable(arena, &custom, scope_normal(arena, put->wanted.scope)))
+        return true;
+    return err_named(err, ERR_BAD_INPUT, "RoleAssignmentScopeNotAssignableToRoleDefinition", NULL,
+                     "The scope '" STR_FMT "' of the role assignment is not within the assignable scopes of the role definition '%s' (%.200s).",
+                     STR_ARG(str_slice(put->wanted.scope, 0, 300)), custom.role.guid, custom.role.name);
+}
+
 static bool put_write(Txn *txn, void *ctx, Err *err)
 {
     Put *put = ctx;
@@ -251,7 +267,7 @@ static bool put_write(Txn *txn, void *ctx, Err *err)
     bool found;
     if (access->scope_check && !access->scope_check(access->scope_ctx, txn, put->req->arena, put->wanted.scope, err))
         return false;
-    if (!require_principal(put, txn, err) || !assignment_find(access, txn, put->req->arena, put->wanted.name, &now, &found, err))
+    if (!require_role(put, txn, err) || !require_principal(put, txn, err) || !assignment_find(access, txn, put->req->arena, put->wanted.name, &now, &found, err))
         return false;
     if (found) {
         if (!put_existing(put, txn, &now, err))
@@ -265,7 +281,7 @@ static bool put_write(Txn *txn, void *ctx, Err *err)
     return write_audit(access, txn, put->req, &put->result, put->is_new ? 201 : 200, err);
 }
 
-static void tell_change(Access *access, const Req *req, Str scope)
+void access_tell_change(Access *access, const Req *req, Str scope)
 {
     if (access->changed)
         access->changed(access->changed_ctx, req->arena, scope);
@@ -283,7 +299,7 @@ static bool assignment_put(Req *req, Reply *reply, Err *err)
         !store_write(put.access->site->store, put_write, &put, err))
         return false;
     req->audited = true;
-    tell_change(put.access, req, scope);
+    access_tell_change(put.access, req, scope);
     reply->status = put.is_new ? 201 : 200;
     put_assignment(&reply->json, req->arena, &put.result);
     return json_end(&reply->json, err);
@@ -293,6 +309,7 @@ static bool assignment_put(Req *req, Reply *reply, Err *err)
 
 typedef struct Delete { Access *access; Req *req; Assignment gone; bool was_there; Str scope, allowed_role; size_t keepers; } Delete;
 
+/* Built-in roles alone count: what a custom role allows may change. */
 static bool can_assign_any_role(const Assignment *a)
 {
     const Role *role = role_find(a->role_id);
@@ -355,7 +372,7 @@ static bool assignment_remove(Req *req, Reply *reply, Err *err)
         return true;
     }
     req->audited = true;
-    tell_change(d.access, req, d.scope);
+    access_tell_change(d.access, req, d.scope);
     put_assignment(&reply->json, req->arena, &d.gone);
     return json_end(&reply->json, err);
 }
@@ -368,13 +385,13 @@ const Route access_routes[] = {
     { METHOD_GET,    ASSIGNMENTS "/{roleAssignmentName}",     NULL, NULL, "Microsoft.Authorization/roleAssignments/read",  WHERE_INLINE, BODY_NONE,         0,        assignment_get,        "RoleAssignmentGet" },
     { METHOD_PUT,    ASSIGNMENTS "/{roleAssignmentName}",     NULL, NULL, ACTION_WRITE,                                    WHERE_WORKER, BODY_JSON_LENIENT, BODY_MAX, assignment_put,        "RoleAssignmentPut" },
     { METHOD_DELETE, ASSIGNMENTS "/{roleAssignmentName}",     NULL, NULL, ACTION_DELETE,                                   WHERE_WORKER, BODY_NONE,         0,        assignment_remove,     "RoleAssignmentDelete" },
-    { METHOD_GET,    DEFINITIONS,                             NULL, NULL, READ_DEFINITIONS,                                WHERE_INLINE, BODY_NONE,         0,        role_definitions_list, "RoleDefinitionList" },
+    { METHOD_GET,    DEFINITIONS,                             NULL, NULL, READ_DEFINITIONS,                                WHERE_WORKER, BODY_NONE,         0,        role_definitions_list, "RoleDefinitionList" },
     { METHOD_GET,    DEFINITIONS "/{roleDefinitionId}",       NULL, NULL, READ_DEFINITIONS,                                WHERE_INLINE, BODY_NONE,         0,        role_definition_get,   "RoleDefinitionGet" },
-    { METHOD_PUT,    DEFINITIONS "/{roleDefinitionId}",       NULL, NULL, "Microsoft.Authorization/roleDefinitions/write",  WHERE_INLINE, BODY_JSON_LENIENT, BODY_MAX, role_definition_write, "RoleDefinitionPut" },
-    { METHOD_DELETE, DEFINITIONS "/{roleDefinitionId}",       NULL, NULL, "Microsoft.Authorization/roleDefinitions/delete", WHERE_INLINE, BODY_NONE,         0,        role_definition_write, "RoleDefinitionDelete" },
+    { METHOD_PUT,    DEFINITIONS "/{roleDefinitionId}",       NULL, NULL, "Microsoft.Authorization/roleDefinitions/write",  WHERE_WORKER, BODY_JSON_LENIENT, ROLE_MAX, role_definition_write, "RoleDefinitionPut" },
+    { METHOD_DELETE, DEFINITIONS "/{roleDefinitionId}",       NULL, NULL, "Microsoft.Authorization/roleDefinitions/delete", WHERE_WORKER, BODY_NONE,         0,        role_definition_remove, "RoleDefinitionDelete" },
     { METHOD_GET,    "/{scope...}/providers/Microsoft.Authorization/permissions", NULL, NULL, PERM_TOKEN,                  WHERE_INLINE, BODY_NONE,         0,        permissions_list,      "PermissionList" },
     /* The tenant's own paths: built-in roles are public knowledge, so any token will do. */
-    { METHOD_GET,    "/providers/Microsoft.Authorization/roleDefinitions", NULL, NULL, PERM_TOKEN,                         WHERE_INLINE, BODY_NONE,         0,        role_definitions_list, "RoleDefinitionList" },
+    { METHOD_GET,    "/providers/Microsoft.Authorization/roleDefinitions", NULL, NULL, PERM_TOKEN,                         WHERE_WORKER, BODY_NONE,         0,        role_definitions_list, "RoleDefinitionList" },
     { METHOD_GET,    "/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}", NULL, NULL, PERM_TOKEN,      WHERE_INLINE, BODY_NONE,         0,        role_definition_get,   "RoleDefinitionGet" },
 };
 const size_t access_route_count = COUNT_OF(access_routes);

@@ -5,6 +5,7 @@
  * action ("Microsoft.KeyVault/vaults/write"); the scope decided on is the resource in the path. */
 #pragma once
 #include "access/access.h"
+#include "site/page.h"
 #include "identity/identity.h"
 
 typedef struct Arm Arm;
@@ -46,7 +47,7 @@ bool arm_require_in_some_subscription(Arm *arm, const Req *req, Str action, Err 
 
 /* Lists come in pages ordered by a key: `after` is the last key of the page before (absent on the first), from $skiptoken; limit is $top, cut to
  * `limit_max`. ERR_BAD_INPUT on a $top that is no positive number or a foreign $skiptoken. */
-typedef struct ArmPage { Str after; int64_t limit; } ArmPage;
+typedef SitePage ArmPage;
 bool arm_page_read(const Req *req, int64_t limit_max, ArmPage *out, Err *err) MUST_CHECK;
 void arm_page_next(Arm *arm, const Req *req, JsonWriter *w, Str last_key);                     /* writes member nextLink: call it when more rows follow */
 /* The whole answer of a list, from rows of which one more than the page's limit was asked for. write gives one, and the key by which the next page goes on. */

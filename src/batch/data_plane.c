@@ -205,6 +205,30 @@ static Str scope_of(const Req *req)
     return str_empty(pool) ? account->arm_id : str_printf(req->arena, STR_FMT "/pools/" STR_FMT, STR_ARG(account->arm_id), STR_ARG(pool));
 }
 
+/* Jobs and job schedules are data; pools and certificates are resources ("Azure permissions for Compute", Microsoft.Batch). */
+static bool is_data_action(Str action)
+{
+    return str_starts_nocase(action, STR("Microsoft.Batch/batchAccounts/jobs/")) || str_starts_nocase(action, STR("Microsoft.Batch/batchAccounts/jobSchedules/"));
+}
+
+/* Beside the operation's own action, reading the account is enough for any reading, and listing its keys for anything ("Authenticate Batch solutions
+ * with Microsoft Entra ID", custom roles). *out explains the operation's own. */
+static bool decide(Batch *batch, const Req *req, Str action, Str scope, Decision *out, Err *err)
+{
+    Str account = data_account(req)->arm_id, who = req->caller->object_id;
+    Decision whole = { 0 };
+    if (!access_decide(batch->access, req->arena, who, action, is_data_action(action), scope, out, err))
+        return false;
+    if (!out->allowed && str_ends_nocase(action, STR("/read")) &&
+        !access_decide(batch->access, req->arena, who, STR("Microsoft.Batch/batchAccounts/read"), false, account, &whole, err))
+        return false;
+    if (!out->allowed && !whole.allowed &&
+        !access_decide(batch->access, req->arena, who, STR("Microsoft.Batch/batchAccounts/listKeys/action"), false, account, &whole, err))
+        return false;
+    out->allowed = out->allowed || whole.allowed;
+    return true;
+}
+
 static bool authorize(void *ctx, Req *req, const Route *route, Err *err)
 {
     Batch *batch = ctx;
@@ -212,7 +236,7 @@ static bool authorize(void *ctx, Req *req, const Route *route, Err *err)
     Str scope = scope_of(req);
     if (str_eq(req->caller->id_type, STR("sharedkey")))
         return require_open(batch, req, data_account(req), true, err);       /* a shared key is the whole account */
-    if (!access_decide(batch->access, req->arena, req->caller->object_id, str_from(route->permission), false, scope, &decision, err))
+    if (!decide(batch, req, str_from(route->permission), scope, &decision, err))
         return false;
     if (!decision.allowed)
         return err_named(err, ERR_DENIED, "InsufficientAccountPermissions", NULL,

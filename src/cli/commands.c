@@ -109,7 +109,13 @@ static const Option role_list_options[] = {
     { "--all", NULL, 0, "All of the subscription, not only at the scope itself." }, { "--include-inherited", NULL, 0, "Also those from above the scope." }, END
 };
 static const Option role_unassign_options[] = { OPT_ASSIGNEE, { "--role", "ROLE", 0, "Only this role." }, OPT_SCOPE, OPT_GROUP, { "--ids", "ID", OPT_LIST, "Ids of role assignments." }, OPT_YES, END };
-static const Option role_definition_options[] = { { "--name -n", "ROLE", 0, "Only the role of this name." }, OPT_SCOPE, OPT_GROUP, END };
+#define OPT_CUSTOM_ONLY { "--custom-role-only", "true|false", OPT_VALUE_OPTIONAL, "Custom roles alone." }
+static const Option role_definition_options[] = { { "--name -n", "ROLE", 0, "Only the role of this name or GUID." }, OPT_SCOPE, OPT_GROUP, OPT_CUSTOM_ONLY, END };
+static const Option role_definition_show_options[] = { { "--id", "ID", 0, "Its whole id." }, { "--name -n", "ROLE", 0, "Its name or GUID." }, OPT_SCOPE, OPT_GROUP, END };
+static const Option role_definition_put_options[] = {
+    { "--role-definition", "JSON", OPT_REQUIRED, "Name, Description, Actions, NotActions, DataActions, NotDataActions, AssignableScopes; or a FILE, @FILE, or - for standard input." }, END
+};
+static const Option role_definition_delete_options[] = { { "--name -n", "ROLE", OPT_REQUIRED, "Its name or GUID." }, OPT_SCOPE, OPT_GROUP, OPT_CUSTOM_ONLY, END };
 
 #include "cli/keyvault/options_vault.h"
 
@@ -335,7 +341,11 @@ const Command cli_commands[] = {
     { "role assignment create",      run_role_assign,                "Give a role.",                                         role_assign_options, ASSIGNMENT_COLUMNS, NULL, false },
     { "role assignment list",        run_role_list,                  "Roles given at a scope.",                              role_list_options, ASSIGNMENT_COLUMNS, NULL, false },
     { "role assignment delete",      run_role_unassign,              "Take a role away.",                                    role_unassign_options, NULL, NULL, false },
-    { "role definition list",        run_role_definitions,           "Roles there are.",                                     role_definition_options, "Name=roleName Type=roleType Id=name Description=description", NULL, false },
+    { "role definition create",      run_role_definition_create,     "Make a custom role.",                                  role_definition_put_options, NULL, NULL, false },
+    { "role definition update",      run_role_definition_update,     "Change a custom role.",                                role_definition_put_options, NULL, NULL, false },
+    { "role definition list",        run_role_definition_list,       "Roles there are.",                                     role_definition_options, "Name=roleName Type=roleType Id=name Description=description", NULL, false },
+    { "role definition show",        run_role_definition_show,       "One role.",                                            role_definition_show_options, NULL, NULL, false },
+    { "role definition delete",      run_role_definition_delete,     "Delete a custom role.",                                role_definition_delete_options, NULL, NULL, false },
     { "eventgrid event-subscription create", run_event_create,       "Have the events of a vault delivered to a webhook.",   event_create_options, RESOURCE_COLUMNS, NULL, false },
     { "eventgrid event-subscription update", run_event_update,       "Change an event subscription.",                        event_update_options, RESOURCE_COLUMNS, NULL, false },
     { "eventgrid event-subscription show", run_event_show,           "One event subscription.",                              event_show_options, RESOURCE_COLUMNS, NULL, false },

@@ -12,7 +12,9 @@ CommandFn run_sp_create, run_sp_list, run_sp_show, run_sp_delete;
 /* cmd_application.c */
 CommandFn run_app_create, run_app_list, run_app_show, run_app_delete, run_app_credential_add, run_app_credential_list, run_app_credential_delete;
 /* cmd_role.c */
-CommandFn run_role_assign, run_role_list, run_role_unassign, run_role_definitions;
+CommandFn run_role_assign, run_role_list, run_role_unassign;
+/* cmd_role_definition.c */
+CommandFn run_role_definition_create, run_role_definition_update, run_role_definition_list, run_role_definition_show, run_role_definition_delete;
 /* cmd_keyvault.c */
 CommandFn run_vault_create, run_vault_show, run_vault_list, run_vault_delete, run_vault_set_policy, run_vault_delete_policy;
 /* cmd_vault_deleted.c */

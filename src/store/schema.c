@@ -47,6 +47,11 @@ static const char *const *const migration_7[] = {
     0
 };
 
+static const char *const *const migration_8[] = {
+    schema_roles_8,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
@@ -55,6 +60,7 @@ const char *const *const *const schema_migrations[] = {
     migration_5,
     migration_6,
     migration_7,
+    migration_8,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -77,6 +77,10 @@ void shape_role_definition(Cli *cli, JsonWriter *w, const JsonVal *item)
     json_put_str(w, "description", json_str(json_get(p, "description")));
     json_put_value(w, "permissions", json_get(p, "permissions"));
     json_put_value(w, "assignableScopes", json_get(p, "assignableScopes"));
+    json_put_value(w, "createdBy", json_get(p, "createdBy"));
+    json_put_value(w, "createdOn", json_get(p, "createdOn"));
+    json_put_value(w, "updatedBy", json_get(p, "updatedBy"));
+    json_put_value(w, "updatedOn", json_get(p, "updatedOn"));
     json_close(w);
 }
 

@@ -1,16 +1,16 @@
-/* cmd_role.c - role assignments and definitions. */
+/* cmd_role.c - role assignments. */
 #include "base/encode.h"
 #include "base/id.h"
 #include "cli/batch/shape.h"
 #include "cli/call.h"
+#include "cli/directory/role.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 
 #define ROLES_VERSION "2022-04-01"
 #define AUTHORIZATION "/providers/Microsoft.Authorization"
 
-/* --scope, or the group, or the subscription. */
-static Str scope_arg(Cli *cli)
+Str role_scope_arg(Cli *cli)
 {
     Str scope = arg(cli, "--scope"), group = arg(cli, "--resource-group");
 
@@ -21,24 +21,32 @@ static Str scope_arg(Cli *cli)
     return str_printf(cli->arena, "/subscriptions/" STR_FMT, STR_ARG(cli->profile.subscription));
 }
 
-static Str scoped_url(Cli *cli, Str scope, Str path)
+Str role_url(Cli *cli, Str scope, Str path)
 {
     return arm_url(cli, str_printf(cli->arena, STR_FMT AUTHORIZATION STR_FMT, STR_ARG(str_eq(scope, STR("/")) ? STR("") : scope), STR_ARG(path)), ROLES_VERSION);
 }
 
 /* ---- role names and ids ---- */
 
-typedef struct RoleNames { struct { Str id, name; } items[256]; size_t count; } RoleNames;
+typedef struct RoleName { Str id, name; } RoleName;
+typedef struct RoleNames { RoleName *items; size_t count, room; } RoleNames;
 
 static bool role_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, Err *err)
 {
     RoleNames *roles = ctx;
 
-    (void)cli;
-    (void)err;
-    roles->items[roles->count].id = json_str(json_get(item, "id"));
-    roles->items[roles->count++].name = json_str(json_path(item, "properties.roleName"));
-    *done = roles->count == COUNT_OF(roles->items);
+    (void)done;
+    if (roles->count == roles->room) {
+        size_t room = roles->room ? roles->room * 2 : 64;
+        RoleName *grown = ARENA_ARRAY(cli->arena, RoleName, room);
+        if (!grown)
+            return err_too_big(err);
+        if (roles->count)
+            memcpy(grown, roles->items, roles->count * sizeof *grown);
+        roles->items = grown;
+        roles->room = room;
+    }
+    roles->items[roles->count++] = (RoleName){ json_str(json_get(item, "id")), json_str(json_path(item, "properties.roleName")) };
     return true;
 }
 
@@ -49,10 +57,10 @@ static bool role_names(Cli *cli, Str scope, RoleNames **out, Err *err)
     if (!roles)
         return err_too_big(err);
     *out = roles;
-    return call_each(cli, to_arm(cli), scoped_url(cli, scope, STR("/roleDefinitions")), role_visit, roles, err);
+    return call_each(cli, to_arm(cli), role_url(cli, scope, STR("/roleDefinitions")), role_visit, roles, err);
 }
 
-static Str last_segment(Str id)
+Str role_last_segment(Str id)
 {
     Str rest = id, part = id;
 
@@ -69,7 +77,7 @@ static bool role_id(Cli *cli, Str scope, Str role, Str *id, Err *err)
     if (!role_names(cli, scope, &roles, err))
         return false;
     for (size_t i = 0; i < roles->count; i++) {
-        if (str_eq_nocase(roles->items[i].name, role) || str_eq_nocase(last_segment(roles->items[i].id), last_segment(role))) {
+        if (str_eq_nocase(roles->items[i].name, role) || str_eq_nocase(role_last_segment(roles->items[i].id), role_last_segment(role))) {
             *id = roles->items[i].id;
             return true;
         }
@@ -80,7 +88,7 @@ static bool role_id(Cli *cli, Str scope, Str role, Str *id, Err *err)
 static Str role_name(const RoleNames *roles, Str id)
 {
     for (size_t i = 0; i < roles->count; i++) {
-        if (str_eq_nocase(last_segment(roles->items[i].id), last_segment(id)))
+        if (str_eq_nocase(role_last_segment(roles->items[i].id), role_last_segment(id)))
             return roles->items[i].name;
     }
     return STR("");
@@ -128,7 +136,7 @@ bool assign_role(Cli *cli, Str object_id, Str role, Str scope, JsonWriter *w, Er
     json_close(&body.w);
     json_close(&body.w);
     if (!body_end(&body, &text, err) ||
-        !call_service(cli, "PUT", to_arm(cli), scoped_url(cli, scope, str_printf(cli->arena, "/roleAssignments/" STR_FMT, STR_ARG(name))), text, &answer, err))
+        !call_service(cli, "PUT", to_arm(cli), role_url(cli, scope, str_printf(cli->arena, "/roleAssignments/" STR_FMT, STR_ARG(name))), text, &answer, err))
         return false;
     if (w)
         write_assignment(cli, w, answer.json, role);
@@ -150,7 +158,7 @@ bool run_role_assign(Cli *cli, Err *err)
 
     if (!arg(cli, "--assignee").ptr && !arg(cli, "--assignee-object-id").ptr)
         return cli_usage(cli, err, "the following arguments are required: --assignee (or --assignee-object-id)");
-    return cli_profile(cli, err) && assignee_arg(cli, &object_id, err) && assign_role(cli, object_id, arg(cli, "--role"), scope_arg(cli), &cli->w, err);
+    return cli_profile(cli, err) && assignee_arg(cli, &object_id, err) && assign_role(cli, object_id, arg(cli, "--role"), role_scope_arg(cli), &cli->w, err);
 }
 
 /* Which of the assignments that the service lists for a scope (its own, inherited and below) are meant. */
@@ -177,7 +185,7 @@ static bool wanted_visit(Cli *cli, void *ctx, const JsonVal *item, bool *done, E
         return true;
     if (want->object_id.ptr && !str_eq_nocase(json_str(json_path(item, "properties.principalId")), want->object_id))
         return true;
-    if (want->role.ptr && !str_eq_nocase(role, want->role) && !str_eq_nocase(last_segment(json_str(json_path(item, "properties.roleDefinitionId"))), last_segment(want->role)))
+    if (want->role.ptr && !str_eq_nocase(role, want->role) && !str_eq_nocase(role_last_segment(json_str(json_path(item, "properties.roleDefinitionId"))), role_last_segment(want->role)))
         return true;
     if (!want->only_collect) {
         write_assignment(cli, &cli->w, item, role);
@@ -194,11 +202,11 @@ static bool each_assignment(Cli *cli, Wanted *want, Err *err)
     RoleNames *roles = NULL;
 
     want->role = arg(cli, "--role");
-    want->scope = scope_arg(cli);
+    want->scope = role_scope_arg(cli);
     if (!assignee_arg(cli, &want->object_id, err) || !role_names(cli, want->scope, &roles, err))
         return false;
     want->roles = roles;
-    return call_each(cli, to_arm(cli), scoped_url(cli, want->scope, STR("/roleAssignments")), wanted_visit, want, err);
+    return call_each(cli, to_arm(cli), role_url(cli, want->scope, STR("/roleAssignments")), wanted_visit, want, err);
 }
 
 bool run_role_list(Cli *cli, Err *err)
@@ -244,15 +252,4 @@ bool run_role_unassign(Cli *cli, Err *err)
             return false;
     }
     return true;
-}
-
-bool run_role_definitions(Cli *cli, Err *err)
-{
-    Str name = arg(cli, "--name"), filter;
-
-    if (!cli_profile(cli, err))
-        return false;
-    filter = name.ptr ? percent_encode(cli->arena, str_printf(cli->arena, "roleName eq '" STR_FMT "'", STR_ARG(name))) : STR_NONE;
-    return call_list(cli, to_arm(cli), scoped_url(cli, scope_arg(cli), filter.ptr ? str_printf(cli->arena, "/roleDefinitions?$filter=" STR_FMT, STR_ARG(filter)) : STR("/roleDefinitions")),
-                     shape_role_definition, err);
 }

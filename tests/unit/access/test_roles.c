@@ -90,8 +90,8 @@ static void test_table_is_sound(void **state)
         assert_true(guid_is_valid(str_from(role->guid)));
         assert_true(role->name[0] && role->description[0]);
         assert_ptr_equal(role_find(str_from(role->guid)), role);
-        assert_true(role->actions[0] || role->data_actions[0]);
-        assert_true(!role->actions[ROLE_ACTIONS_MAX - 1] && !role->data_actions[ROLE_ACTIONS_MAX - 1]);
+        assert_int_equal(role->permission_count, 1);
+        assert_true(role->permissions->actions || role->permissions->data_actions);
         for (size_t j = 0; (other = role_at(j)); j++)
             assert_true(i == j || (strcmp(role->guid, other->guid) != 0 && strcmp(role->name, other->name) != 0));
         for (size_t a = 0; role->may_assign && role->may_assign[a]; a++)
