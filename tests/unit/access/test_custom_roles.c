@@ -99,6 +99,7 @@ static void test_a_role_decides_and_a_change_counts_at_once(void **state)
     assert_false(may(t, p.object_id, VAULT_READ, false, vault));
     assert_true(may(t, p.object_id, SET_SECRET, true, one));
     tenant_restart(t);
+    admin_token = tenant_admin_token(t, "https://management.azure.com/.default");      /* the port is another, so the issuer is */
     assert_true(may(t, p.object_id, SET_SECRET, true, one));
     assert_false(may(t, p.object_id, GET_SECRET, true, one));
     answer = put_role(t, admin_token, scope, guid, "decides", "", quoted(t, scope));
