@@ -203,7 +203,7 @@ static bool unknown_option(const Command *command, const char *given, Err *err)
 
 static Given *given_for(Args *args, const Option *option)
 {
-    for (size_t i = 0; i < args->given_count; i++) {
+    for (size_t i = 0; i < args->given_count && !(option->flags & OPT_REPEATS); i++) {
         if (args->given[i].option == option)
             return &args->given[i];
     }
@@ -246,7 +246,7 @@ static bool parse_option(Arena *arena, int argc, char *const *argv, int *at, Arg
     if (!option)
         return unknown_option(args->command, given, err);
     if (!(g = given_for(args, option)))
-        return err_set(err, ERR_BAD_INPUT, "too many options");
+        return err_set(err, ERR_BAD_INPUT, "more than %d options", GIVEN_MAX);
     g->typed = given;
     g->count = 0;                                          /* the last one counts */
     if (!option->metavar) {

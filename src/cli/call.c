@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "cli/profile.h"
+#include "cli/progress.h"
 
 enum { CALL_TIMEOUT_MS = 120 * 1000, POLL_MS = 1000 };
 
@@ -110,6 +111,13 @@ static void warn_of_retirement(Cli *cli, const HttpAnswer *answer)
     cli->has_warned = true;
 }
 
+/* For --verbose. Tokens and bodies are never told. */
+static void tell(const Cli *cli, const char *method, Str url, int status, int64_t begun_ms)
+{
+    if (arg_flag(cli, "--verbose") || arg_flag(cli, "--debug"))
+        (void)fprintf(stderr, "vy: %s " STR_FMT ": %d after %lld ms\n", method, STR_ARG(url), status, (long long)(mono_now_ms() - begun_ms));
+}
+
 static bool call_once(Cli *cli, const char *method, Str resource, Str url, Str body, bool fresh, Answer *out, Err *err)
 {
     bool is_batch = str_eq(resource, to_batch(cli));
@@ -129,8 +137,10 @@ static bool call_once(Cli *cli, const char *method, Str resource, Str url, Str b
     headers[0].value = str_printf(cli->arena, "Bearer " STR_FMT, STR_ARG(token));
     if (!arena_ok(cli->arena))
         return err_too_big(err);
+    int64_t begun_ms = mono_now_ms();
     if (!http_call(cli->http, cli->arena, &call, &answer, err))
         return false;
+    tell(cli, method, url, answer.status, begun_ms);
     warn_of_retirement(cli, &answer);
     *out = (Answer){ .status = answer.status, .text = answer.body, .location = http_answer_header(&answer, "Location"), .raw_headers = answer.raw_headers };
     if (!str_empty(str_trim(answer.body)) && !json_parse(cli->arena, answer.body, JSON_STRICT, &out->json, &inner) && answer.status < 400)
@@ -165,9 +175,10 @@ bool call_and_wait(Cli *cli, const char *method, Str resource, Str url, Str body
 {
     if (!call_service(cli, method, resource, url, body, out, err))
         return false;
+    AUTO(progress_end_auto) Progress progress = progress_begin(cli);
     while (out->status == 202 && out->location.ptr) {
         Str location = out->location;
-        sleep_ms(POLL_MS);
+        progress_wait(&progress, STR("Running"), POLL_MS);
         if (!call_service(cli, "GET", resource, location, STR_NONE, out, err))
             return false;
         if (out->status == 202 && !out->location.ptr)

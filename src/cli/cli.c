@@ -80,10 +80,14 @@ bool cli_usage(Cli *cli, Err *err, const char *fmt, ...)
     return false;
 }
 
+static bool is_quiet;                                     /* --only-show-errors */
+
 void cli_note(const char *fmt, ...)
 {
     va_list args;
 
+    if (is_quiet)
+        return;
     va_start(args, fmt);
     (void)fputs("vy: ", stderr);
     (void)vfprintf(stderr, fmt, args);
@@ -213,6 +217,7 @@ static int run(Cli *cli, int argc, char **argv)
     }
     if (cli->args.wants_help)
         return print_help(cli->args.help_words);
+    is_quiet = arg_flag(cli, "--only-show-errors");
     if (!check_output(cli, &err) || !check_query(cli, &query, &err) || !cli->args.command->run(cli, &err))
         return report(cli, &err);
     if (!print_result(cli, query, &err))

@@ -12,8 +12,9 @@ typedef struct Cli Cli;
 typedef bool CommandFn(Cli *cli, Err *err);               /* writes its result, one JSON value or nothing, into cli->w */
 
 /* LIST: one or more values; VALUE_OPTIONAL: alone it means "true"; MAY_BE_EMPTY: "" is a value too. Elsewhere "" is refused, since it is
- * most often a script's unset variable, and a path that ends early names the whole collection. */
-enum { OPT_REQUIRED = 1, OPT_LIST = 2, OPT_VALUE_OPTIONAL = 4, OPT_MAY_BE_EMPTY = 8 };
+ * most often a script's unset variable, and a path that ends early names the whole collection. REPEATS: each time it is given counts and is a Given
+ * of its own; of others the last one counts. */
+enum { OPT_REQUIRED = 1, OPT_LIST = 2, OPT_VALUE_OPTIONAL = 4, OPT_MAY_BE_EMPTY = 8, OPT_REPEATS = 16 };
 typedef struct Option {
     const char *names;                                    /* "--name -n": the first is the one that messages and code use */
     const char *metavar;                                  /* NULL: a flag */
@@ -96,7 +97,7 @@ struct Cli {
 };
 
 int cli_main(int argc, char **argv);
-void cli_note(const char *fmt, ...) FORMAT(1, 2);         /* one line to standard error, beside the result */
+void cli_note(const char *fmt, ...) FORMAT(1, 2);         /* one line to standard error, beside the result; nothing with --only-show-errors */
 /* Asks on the terminal unless --yes was given; without a terminal it refuses. */
 bool cli_confirm(Cli *cli, const char *what, Err *err) MUST_CHECK;
 bool cli_usage(Cli *cli, Err *err, const char *fmt, ...) FORMAT(3, 4);       /* always false */

@@ -36,12 +36,14 @@ bool body_send(Cli *cli, const char *method, Str resource, Str url, Body *body, 
     return body_end(body, &text, err) && call_shown(cli, method, resource, url, text, shape, err);
 }
 
-bool put_tags(Cli *cli, JsonWriter *w, Err *err)
+bool put_tags(Cli *cli, JsonWriter *w, Err *err) { return put_tags_and(cli, w, NULL, STR_NONE, err); }
+
+bool put_tags_and(Cli *cli, JsonWriter *w, const char *one, Str its_value, Err *err)
 {
     const char *const *values;
     size_t count = arg_list(cli, "--tags", &values);
 
-    if (count == 0)
+    if (count == 0 && !one)
         return true;
     if (count == 1 && values[0][0] == '\0')
         count = 0;                                         /* --tags "" takes all away */
@@ -51,7 +53,11 @@ bool put_tags(Cli *cli, JsonWriter *w, Err *err)
         if (str_empty(name))
             return cli_usage(cli, err, "--tags: '%s' is not of the form name=value", values[i]);
         json_put_str_named(w, name, rest.ptr ? rest : STR(""));
+        if (one && str_eq(name, str_from(one)))
+            one = NULL;
     }
+    if (one)
+        json_put_str(w, one, its_value);
     json_close(w);
     return true;
 }

@@ -17,18 +17,19 @@ CommandFn run_role_assign, run_role_list, run_role_unassign;
 CommandFn run_role_definition_create, run_role_definition_update, run_role_definition_list, run_role_definition_show, run_role_definition_delete;
 /* cmd_keyvault.c */
 CommandFn run_vault_create, run_vault_show, run_vault_list, run_vault_delete, run_vault_set_policy, run_vault_delete_policy;
-/* cmd_vault_deleted.c */
+/* cmd_secret.c */
 CommandFn run_secret_download, run_secret_backup, run_secret_restore, run_secret_list_deleted, run_secret_show_deleted, run_secret_recover, run_secret_purge;
-CommandFn run_vault_update, run_vault_check_name, run_network_rule_add, run_network_rule_remove, run_network_rule_list;
+/* cmd_vault_update.c, cmd_vault_wait.c, cmd_network_rule.c, cmd_vault_deleted.c */
+CommandFn run_vault_update, run_vault_wait, run_vault_check_name, run_network_rule_add, run_network_rule_remove, run_network_rule_list;
 CommandFn run_vault_list_deleted, run_vault_show_deleted, run_vault_recover, run_vault_purge;
 CommandFn run_event_create, run_event_update, run_event_show, run_event_list, run_event_delete;
-/* cmd_object.c */
+/* cmd_secret.c, cmd_certificate.c, cmd_key_life.c */
 CommandFn run_secret_set, run_secret_show, run_secret_list, run_secret_versions, run_secret_attributes, run_secret_delete;
 CommandFn run_certificate_create, run_certificate_default_policy, run_certificate_show, run_certificate_list, run_certificate_versions, run_certificate_attributes,
           run_certificate_delete, run_certificate_pending;
 CommandFn run_key_create, run_key_list, run_key_show, run_key_versions, run_key_attributes, run_key_delete, run_key_list_deleted, run_key_show_deleted, run_key_recover,
           run_key_purge, run_key_rotate, run_key_policy_show, run_key_policy_update;
-/* cmd_key.c */
+/* cmd_key.c; backup and restore: cmd_key_life.c */
 CommandFn run_key_encrypt, run_key_decrypt, run_key_sign, run_key_verify, run_key_random, run_key_policy_template, run_key_import, run_key_download, run_key_backup, run_key_restore;
 /* cmd_batch_account.c */
 #define BATCH_ARM_VERSION "2023-11-01"

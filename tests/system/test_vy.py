@@ -96,7 +96,7 @@ class Vy(unittest.TestCase):
         shown = self.site.vy("keyvault", "secret", "show", "--vault-name", "kv-vy", "-n", "by-stdin")
         self.assertEqual(shown["value"], value)
         self.assertEqual(shown["attributes"]["expires"], "2040-01-01T00:00:00+00:00")
-        self.assertEqual(shown["tags"], {"a": "b"})
+        self.assertEqual(shown["tags"], {"a": "b", "file-encoding": "utf-8"})
         again = self.site.vy("keyvault", "secret", "show", "--id", shown["id"])
         self.assertEqual(again["value"], value)
 

@@ -29,6 +29,8 @@ bool body_send(Cli *cli, const char *method, Str resource, Str url, Body *body, 
 
 /* --tags a=b c=d as member "tags"; nothing if not given. ERR_BAD_INPUT and cli->is_usage on one without '='. */
 bool put_tags(Cli *cli, JsonWriter *w, Err *err) MUST_CHECK;
+/* The same, and always this one, with its value unless --tags has another for it. */
+bool put_tags_and(Cli *cli, JsonWriter *w, const char *one, Str its_value, Err *err) MUST_CHECK;
 /* "2030-01-01T00:00:00Z" or "2030-01-01" to seconds. */
 bool time_arg(Cli *cli, const char *option, int64_t *seconds, Err *err) MUST_CHECK;
 bool bool_arg(Cli *cli, const char *option, bool *value, Err *err) MUST_CHECK;

@@ -132,7 +132,10 @@ static bool issuer_put(Cli *cli, const char *method, Err *err)
         }
         json_close(&body.w);
     }
-    if (!put_attributes(cli, &body.w, "--disabled", true, false, err))
+    bool says_enabled = strcmp(method, "PATCH") == 0 && arg_given(cli, "--enabled");
+    if (says_enabled && arg_given(cli, "--disabled"))
+        return cli_usage(cli, err, "--enabled and --disabled: give one of them");
+    if (!put_attributes(cli, &body.w, says_enabled ? "--enabled" : "--disabled", !says_enabled, false, err))
         return false;
     json_close(&body.w);
     if (!send(cli, method, url, &body, &answer, err))

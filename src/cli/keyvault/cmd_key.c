@@ -10,7 +10,7 @@
 #include "cli/run.h"
 #include "crypto/bundles/bundle.h"
 
-enum { FILE_MAX = 8 << 20, RANDOM_MAX = 128 };
+enum { RANDOM_MAX = 128 };
 
 /* ---- values ---- */
 
@@ -23,8 +23,6 @@ static bool decoded(Cli *cli, const char *option, bool is_hex, Bytes *out, Err *
         return good || err_too_big(err);
     return cli_usage(cli, err, "%s is no %s", option, is_hex ? "hexadecimal text" : "base64; for plain text give --data-type plaintext where there is such an option");
 }
-
-static void put_base64url(Cli *cli, JsonWriter *w, const char *name, Bytes bytes) { json_put_str(w, name, base64url_encode(cli->arena, bytes)); }
 
 static bool put_hex_arg(Cli *cli, JsonWriter *w, const char *option, const char *name, Err *err)
 {
@@ -174,16 +172,16 @@ bool run_key_random(Cli *cli, Err *err)
     AUTO(body_done_auto) Body body = { 0 };
     Answer answer;
     int64_t count;
-    Str text, vault = arg(cli, "--vault-name");
+    Str text, base;
     if (!str_to_int64(arg(cli, "--count"), 1, RANDOM_MAX, &count, &(Err){ 0 }))
         return cli_usage(cli, err, "--count: '" STR_FMT "' is no number of bytes from 1 to %d", STR_ARG(arg(cli, "--count")), RANDOM_MAX);
-    if (!cli_profile(cli, err))
+    if (!vault_of_args(cli, &base, err))
         return false;
     body_begin(&body);
     json_open(&body.w, NULL);
     json_put_int(&body.w, "count", count);
     json_close(&body.w);
-    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, vault_base(cli, vault), "/rng"), text, &answer, err))
+    if (!body_end(&body, &text, err) || !call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/rng"), text, &answer, err))
         return false;
     json_open(&cli->w, NULL);
     put_result(cli, &answer, "value", "value", false);
@@ -257,48 +255,6 @@ static bool read_source(Cli *cli, const char **option, Str *text, Err *err)
     return (path = str_to_cstr(cli->arena, *text, err)) && read_input(cli, path, text, err);
 }
 
-bool put_key_attributes(Cli *cli, JsonWriter *w, Err *err)
-{
-    const struct { const char *option, *name; } times[] = { { "--expires", "exp" }, { "--not-before", "nbf" } };
-    bool is_disabled = false, exportable = false;
-    if ((arg_given(cli, "--disabled") && !bool_arg(cli, "--disabled", &is_disabled, err)) || (arg_given(cli, "--exportable") && !bool_arg(cli, "--exportable", &exportable, err)))
-        return false;
-    json_open(w, "attributes");
-    json_put_bool(w, "enabled", !is_disabled);
-    if (arg_given(cli, "--exportable"))
-        json_put_bool(w, "exportable", exportable);
-    for (size_t i = 0; i < COUNT_OF(times); i++) {
-        int64_t seconds;
-        if (!arg(cli, times[i].option).ptr)
-            continue;
-        if (!time_arg(cli, times[i].option, &seconds, err))
-            return false;
-        json_put_int(w, times[i].name, seconds);
-    }
-    json_close(w);
-    return true;
-}
-
-bool put_release_policy(Cli *cli, JsonWriter *w, Err *err)
-{
-    Str text;
-    bool immutable = false;
-    if (!arg(cli, "--policy").ptr)
-        return !arg_given(cli, "--immutable") || cli_usage(cli, err, "--immutable is said of a --policy");
-    if (!text_arg(cli, "--policy", &text, err) || (arg_given(cli, "--immutable") && !bool_arg(cli, "--immutable", &immutable, err)))
-        return false;
-    if (!str_starts(str_trim(text), STR("{"))) {         /* az takes a file's name without @, too */
-        char *path = str_to_cstr(cli->arena, text, err);
-        if (!path || !file_read(cli->arena, path, FILE_MAX, &text, err))
-            return false;
-    }
-    json_open(w, "release_policy");
-    put_base64url(cli, w, "data", bytes_of(text));
-    json_put_bool(w, "immutable", immutable);
-    json_close(w);
-    return true;
-}
-
 bool run_key_import(Cli *cli, Err *err)
 {
     AUTO(body_done_auto) Body body = { 0 };
@@ -333,14 +289,6 @@ bool run_key_import(Cli *cli, Err *err)
 
 /* ---- files ---- */
 
-bool write_new_file(Cli *cli, Bytes content, unsigned mode, Err *err)
-{
-    char *path = str_to_cstr(cli->arena, arg(cli, "--file"), err);
-    if (!path)
-        return false;
-    return file_create(path, content, mode, err) || (err->code == ERR_CONFLICT ? err_set(err, ERR_CONFLICT, "%s is there already; nothing was written", path) : false);
-}
-
 static bool public_of_jwk(Cli *cli, const JsonVal *jwk, KeyRef **key, Err *err)
 {
     Str kty = json_str(json_get(jwk, "kty"));
@@ -367,33 +315,5 @@ bool run_key_download(Cli *cli, Err *err)
         !public_of_jwk(cli, json_get(answer.json, "key"), &key, err) || !key_to_spki(cli->arena, key, &der, err))
         return false;
     Str pem = as_der ? STR_NONE : pem_of_public_key(cli->arena, der);
-    return write_new_file(cli, as_der ? der : bytes_of(pem), 0644, err);
+    return write_new_file(cli, as_der ? der : bytes_of(pem), 0644, false, err);
 }
-
-bool object_backup(Cli *cli, const char *collection, Err *err)
-{
-    Answer answer;
-    Bytes blob;
-    Str base;
-    return object_base(cli, collection, false, &base, err) && call_service(cli, "POST", to_vault(cli), versioned(cli, base, "/backup"), STR(""), &answer, err) &&
-           base64url_decode(cli->arena, json_str(json_get(answer.json, "value")), &blob, err) && write_new_file(cli, blob, 0600, err);
-}
-
-bool object_restore(Cli *cli, const char *collection, Shape *shape, Err *err)
-{
-    AUTO(body_done_auto) Body body = { 0 };
-    Str blob, vault = arg(cli, "--vault-name"), path_of_all = str_printf(cli->arena, "/%s/restore%c", collection, '\0');
-    char *path = str_to_cstr(cli->arena, arg(cli, "--file"), err);
-    if (!path || !read_input(cli, path, &blob, err) || !cli_profile(cli, err))
-        return false;
-    body_begin(&body);
-    json_open(&body.w, NULL);
-    put_base64url(cli, &body.w, "value", bytes_of(blob));
-    json_close(&body.w);
-    if (!path_of_all.ptr)
-        return err_too_big(err);
-    return body_send(cli, "POST", to_vault(cli), versioned(cli, vault_base(cli, vault), path_of_all.ptr), &body, shape, err);
-}
-
-bool run_key_backup(Cli *cli, Err *err) { return object_backup(cli, "keys", err); }
-bool run_key_restore(Cli *cli, Err *err) { return object_restore(cli, "keys", shape_key, err); }

@@ -1,13 +1,12 @@
 /* cmd_keyvault.c - vaults and their access policies, through Resource Manager. */
 #include "base/encode.h"
 #include "base/id.h"
-#include "cli/batch/shape.h"
-#include "cli/call.h"
+#include "cli/keyvault/vault.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 
-#define VAULT_VERSION "2022-07-01"
-#define VAULTS        "/providers/Microsoft.KeyVault/vaults"
+#define VAULTS "/providers/Microsoft.KeyVault/vaults"
+#define HSMS   "/providers/Microsoft.KeyVault/managedHSMs"        /* always none */
 
 static const struct { const char *option, *member; } permission_kinds[] = {
     { "--key-permissions", "keys" }, { "--secret-permissions", "secrets" }, { "--certificate-permissions", "certificates" }, { "--storage-permissions", "storage" },
@@ -65,12 +64,10 @@ static bool put_vault_properties(Cli *cli, JsonWriter *w, Err *err)
 {
     Str sku = arg(cli, "--sku"), retention = arg(cli, "--retention-days");
     int64_t days = 90;
-    bool rbac, purge;
+    bool any = false;
 
     if (retention.ptr && !str_to_int64(retention, 7, 90, &days, &(Err){ 0 }))
         return cli_usage(cli, err, "--retention-days: '" STR_FMT "' is no number from 7 to 90", STR_ARG(retention));
-    if (!bool_arg(cli, "--enable-rbac-authorization", &rbac, err) || !bool_arg(cli, "--enable-purge-protection", &purge, err))
-        return false;
     json_open(w, "properties");
     json_put_str(w, "tenantId", cli->profile.tenant);
     json_open(w, "sku");
@@ -81,10 +78,8 @@ static bool put_vault_properties(Cli *cli, JsonWriter *w, Err *err)
         return false;
     json_put_bool(w, "enableSoftDelete", true);
     json_put_int(w, "softDeleteRetentionInDays", days);
-    if (arg_flag(cli, "--enable-rbac-authorization"))
-        json_put_bool(w, "enableRbacAuthorization", true);
-    if (arg_flag(cli, "--enable-purge-protection"))
-        json_put_bool(w, "enablePurgeProtection", true);
+    if (!put_vault_flags(cli, w, &any, err) || !put_new_rules(cli, w, err))
+        return false;
     json_close(w);
     return true;
 }
@@ -106,26 +101,31 @@ bool run_vault_create(Cli *cli, Err *err)
     if (!put_tags(cli, &body.w, err) || !put_vault_properties(cli, &body.w, err))
         return false;
     json_close(&body.w);
-    return body_send(cli, "PUT", to_arm(cli), url, &body, shape_resource, err);
+    return body_send(cli, "PUT", to_arm(cli), url, &body, shape_vault, err);
 }
 
 /* ---- show, list, delete ---- */
 
 bool run_vault_show(Cli *cli, Err *err)
 {
+    Answer answer;
     Str url;
 
-    if (!cli_profile(cli, err) || !vault_resource_url(cli, &url, err))
+    if (!vault_get(cli, &url, &answer, err))
         return false;
-    return call_shown(cli, "GET", to_arm(cli), url, STR_NONE, shape_resource, err);
+    shape_resource(cli, &cli->w, answer.json);
+    return true;
 }
 
 bool run_vault_list(Cli *cli, Err *err)
 {
     Str group = arg(cli, "--resource-group");
+    bool vaults, hsms;
 
-    if (!cli_profile(cli, err))
+    if (!wants_type(cli, &vaults, &hsms, err) || !cli_profile(cli, err))
         return false;
+    if (!vaults)
+        return call_list(cli, to_arm(cli), group.ptr ? arm_group_url(cli, group, STR(HSMS), VAULT_VERSION) : arm_subscription_url(cli, STR(HSMS), VAULT_VERSION), shape_resource, err);
     return call_list(cli, to_arm(cli), group.ptr ? arm_group_url(cli, group, STR(VAULTS), VAULT_VERSION)
                                                  : arm_subscription_url(cli, STR("/resources?$filter=resourceType%20eq%20%27Microsoft.KeyVault%2Fvaults%27"), "2021-04-01"),
                      shape_resource, err);
@@ -178,18 +178,19 @@ static void put_policy(Cli *cli, JsonWriter *w, Str object_id, const JsonVal *no
     json_open(w, NULL);
     json_put_str(w, "tenantId", cli->profile.tenant);
     json_put_str(w, "objectId", object_id);
+    json_put_str(w, "applicationId", arg(cli, "--application-id"));
     put_permissions(cli, w, now);
     json_close(w);
 }
 
-/* The vault's policies with that principal's replaced or left out; *found: it had one. Those bound to an application as well are others. */
+/* The vault's policies with that principal's replaced or left out; *found: it had one. That of the principal through an application is another. */
 static void put_policies(Cli *cli, JsonWriter *w, const JsonVal *policies, Str object_id, bool remove, bool *found)
 {
     *found = false;
     json_open_array(w, "accessPolicies");
     for (size_t i = 0; i < json_count(policies); i++) {
         const JsonVal *policy = json_at(policies, i);
-        if (!str_eq_nocase(json_str(json_get(policy, "objectId")), object_id) || json_str(json_get(policy, "applicationId")).ptr) {
+        if (!str_eq_nocase(json_str(json_get(policy, "objectId")), object_id) || !str_eq_nocase(json_str(json_get(policy, "applicationId")), arg(cli, "--application-id"))) {
             json_put_value(w, NULL, policy);
             continue;
         }
@@ -211,8 +212,7 @@ static bool change_policy(Cli *cli, bool remove, Err *err)
 
     if ((arg(cli, "--object-id").ptr != NULL) == (arg(cli, "--spn").ptr != NULL))
         return cli_usage(cli, err, "give either --object-id or --spn");
-    if (!cli_profile(cli, err) || !policy_principal(cli, &object_id, err) || !vault_resource_url(cli, &url, err) ||
-        !call_service(cli, "GET", to_arm(cli), url, STR_NONE, &now, err))
+    if (!cli_profile(cli, err) || !policy_principal(cli, &object_id, err) || !vault_get(cli, &url, &now, err))
         return false;
     const JsonVal *properties = json_get(now.json, "properties");
     body_begin(&body);
@@ -232,7 +232,7 @@ static bool change_policy(Cli *cli, bool remove, Err *err)
     json_close(&body.w);
     if (remove && !found)
         return err_set(err, ERR_NOT_FOUND, "no access policy of this vault names the object id " STR_FMT, STR_ARG(object_id));
-    return body_send(cli, "PUT", to_arm(cli), url, &body, shape_resource, err);
+    return body_send(cli, "PUT", to_arm(cli), url, &body, shape_vault, err);
 }
 
 bool run_vault_set_policy(Cli *cli, Err *err)

@@ -1,11 +1,10 @@
 /* cmd_vault_deleted.c - vaults that were deleted: list, show, recover, purge; through Resource Manager. */
-#include "cli/batch/shape.h"
-#include "cli/call.h"
+#include "cli/keyvault/vault.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 
-#define VAULT_VERSION "2022-07-01"
-#define DELETED       "/providers/Microsoft.KeyVault/deletedVaults"
+#define DELETED      "/providers/Microsoft.KeyVault/deletedVaults"
+#define DELETED_HSMS "/providers/Microsoft.KeyVault/deletedManagedHSMs"        /* always none */
 
 typedef struct Search { Str name; const JsonVal *item; } Search;
 
@@ -35,7 +34,9 @@ static bool find_deleted(Cli *cli, const JsonVal **out, Err *err)
 
 bool run_vault_list_deleted(Cli *cli, Err *err)
 {
-    return cli_profile(cli, err) && call_list(cli, to_arm(cli), arm_subscription_url(cli, STR(DELETED), VAULT_VERSION), NULL, err);
+    bool vaults, hsms;
+    return wants_type(cli, &vaults, &hsms, err) && cli_profile(cli, err) &&
+           call_list(cli, to_arm(cli), arm_subscription_url(cli, vaults ? STR(DELETED) : STR(DELETED_HSMS), VAULT_VERSION), NULL, err);
 }
 
 bool run_vault_show_deleted(Cli *cli, Err *err)
@@ -64,7 +65,7 @@ bool run_vault_recover(Cli *cli, Err *err)
     json_put_str(&body.w, "createMode", STR("recover"));
     json_close(&body.w);
     json_close(&body.w);
-    return body_send(cli, "PUT", to_arm(cli), arm_url(cli, json_str(json_path(item, "properties.vaultId")), VAULT_VERSION), &body, shape_resource, err);
+    return body_send(cli, "PUT", to_arm(cli), arm_url(cli, json_str(json_path(item, "properties.vaultId")), VAULT_VERSION), &body, shape_vault, err);
 }
 
 bool run_vault_purge(Cli *cli, Err *err)
@@ -72,6 +73,8 @@ bool run_vault_purge(Cli *cli, Err *err)
     const JsonVal *item = NULL;
     Answer answer;
 
-    return find_deleted(cli, &item, err) &&
-           call_and_wait(cli, "POST", to_arm(cli), arm_url(cli, str_printf(cli->arena, STR_FMT "/purge", STR_ARG(json_str(json_get(item, "id")))), VAULT_VERSION), STR(""), &answer, err);
+    if (!find_deleted(cli, &item, err))
+        return false;
+    Str url = arm_url(cli, str_printf(cli->arena, STR_FMT "/purge", STR_ARG(json_str(json_get(item, "id")))), VAULT_VERSION);
+    return arg_flag(cli, "--no-wait") ? call_service(cli, "POST", to_arm(cli), url, STR(""), &answer, err) : call_and_wait(cli, "POST", to_arm(cli), url, STR(""), &answer, err);
 }

@@ -2,41 +2,55 @@
  * options that several commands have. */
 #pragma once
 #include "cli/command.h"
+#include "cli/generic_update.h"
 
 /* ---- vaults ---- */
 
 #define OPT_VAULT_SELF { "--name -n --vault-name", "VAULT", OPT_REQUIRED, "Name of the vault." }
+#define OPT_VAULT_FLAGS \
+    { "--enable-purge-protection", "true|false", OPT_VALUE_OPTIONAL, "Nobody can purge before the retention ends; cannot be taken back." }, \
+    { "--enable-rbac-authorization", "true|false", OPT_VALUE_OPTIONAL, "Decide by roles instead of access policies." }, \
+    { "--enabled-for-deployment", "true|false", OPT_VALUE_OPTIONAL, "Kept and shown, as in az." }, { "--enabled-for-disk-encryption", "true|false", OPT_VALUE_OPTIONAL, "Kept and shown, as in az." }, \
+    { "--enabled-for-template-deployment", "true|false", OPT_VALUE_OPTIONAL, "Kept and shown, as in az." }, \
+    { "--public-network-access", "Enabled|Disabled", 0, "May anybody but this site's own services reach it?" }, \
+    { "--default-action", "Allow|Deny", 0, "What network rules say of all other addresses." }, { "--bypass", "AzureServices|None", 0, "May this site's own services enter nevertheless?" }
 static const Option vault_create_options[] = {
     OPT_VAULT_SELF, OPT_GROUP_REQUIRED, OPT_LOCATION, OPT_TAGS,
     { "--sku", "standard|premium", 0, "Standard by default." },
-    { "--retention-days", "DAYS", 0, "How long deleted objects can be recovered, 7 to 90; 90 by default." },
-    { "--enable-purge-protection", "true|false", OPT_VALUE_OPTIONAL, "Nobody can purge before the retention ends." },
-    { "--enable-rbac-authorization", "true|false", OPT_VALUE_OPTIONAL, "Decide by roles instead of access policies." },
+    { "--retention-days", "DAYS", 0, "How long deleted objects can be recovered, 7 to 90; 90 by default." }, OPT_VAULT_FLAGS,
     { "--no-self-perms", "true|false", OPT_VALUE_OPTIONAL, "Do not give yourself an access policy." },
-    END
+    { "--network-acls", "JSON", 0, "Who may reach it: {\"ip\": [ADDRESS, ...], \"vnet\": [SUBNET, ...]}, or a file with that." },
+    { "--network-acls-ips", "ADDRESS[/BITS]", OPT_LIST, "Addresses that may." },
+    { "--network-acls-vnets", "SUBNET", OPT_LIST, "Subnets by id or as VNET/SUBNET; kept and shown, they let nobody in." }, OPT_NO_WAIT, END
 };
 static const Option vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, END };
-#define OPT_POLICY_OF { "--object-id", "ID", 0, "Object id of the principal, or its name." }, { "--spn", "NAME", 0, "Service principal name (application id) of the principal, or its name." }
+#define OPT_POLICY_OF { "--object-id", "ID", 0, "Object id of the principal, or its name." }, { "--spn", "NAME", 0, "Service principal name (application id) of the principal, or its name." }, \
+                      { "--application-id", "ID", 0, "The policy is for the principal through this application alone." }
 static const Option set_policy_options[] = {
     OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF,
     { "--secret-permissions", "PERMISSION", OPT_LIST, "all, get, list, set, delete, recover, backup, restore, purge." },
     { "--certificate-permissions", "PERMISSION", OPT_LIST, "all, get, list, create, import, update, delete, recover, ..." },
     { "--key-permissions", "PERMISSION", OPT_LIST, "all, get, list, create, wrapKey, unwrapKey, ..." },
-    { "--storage-permissions", "PERMISSION", OPT_LIST, "all, get, list, ..." },
-    END
+    { "--storage-permissions", "PERMISSION", OPT_LIST, "all, get, list, ..." }, OPT_NO_WAIT, END
 };
-static const Option deleted_vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_LOCATION, END };
+static const Option deleted_vault_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_LOCATION, END }, deleted_vault_work_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_LOCATION, OPT_NO_WAIT, END };
 static const Option vault_update_options[] = {
-    OPT_VAULT_SELF, OPT_GROUP, { "--default-action", "Allow|Deny", 0, "What network rules say of all other addresses." }, { "--bypass", "AzureServices|None", 0, "May this site's own services enter nevertheless?" },
-    { "--public-network-access", "Enabled|Disabled", 0, "May anybody but this site's own services reach it?" },
-    { "--enable-purge-protection", "true|false", OPT_VALUE_OPTIONAL, "Nobody can purge before the retention ends; cannot be taken back." },
-    { "--enable-rbac-authorization", "true|false", OPT_VALUE_OPTIONAL, "Decide by roles instead of access policies." },
-    { "--enabled-for-deployment", "true|false", OPT_VALUE_OPTIONAL, "Kept and shown, as in az." }, { "--enabled-for-disk-encryption", "true|false", OPT_VALUE_OPTIONAL, "Kept and shown, as in az." },
-    { "--enabled-for-template-deployment", "true|false", OPT_VALUE_OPTIONAL, "Kept and shown, as in az." }, OPT_TAGS, END
+    OPT_VAULT_SELF, OPT_GROUP, OPT_VAULT_FLAGS, { "--retention-days", "DAYS", 0, "How long deleted objects can be recovered, 7 to 90." }, OPT_TAGS, OPT_GENERIC_UPDATE, OPT_NO_WAIT, END
 };
-static const Option network_rule_options[] = { OPT_VAULT_SELF, OPT_GROUP, { "--ip-address", "ADDRESS[/BITS]", OPT_REQUIRED | OPT_LIST, "Addresses." }, END };
-static const Option check_name_options[] = { OPT_VAULT_SELF, END };
-static const Option delete_policy_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF, END };
+#define OPT_RESOURCE_TYPE { "--resource-type", "vault|hsm", 0, "Accepted as in az; there are no managed HSMs here." }
+static const Option vault_list_options[] = { OPT_GROUP, OPT_RESOURCE_TYPE, END }, deleted_list_options[] = { OPT_RESOURCE_TYPE, END };
+static const Option vault_delete_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_NO_WAIT, END };
+static const Option wait_options[] = {
+    OPT_VAULT_SELF, OPT_GROUP, { "--created", NULL, 0, "Until it is there and made." }, { "--updated", NULL, 0, "Until it is made; it must be there." }, { "--deleted", NULL, 0, "Until it is gone." },
+    { "--exists", NULL, 0, "Until it is there." }, { "--custom", "JMESPATH", 0, "Until this holds of it, for example \"properties.publicNetworkAccess=='Disabled'\"." },
+    { "--interval", "SECONDS", 0, "How often to look; 30 by default." }, { "--timeout", "SECONDS", 0, "How long at most; 3600 by default." }, END
+};
+static const Option network_rule_options[] = {
+    OPT_VAULT_SELF, OPT_GROUP, { "--ip-address", "ADDRESS[/BITS]", OPT_LIST, "Addresses." }, { "--subnet", "SUBNET", 0, "A subnet by id, or by name with --vnet-name; kept and shown, it lets nobody in." },
+    { "--vnet-name", "VNET", 0, "Its virtual network." }, OPT_NO_WAIT, END
+};
+static const Option check_name_options[] = { OPT_VAULT_SELF, OPT_RESOURCE_TYPE, END };
+static const Option delete_policy_options[] = { OPT_VAULT_SELF, OPT_GROUP, OPT_POLICY_OF, OPT_NO_WAIT, END };
 
 /* ---- objects of a vault ---- */
 
@@ -45,21 +59,30 @@ static const Option secret_set_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID,
     { "--value", "TEXT", OPT_MAY_BE_EMPTY, "The value; - reads standard input, which others cannot see in the process list." },
     { "--file -f", "FILE", 0, "Read the value from a file." },
+    { "--encoding -e", "utf-8|utf-16le|utf-16be|ascii|base64|hex", 0, "How the file becomes the value; kept as tag file-encoding, by which download undoes it." },
     { "--content-type --description", "TEXT", OPT_MAY_BE_EMPTY, "What the value is." },
     OPT_VALIDITY, { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be read yet." }, OPT_TAGS, END
 };
 static const Option object_show_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, END };
 static const Option object_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, END };
-static const Option object_list_options[] = { OPT_VAULT_REQUIRED, END };
+static const Option vault_only_options[] = { OPT_VAULT_REQUIRED, END };
+#define OPT_VAULT_ID   { "--id", "URL", 0, "Address of the vault, instead of its name." }
+#define OPT_MAXRESULTS { "--maxresults", "N", 0, "How many at most, 1 to 25; all by default." }
+#define OPT_MANAGED    { "--include-managed", "true|false", OPT_VALUE_OPTIONAL, "Also those that belong to certificates." }
+static const Option object_list_options[] = { OPT_VAULT, OPT_VAULT_ID, OPT_MAXRESULTS, OPT_MANAGED, END };
+static const Option object_deleted_options[] = { OPT_VAULT, OPT_VAULT_ID, OPT_MAXRESULTS, END };
+static const Option object_versions_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_MAXRESULTS, END };
 static const Option secret_attributes_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--enabled", "true|false", 0, "May it be read?" }, OPT_VALIDITY, { "--content-type", "TEXT", OPT_MAY_BE_EMPTY, "What the value is." }, OPT_TAGS, END
 };
 static const Option secret_download_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--file -f", "FILE", OPT_REQUIRED, "Where to write it, for you alone to read; no file that is there is replaced." },
-    { "--encoding -e", "utf-8|ascii|base64|hex", 0, "How the value is decoded; by the tag file-encoding if not given." }, END
+    { "--encoding -e", "utf-8|utf-16le|utf-16be|ascii|base64|hex", 0, "How the value is decoded; by the tag file-encoding if not given." },
+    { "--overwrite", NULL, 0, "Replace a file that is there." }, END
 };
 static const Option certificate_create_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, { "--policy -p", "JSON", OPT_REQUIRED, "The policy, @FILE or - for standard input." },
+    { "--validity", "MONTHS", 0, "How long it is valid, whatever the policy says." },
     { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }, OPT_TAGS, END
 };
 static const Option certificate_attributes_options[] = {
@@ -97,13 +120,13 @@ static const Option key_verify_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_ALGORITHM, { "--digest", "BASE64", OPT_REQUIRED, "The digest that was signed." },
     { "--signature", "BASE64", OPT_REQUIRED, "The signature." }, END
 };
-static const Option key_random_options[] = { OPT_VAULT_REQUIRED, { "--count", "N", OPT_REQUIRED, "How many bytes, 1 to 128." }, END };
+static const Option key_random_options[] = { OPT_VAULT, OPT_VAULT_ID, { "--count", "N", OPT_REQUIRED, "How many bytes, 1 to 128." }, END };
 static const Option key_download_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, { "--file -f", "FILE", OPT_REQUIRED, "Where to write it; no file that is there is replaced." },
     { "--encoding -e", "PEM|DER", 0, "PEM by default." }, END
 };
 static const Option key_backup_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "Where to write it; no file that is there is replaced." }, END };
-static const Option key_restore_options[] = { OPT_VAULT_REQUIRED, { "--file -f", "FILE", OPT_REQUIRED, "What backup wrote." }, END };
+static const Option key_restore_options[] = { OPT_VAULT, OPT_VAULT_ID, { "--file -f", "FILE", OPT_REQUIRED, "What backup wrote." }, OPT_NO_WAIT, END };
 static const Option certificate_import_options[] = {
     OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "A .pfx, or PEM with an unencrypted key." },
     { "--password", "TEXT", OPT_MAY_BE_EMPTY, "Of the .pfx; @FILE reads a file, - reads standard input. Asked for on the terminal when it is needed and not given." },
@@ -112,7 +135,7 @@ static const Option certificate_import_options[] = {
 #define OPT_NEW_FILE { "--file -f", "FILE", OPT_REQUIRED, "The file to write, which must not be there yet." }
 static const Option certificate_download_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_VERSION, OPT_NEW_FILE, { "--encoding -e", "PEM|DER", 0, "PEM by default." }, END };
 static const Option certificate_backup_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, OPT_NEW_FILE, END };
-static const Option certificate_deleted_options[] = { OPT_VAULT_REQUIRED, { "--include-pending", "true|false", OPT_VALUE_OPTIONAL, "Also those that were never made." }, END };
+static const Option certificate_list_options[] = { OPT_VAULT, OPT_VAULT_ID, OPT_MAXRESULTS, { "--include-pending", "true|false", OPT_VALUE_OPTIONAL, "Also those that were never made." }, END };
 #define OPT_DISABLED { "--disabled", "true|false", OPT_VALUE_OPTIONAL, "Not to be used yet." }
 static const Option certificate_merge_options[] = { OPT_VAULT, OPT_OBJECT, OPT_ID, { "--file -f", "FILE", OPT_REQUIRED, "What was signed: PEM, DER or PKCS#7, issuers in any order." }, OPT_DISABLED, OPT_TAGS, END };
 #define OPT_ISSUER OPT_VAULT_REQUIRED, { "--issuer-name", "NAME", OPT_REQUIRED, "Name of the issuer." }
@@ -121,7 +144,7 @@ static const Option certificate_merge_options[] = { OPT_VAULT, OPT_OBJECT, OPT_I
     { "--organization-id", "TEXT", 0, "Id of the organisation; of ACME http-01 or dns-01." }, OPT_DISABLED, \
     { "--admin-email", "ADDRESS", 0, "Of its administrator." }, { "--admin-first-name", "NAME", 0, "Likewise." }, { "--admin-last-name", "NAME", 0, "Likewise." }, { "--admin-phone", "NUMBER", 0, "Likewise." }, END
 static const Option issuer_create_options[] = { OPT_ISSUER, { "--provider-name", "PROVIDER", OPT_REQUIRED, "VaultyardCA, ACME, ..." }, OPT_ISSUER_REST };
-static const Option issuer_update_options[] = { OPT_ISSUER, { "--provider-name", "PROVIDER", 0, "VaultyardCA, ACME, ..." }, OPT_ISSUER_REST };
+static const Option issuer_update_options[] = { OPT_ISSUER, { "--enabled", "true|false", OPT_VALUE_OPTIONAL, "May certificates be asked from it?" }, { "--provider-name", "PROVIDER", 0, "VaultyardCA, ACME, ..." }, OPT_ISSUER_REST };
 static const Option issuer_options[] = { OPT_ISSUER, END };
 #define OPT_EMAIL { "--email", "ADDRESS", OPT_REQUIRED, "E-mail address." }
 static const Option issuer_admin_options[] = { OPT_ISSUER, OPT_EMAIL, END }, contact_options[] = { OPT_VAULT_REQUIRED, OPT_EMAIL, END };
@@ -144,4 +167,4 @@ static const Option event_update_options[] = { OPT_SOURCE, OPT_EVENT_NAME, { "--
 static const Option event_options[] = { OPT_SOURCE, OPT_EVENT_NAME, END };
 static const Option event_show_options[] = { OPT_SOURCE, OPT_EVENT_NAME, { "--include-full-endpoint-url", "true|false", OPT_VALUE_OPTIONAL, "The endpoint with its query, which may be a secret." }, END };
 static const Option event_list_options[] = { OPT_SOURCE, END };
-static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "Accepted as in az." }, END };
+static const Option default_policy_options[] = { { "--scaffold", NULL, 0, "All that a policy can say, to be filled in." }, END };
