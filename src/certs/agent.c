@@ -531,9 +531,13 @@ int cert_agent_run(const CertAgentConfig *config)
     bool is_unusable = false;
     hook_init(&agent.hook);
     find_state_path(&agent);
+    /* Before they are read: settings that are replaced while we start are found out. */
+    if (!config->once && !watch_init(config->clock_path, config->settings_path, &agent.watch, &err))
+        log_event(LOG_WARN, "certs.settings_not_watched", log_cstr("error", err.text));      /* polls and SIGHUP find them out as well */
     if (!loaded_new(config, &agent.loaded, &is_unusable, &err) && is_unusable) {
         log_event(LOG_ERROR, "certs.settings_unusable", log_cstr("error", err.text));
         say_status(&agent, SERVICE_BAD_SETTINGS, err.text);
+        watch_done(&agent.watch);
         return 2;
     }
     agent.loaded_ms = agent.started_ms;
@@ -541,10 +545,9 @@ int cert_agent_run(const CertAgentConfig *config)
         log_event(LOG_ERROR, "certs.not_started", log_cstr("error", err.text));
         loaded_free(agent.loaded);
         fd_close(&agent.signals);
+        watch_done(&agent.watch);
         return 1;
     }
-    if (!config->once && !watch_init(config->clock_path, config->settings_path, &agent.watch, &err))
-        log_event(LOG_WARN, "certs.settings_not_watched", log_cstr("error", err.text));      /* polls and SIGHUP find them out as well */
     const CertSettings *settings = &agent.loaded->settings;
     if (settings->observed_count == 0)
         agent.report_by_ms = 0;                              /* no look will end: what is nothing is in sync */

@@ -46,6 +46,22 @@ void fetcher_free(Fetcher *fetcher)
     free(fetcher);
 }
 
+bool fetcher_carry(Fetcher *fetcher, const Fetcher *former, Err *err)
+{
+    if (former->resource_count == 0)
+        return true;
+    VaultResource *all = calloc(former->resource_count, sizeof *all);
+    if (!all)
+        return err_set(err, ERR_INTERNAL, "out of memory");
+    memcpy(all, former->resources, former->resource_count * sizeof *all);
+    for (size_t i = 0; i < former->resource_count; i++)
+        all[i].is_refusing = false;
+    free(fetcher->resources);
+    fetcher->resources = all;
+    fetcher->resource_count = former->resource_count;
+    return true;
+}
+
 HttpClient *fetcher_client(Fetcher *fetcher) { return fetcher->vault; }
 
 void fetched_done(Fetched *fetched) { bundle_done(&fetched->bundle); }

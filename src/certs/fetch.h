@@ -9,6 +9,8 @@ typedef struct Fetcher Fetcher;
 /* ca_file NULL: the system's; proxy NULL: none. Both are for vaults: the metadata address is always asked directly. */
 bool fetcher_new(const char *ca_file, const char *proxy, Fetcher **out, Err *err) MUST_CHECK;
 void fetcher_free(Fetcher *fetcher);
+/* Takes over for what vaults want their tokens; whose they are may have changed. */
+bool fetcher_carry(Fetcher *fetcher, const Fetcher *former, Err *err) MUST_CHECK;
 HttpClient *fetcher_client(Fetcher *fetcher);       /* the one for vaults, for clients beside it */
 
 /* One GET to a vault with the token it wants, beside others: begun, and ended once http_is_done(client). Tokens are kept per resource until five

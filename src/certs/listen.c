@@ -58,6 +58,20 @@ void listeners_done(Listeners *listeners)
     listeners->count = 0;
 }
 
+void listeners_carry(Listeners *listeners, const Listeners *former)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        Listener *now = &listeners->items[i];
+        for (size_t k = 0; k < former->count; k++) {
+            const Listener *was = &former->items[k];
+            if (!str_eq(now->vault_url, was->vault_url))
+                continue;
+            memcpy(now->cursor, was->cursor, sizeof now->cursor);
+            now->is_listening = was->is_listening;
+        }
+    }
+}
+
 size_t listeners_active(const Listeners *listeners)
 {
     size_t count = 0;

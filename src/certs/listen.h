@@ -11,6 +11,9 @@ typedef struct Listeners { Listener *items; size_t count; } Listeners;
 bool listeners_new(Fetcher *fetcher, const CertSettings *settings, const char *ca_file, const char *proxy, Listeners *out, Err *err) MUST_CHECK;
 void listeners_done(Listeners *listeners);
 
+/* New settings, the same vaults: each goes on where the former was, so what changed meanwhile is told. */
+void listeners_carry(Listeners *listeners, const Listeners *former);
+
 /* Before a round of polls: asks vaults without one for the cursor of now, so that no change falls between the look and the listening. Until it is
  * there, or the vault has said that it has no feed, listeners_is_ready says no and the vault is not to be looked at. */
 void listeners_prepare(Listeners *listeners);

@@ -99,7 +99,8 @@ bool loaded_carry(Loaded *loaded, const Loaded *former, Err *err)
         }
         compare(now, loaded->tracked[i].mark);
     }
-    return leave(loaded, former->left, former->left_count, err) && leave(loaded, former->settings.observed, former->settings.observed_count, err);
+    listeners_carry(&loaded->listeners, &former->listeners);
+    return fetcher_carry(loaded->fetcher, former->fetcher, err) && leave(loaded, former->left, former->left_count, err) && leave(loaded, former->settings.observed, former->settings.observed_count, err);
 }
 
 bool loaded_remember(Loaded *loaded, const StateBefore *before, Err *err)

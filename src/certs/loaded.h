@@ -22,7 +22,7 @@ typedef struct Loaded {
 bool loaded_new(const CertAgentConfig *config, Loaded **out, bool *is_unusable, Err *err) MUST_CHECK;
 void loaded_free(Loaded *loaded);
 bool loaded_text_is(const Loaded *loaded, const char *path, Err *err) MUST_CHECK;       /* true: the file still says the same. On false err is set only if it cannot be read */
-/* Takes over what is known of certificates that both observe, and with cleanUp what is only in `former`. */
+/* Takes over what is known of certificates that both observe, how far the feeds of their vaults were heard, and with cleanUp what is only in `former`. */
 bool loaded_carry(Loaded *loaded, const Loaded *former, Err *err) MUST_CHECK;
 /* The same from the state file of the process before. */
 bool loaded_remember(Loaded *loaded, const StateBefore *before, Err *err) MUST_CHECK;

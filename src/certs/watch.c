@@ -14,6 +14,7 @@ static const char *base_of(const char *path)
 
 bool watch_init(const char *clock_path, const char *settings_path, Watch *out, Err *err)
 {
+    bool all = true;
     *out = (Watch){ .fd = -1, .files = { { .path = clock_path, .which = WATCHED_CLOCK, .wd = -1 }, { .path = settings_path, .which = WATCHED_SETTINGS, .wd = -1 } } };
     if (!clock_path && !settings_path)
         return true;
@@ -28,10 +29,10 @@ bool watch_init(const char *clock_path, const char *settings_path, Watch *out, E
         int dir_len = (int)(base_of(file->path) - file->path);
         (void)snprintf(dir, sizeof dir, "%.*s", dir_len ? dir_len : 1, dir_len ? file->path : ".");
         file->wd = inotify_add_watch(out->fd, dir, IN_MOVED_TO | IN_CLOSE_WRITE);
-        if (file->wd < 0)
-            return err_errno(err, "cannot watch %s", dir);
+        if (file->wd < 0 && all)
+            all = err_errno(err, "cannot watch %s", dir);
     }
-    return true;
+    return all;
 }
 
 void watch_done(Watch *watch) { fd_close(&watch->fd); }

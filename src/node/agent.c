@@ -372,7 +372,7 @@ static bool start_parts(Agent *agent, const char *program_dir, Err *err)
 {
     if (!node_places(agent->arena, "", &agent->places, err) || !node_card_read(agent->arena, &agent->places, &agent->card, err) ||
         !boot_id_get(agent->arena, NODE_BOOT_FILE, &agent->boot_id, err) || !catch_signals(agent, err) ||
-        !metadata_start(&agent->card, &agent->metadata, err) || !extensions_new(program_dir, &agent->extensions, err) ||
+        !metadata_start(&agent->card, &agent->metadata, err) || !extensions_new(program_dir, agent->places.below, &agent->extensions, err) ||
         !control_new(&agent->card, &agent->control, err) || !start_runs(agent, program_dir, err))
         return false;
     if (agent->card.socket) {

@@ -20,12 +20,13 @@
 
 #define EXTENSION_BUILD "1363.13"
 #define LOG_DIR         "/var/log/azure/Microsoft.Azure.KeyVault.KeyVaultForLinux"
+enum { DIR_MAX = 512, PATH_MAX_BYTES = DIR_MAX + 100 };
 enum { RESTART_FIRST_MS = 500, RESTART_MAX_MS = 30000, STATUS_MAX_BYTES = 64 * 1024, LOG_MAX_BYTES = 8 * 1024 * 1024 };
 
 typedef struct Extension {
     char name[128];
-    char dir[256];
-    Arena *arena;                       /* of settings */
+    char dir[DIR_MAX];
+    Arena *arena;                       /* of settings; NULL: they are not laid out */
     Str settings;                       /* compact JSON */
     bool requires_sync, seen;
     pid_t pid;                          /* 0: not running */
@@ -34,18 +35,19 @@ typedef struct Extension {
 } Extension;
 
 struct Extensions {
-    const char *program_dir;
+    const char *program_dir, *below;
     int inotify;
     Extension items[EXTENSIONS_MAX];
     size_t count;
 };
 
-bool extensions_new(const char *program_dir, Extensions **out, Err *err)
+bool extensions_new(const char *program_dir, const char *below, Extensions **out, Err *err)
 {
     Extensions *extensions = calloc(1, sizeof *extensions);
     if (!extensions)
         return err_set(err, ERR_INTERNAL, "out of memory");
     extensions->program_dir = program_dir;
+    extensions->below = below;
     extensions->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (extensions->inotify < 0) {
         free(extensions);
@@ -101,21 +103,28 @@ static bool is_true(const JsonVal *v)
     return json_bool(v, false) || str_eq_nocase(json_str(v), STR("true"));
 }
 
-/* config/1.settings in the machine agent's wrapper, and an empty status directory. */
-static bool lay_out(Extensions *extensions, Extension *extension, Err *err)
+/* The directories of one that does not run, without a status: one of another process says nothing. */
+static bool make_room(Extensions *extensions, Extension *extension, Err *err)
 {
-    char path[400];
+    char path[PATH_MAX_BYTES];
     (void)snprintf(path, sizeof path, "%s/status", extension->dir);
     if (!dir_make(path, 0755, err))
         return false;
     extension->watch = inotify_add_watch(extensions->inotify, path, IN_MOVED_TO | IN_CLOSE_WRITE);
     (void)snprintf(path, sizeof path, "%s/status/1.status", extension->dir);
-    if (unlink(path) < 0 && errno != ENOENT)                    /* a status of other settings says nothing about these */
+    if (unlink(path) < 0 && errno != ENOENT)
         return err_errno(err, "cannot remove %s", path);
     (void)snprintf(path, sizeof path, "%s/config", extension->dir);
-    if (!dir_make(path, 0700, err) || !dir_make(LOG_DIR, 0755, err))
+    if (!dir_make(path, 0700, err))
         return false;
+    (void)snprintf(path, sizeof path, "%s" LOG_DIR, extensions->below);
+    return dir_make(path, 0755, err);
+}
 
+/* config/1.settings in the machine agent's wrapper. Replaced whole: a process that runs finds it out and reads the one or the other. */
+static bool write_settings(const Extension *extension, Str settings, Err *err)
+{
+    char path[PATH_MAX_BYTES];
     AUTO(buf_done_auto) Buf text = { 0 };
     JsonWriter w;
     buf_init(&text, 1024 * 1024);
@@ -124,7 +133,7 @@ static bool lay_out(Extensions *extensions, Extension *extension, Err *err)
     json_open_array(&w, "runtimeSettings");
     json_open(&w, NULL);
     json_open(&w, "handlerSettings");
-    json_put_raw(&w, "publicSettings", extension->settings);
+    json_put_raw(&w, "publicSettings", settings);
     json_put_null(&w, "protectedSettings");
     json_put_null(&w, "protectedSettingsCertThumbprint");
     json_close(&w);
@@ -135,28 +144,31 @@ static bool lay_out(Extensions *extensions, Extension *extension, Err *err)
     return json_end(&w, err) && file_replace(path, buf_bytes(&text), 0600, (uid_t)-1, (gid_t)-1, err);
 }
 
-static int open_log(void)
+static int open_log(const char *below)
 {
     struct stat st;
-    static const char path[] = LOG_DIR "/akvvm_service.log";
+    char path[PATH_MAX_BYTES], before[PATH_MAX_BYTES];
+    (void)snprintf(path, sizeof path, "%s" LOG_DIR "/akvvm_service.log", below);
+    (void)snprintf(before, sizeof before, "%s" LOG_DIR "/akvvm_service.log.1", below);
     if (stat(path, &st) == 0 && st.st_size > LOG_MAX_BYTES)
-        (void)rename(path, LOG_DIR "/akvvm_service.log.1");
+        (void)rename(path, before);
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
 static void start(Extensions *extensions, Extension *extension)
 {
-    char program[512], settings[400], status[400];
+    char program[PATH_MAX_BYTES], settings[PATH_MAX_BYTES], status[PATH_MAX_BYTES], clock[PATH_MAX_BYTES];
     (void)snprintf(program, sizeof program, "%s/vaultyard-certs", extensions->program_dir);
     (void)snprintf(settings, sizeof settings, "%s/config/1.settings", extension->dir);
     (void)snprintf(status, sizeof status, "%s/status/1.status", extension->dir);
-    static char settings_option[] = "--settings", status_option[] = "--status", clock_option[] = "--clock", clock[] = NODE_CLOCK_FILE;
+    (void)snprintf(clock, sizeof clock, "%s" NODE_CLOCK_FILE, extensions->below);
+    static char settings_option[] = "--settings", status_option[] = "--status", clock_option[] = "--clock";
     static char path[] = "PATH=/usr/sbin:/usr/bin", home[] = "HOME=/root", lang[] = "LANG=C.UTF-8";
     char *const argv[] = { program, settings_option, settings, status_option, status, clock_option, clock, NULL };
     char *const environment[] = { path, home, lang, NULL };
 
     extension->pause_ms = extension->pause_ms == 0 ? RESTART_FIRST_MS : extension->pause_ms * 2 > RESTART_MAX_MS ? RESTART_MAX_MS : extension->pause_ms * 2;
-    AUTO(fd_close) int log = open_log();
+    AUTO(fd_close) int log = open_log(extensions->below);
     pid_t agent = getpid(), child = fork();
     if (child == 0) {
         sigset_t none;
@@ -190,13 +202,22 @@ static Extension *find_or_add(Extensions *extensions, Str name)
 }
 
 /* "1.0" becomes "1.0.1363.13"; a whole version stays. */
-static void place(Extension *extension, Str publisher, Str type, Str version)
+static bool place(const char *below, Str publisher, Str type, Str version, char dir[DIR_MAX], Err *err)
 {
     size_t dots = 0;
     for (size_t i = 0; i < version.len; i++)
         dots += version.ptr[i] == '.';
-    (void)snprintf(extension->dir, sizeof extension->dir, "/var/lib/waagent/" STR_FMT "." STR_FMT "-" STR_FMT "%s", STR_ARG(publisher), STR_ARG(type),
-                   STR_ARG(version), dots >= 2 ? "" : dots == 1 ? "." EXTENSION_BUILD : ".0." EXTENSION_BUILD);
+    int len = snprintf(dir, DIR_MAX, "%s/var/lib/waagent/" STR_FMT "." STR_FMT "-" STR_FMT "%s", below, STR_ARG(publisher), STR_ARG(type),
+                       STR_ARG(version), dots >= 2 ? "" : dots == 1 ? "." EXTENSION_BUILD : ".0." EXTENSION_BUILD);
+    return len < DIR_MAX || err_set(err, ERR_BAD_INPUT, "the extension's directory has too long a name");
+}
+
+/* It may have ended a moment ago, and extensions_tend not have seen it. */
+static bool is_running(Extension *extension)
+{
+    if (extension->pid > 0 && waitpid(extension->pid, NULL, WNOHANG) != 0)
+        extension->pid = 0;
+    return extension->pid > 0;
 }
 
 typedef struct Asked { Str name, publisher, type, version; const JsonVal *settings; } Asked;
@@ -213,28 +234,32 @@ static bool apply_one(Extensions *extensions, const JsonVal *item, Err *err)
         return false;
     if (!str_eq_nocase(asked.type, STR("KeyVaultForLinux")) || !is_word(asked.name) || !is_word(asked.publisher) || !is_word(asked.version))
         return err_set(err, ERR_NOT_BUILT, "extension '" STR_FMT "' of type '" STR_FMT "' is not one this node knows", STR_ARG(asked.name), STR_ARG(asked.type));
+    char dir[DIR_MAX];
     Extension *extension = find_or_add(extensions, asked.name);
-    Arena *arena = arena_new(1024 * 1024);
-    if (!extension || !arena) {
-        arena_free(arena);
+    AUTO(arena_free_auto) Arena *arena = arena_new(1024 * 1024);
+    if (!extension || !arena)
         return err_set(err, ERR_INTERNAL, "too many extensions or out of memory");
-    }
     Str settings = asked.settings ? json_text(arena, asked.settings) : STR("{}");
     extension->seen = true;
-    if (extension->arena && str_eq(settings, extension->settings)) {
-        arena_free(arena);
-        return true;
-    }
-    stop(extension);
-    arena_free(extension->arena);
-    extension->arena = arena;
-    extension->settings = settings;
-    extension->requires_sync = is_true(json_path(asked.settings, "secretsManagementSettings.requireInitialSync"));
-    extension->pause_ms = 0;
-    place(extension, asked.publisher, asked.type, asked.version);
-    if (!lay_out(extensions, extension, err))
+    if (!place(extensions->below, asked.publisher, asked.type, asked.version, dir, err))
         return false;
-    start(extensions, extension);
+    bool moves = strcmp(dir, extension->dir) != 0;
+    if (extension->arena && !moves && str_eq(settings, extension->settings))
+        return true;
+    if (moves)
+        stop(extension);
+    arena_free(TAKE(extension->arena));                         /* until all is laid out: else the next lease would take this one's settings for done */
+    (void)snprintf(extension->dir, sizeof extension->dir, "%s", dir);
+    extension->requires_sync = is_true(json_path(asked.settings, "secretsManagementSettings.requireInitialSync"));
+    bool runs = is_running(extension);
+    if ((!runs && !make_room(extensions, extension, err)) || !write_settings(extension, settings, err))
+        return false;
+    extension->arena = TAKE(arena);
+    extension->settings = settings;
+    if (!runs) {
+        extension->pause_ms = 0;
+        start(extensions, extension);
+    }
     return true;
 }
 
@@ -269,7 +294,7 @@ int64_t extensions_tend(Extensions *extensions)
             extension->pid = 0;
             extension->start_at_ms = now + extension->pause_ms;
         }
-        if (extension->pid > 0)
+        if (extension->pid > 0 || !extension->arena)            /* settings that could not be written: the next lease tries it again */
             continue;
         if (extension->start_at_ms <= now) {
             start(extensions, extension);
@@ -285,7 +310,7 @@ typedef struct Status { Str status, message, time; } Status;
 
 static bool status_read(const Extension *extension, Arena *arena, Status *out)
 {
-    char path[400];
+    char path[PATH_MAX_BYTES];
     Str text;
     const JsonVal *root;
     Err ignored;
@@ -293,8 +318,11 @@ static bool status_read(const Extension *extension, Arena *arena, Status *out)
     if (!file_read(arena, path, STATUS_MAX_BYTES, &text, &ignored) || !json_parse(arena, text, JSON_STRICT, &root, &ignored))
         return false;
     const JsonVal *first = json_at(root, 0);
-    *out = (Status){ json_str(json_path(first, "status.status")), json_str(json_path(first, "status.formattedMessage.message")), json_str(json_get(first, "timestampUTC")) };
-    return out->status.ptr != NULL;
+    Str status = json_str(json_path(first, "status.status"));
+    if (str_empty(status))
+        return false;
+    *out = (Status){ status, json_str(json_path(first, "status.formattedMessage.message")), json_str(json_get(first, "timestampUTC")) };
+    return true;
 }
 
 ExtensionsState extensions_state(Extensions *extensions, Arena *arena, Str *reason)

@@ -6,12 +6,13 @@ enum { EXTENSIONS_MAX = 8 };
 
 typedef struct Extensions Extensions;
 
-bool extensions_new(const char *program_dir, Extensions **out, Err *err) MUST_CHECK;      /* where vaultyard-certs lies; borrowed */
+/* program_dir: where vaultyard-certs lies; below: as in places.h. Both are borrowed. */
+bool extensions_new(const char *program_dir, const char *below, Extensions **out, Err *err) MUST_CHECK;
 void extensions_free(Extensions *extensions);                                             /* stops them */
 int  extensions_watch_fd(const Extensions *extensions);                                   /* readable when a status changed; extensions_watched() empties it */
 void extensions_watched(Extensions *extensions);
 
-/* The lease's "extensions" array: starts what is new, restarts what has other settings, stops what is gone. */
+/* The lease's "extensions" array: starts what is new, gives what runs its other settings (it reads the file again), stops what is gone. */
 bool extensions_apply(Extensions *extensions, const JsonVal *list, Err *err) MUST_CHECK;
 /* A child ended (SIGCHLD): if it was one of them, it is started again after a pause. Answers milliseconds until the next start is due, -1 if none. */
 int64_t extensions_tend(Extensions *extensions);

@@ -78,6 +78,10 @@ static void test_what_cannot_be_watched_is_said(void **state)
     assert_false(watch_init(NULL, "/nonexistent/settings.json", &none, &err));
     assert_non_null(strstr(err.text, "/nonexistent"));
     watch_done(&none);
+    assert_false(watch_init("/nonexistent/clock", file("settings.json"), &none, &err));
+    replace("settings.json");
+    assert_int_equal(watch_take(&none), WATCHED_SETTINGS);     /* the other one is none the worse for it */
+    watch_done(&none);
     assert_true(watch_init(NULL, NULL, &none, &err));
     assert_int_equal(none.fd, -1);
     assert_int_equal(watch_take(&none), 0);
