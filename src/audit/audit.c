@@ -12,6 +12,7 @@ struct Audit {
     char *dir;
     Secret *key;
     ReadsLog *reads;
+    WritesEnd writes_end;             /* of the store's writer thread alone */
     _Atomic int64_t writes;
 };
 
@@ -54,7 +55,11 @@ static bool open_chain(Txn *txn, void *ctx, Err *err)
     if (!opening->finding[0])
         return true;
     AuditRecord broken = note(AUDIT_CHAIN_BROKEN, opening->finding);
-    return writes_append(key, txn, &broken, &opening->writes, err);
+    WritesEnd end = { 0 };
+    if (!writes_append(key, txn, &end, &broken, err))
+        return false;
+    opening->writes = end.last.number;
+    return true;
 }
 
 static bool note_recovery(ReadsLog *reads, const Recovery *recovery, Err *err)
@@ -123,10 +128,9 @@ static void write_committed(void *ctx, int64_t number)
 
 bool audit_write(Audit *audit, Txn *txn, const AuditRecord *record, Err *err)
 {
-    int64_t number;
-    if (!writes_append(audit->key, txn, record, &number, err))
+    if (!writes_append(audit->key, txn, &audit->writes_end, record, err))
         return false;
-    txn_after_commit(txn, write_committed, audit, number);
+    txn_after_commit(txn, write_committed, audit, audit->writes_end.last.number);
     return true;
 }
 

@@ -27,29 +27,35 @@ static bool anchor_last(Txn *txn, void *ctx, Err *err)
 
 /* Where the chain goes on. The first of a transaction asks the anchor; for those behind it the rows of this transaction are the chain,
  * which nobody else can have touched, and it is anchored once, at the end. */
-static bool chain_end(const Secret *key, Txn *txn, ChainPoint *last, Err *err)
+static bool chain_end(const Secret *key, Txn *txn, WritesEnd *end, Err *err)
 {
     bool is_first;
     ChainHead head;
+    int64_t epoch = txn_epoch(txn);
     txn_before_commit(txn, anchor_last, (void *)(uintptr_t)key, &is_first);
-    if (!is_first)
-        return last_record(txn, last, err);
-    return chain_head_read(key, txn, CHAIN_WRITES, last, &head, err) &&
-           (head == CHAIN_HEAD_SOUND || err_set(err, ERR_INTERNAL, "the head of the audit chain was changed from outside: stop the server and run 'vaultyard audit verify'"));
+    if (!is_first && end->epoch == epoch)
+        return true;
+    end->epoch = 0;
+    if (!is_first ? !last_record(txn, &end->last, err) : !chain_head_read(key, txn, CHAIN_WRITES, &end->last, &head, err))
+        return false;
+    if (is_first && head != CHAIN_HEAD_SOUND)
+        return err_set(err, ERR_INTERNAL, "the head of the audit chain was changed from outside: stop the server and run 'vaultyard audit verify'");
+    end->epoch = epoch;
+    return true;
 }
 
-bool writes_append(const Secret *key, Txn *txn, const AuditRecord *record, int64_t *number, Err *err)
+bool writes_append(const Secret *key, Txn *txn, WritesEnd *end, const AuditRecord *record, Err *err)
 {
     AUTO(buf_done_auto) Buf buf = { 0 };
-    ChainPoint last, next;
+    ChainPoint next;
     chain_begin(&buf);
-    if (!record_put(&buf, record, err) || !chain_end(key, txn, &last, err))
+    if (!record_put(&buf, record, err) || !chain_end(key, txn, end, err))
         return false;
-    chain_next(key, CHAIN_WRITES, &last, &buf, &next);
+    chain_next(key, CHAIN_WRITES, &end->last, &buf, &next);
     if (!txn_exec(txn, NULL, err, "INSERT INTO audit_record (number, time_ms, record, mac) VALUES (?1, ?2, ?3, ?4)",
                   db_int(next.number), db_int(record->time_ms), db_text(chain_record(&buf)), db_blob((Bytes){ next.mac, sizeof next.mac })))
         return false;
-    *number = next.number;
+    end->last = next;
     return true;
 }
 

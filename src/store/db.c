@@ -28,6 +28,7 @@ struct Db {
     Statement **slots;                /* open addressing, a power of two */
     size_t slot_count, used;
     int open_rows;
+    int64_t changes;                  /* statements run that are no mere reads */
     void (*commit_fn)(void *ctx, int wal_pages);
     void *commit_ctx;
 };
@@ -152,6 +153,11 @@ static bool bind(Db *db, sqlite3_stmt *handle, const char *sql, const DbVal *val
     return true;
 }
 
+static void note_change(Db *db, sqlite3_stmt *handle)
+{
+    db->changes += sqlite3_stmt_readonly(handle) ? 0 : 1;
+}
+
 /* Values are not copied for a statement that ends in this call; they are for rows, which outlive it. */
 bool db_exec(Db *db, const char *sql, const DbVal *vals, size_t count, int64_t *changed, Err *err)
 {
@@ -165,6 +171,7 @@ bool db_exec(Db *db, const char *sql, const DbVal *vals, size_t count, int64_t *
     bool good = bind(db, handle, sql, vals, count, SQLITE_STATIC, err);
     if (good) {
         int rc;
+        note_change(db, handle);
         do
             rc = sqlite3_step(handle);
         while (rc == SQLITE_ROW);
@@ -200,6 +207,7 @@ bool db_query(Db *db, const char *sql, const DbVal *vals, size_t count, Rows **o
         rows_free(rows);
         return false;
     }
+    note_change(db, rows->handle);
     *out = rows;
     return true;
 }
@@ -275,6 +283,7 @@ bool db_query_int(Db *db, const char *sql, int64_t *out, Err *err)
 
 bool db_in_transaction(const Db *db) { return !sqlite3_get_autocommit(db->handle); }
 int  db_open_rows(const Db *db)      { return db->open_rows; }
+int64_t db_changes(const Db *db)     { return db->changes; }
 
 /* ---- opening ---- */
 

@@ -21,6 +21,7 @@ bool db_query_int(Db *db, const char *sql, int64_t *out, Err *err) MUST_CHECK;  
 
 bool db_in_transaction(const Db *db);     /* false after an error that made SQLite roll all of it back */
 int  db_open_rows(const Db *db);          /* Rows not yet freed */
+int64_t db_changes(const Db *db);         /* grows with each statement that may have changed something */
 
 /* Calls fn with the length of the write-ahead log, in pages, after each commit of this connection. */
 void db_on_commit(Db *db, void (*fn)(void *ctx, int wal_pages), void *ctx);

@@ -90,25 +90,52 @@ static bool take_queue(Store *store, Write **out, Scrub **scrubs)
     return batch || *scrubs;
 }
 
-/* One function in its savepoint. When it cannot be undone alone, the whole transaction is given up. */
-static void run_one(Db *db, Write *write, TxnLast *last)
+/* How the functions of a transaction are kept apart, should one of them fail. A savepoint each undoes that one alone, but makes SQLite copy every
+ * page that it changes. Few fail, and hardly any after they changed something: so there are none at first, and only when such a one comes
+ * all is rolled back and run again with them. */
+typedef enum Apart { APART_NOT = 1, APART_BY_SAVEPOINTS } Apart;
+typedef enum Ran { RAN = 1, RAN_LOST, RAN_MIXED } Ran;    /* lost: there is no transaction any more; mixed: what a failed one did stands among the others' */
+
+static bool call_one(Db *db, Write *write, TxnLast *last)
+{
+    txn_done(&write->txn);            /* of the run before */
+    write->txn = (Txn){ .db = db, .writes = true, .last = last };
+    return write->good = txn_run(&write->txn, write->fn, write->ctx, write->err);
+}
+
+static Ran run_one_bare(Db *db, Write *write, TxnLast *last)
+{
+    size_t asked = last->count;
+    int64_t changes = db_changes(db);
+    bool good = call_one(db, write, last);
+    if (!db_in_transaction(db))
+        return RAN_LOST;
+    if (good)
+        return RAN;
+    last->count = asked;
+    return db_changes(db) == changes ? RAN : RAN_MIXED;
+}
+
+/* When it cannot be undone alone, the whole transaction is given up. */
+static Ran run_one_apart(Db *db, Write *write, TxnLast *last)
 {
     Err undo;
     size_t asked = last->count;
-    write->txn = (Txn){ .db = db, .writes = true, .last = last };
-    write->good = db_run(db, "SAVEPOINT one", write->err) && txn_run(&write->txn, write->fn, write->ctx, write->err);
+    write->good = db_run(db, "SAVEPOINT one", write->err) && call_one(db, write, last);
     if (!db_in_transaction(db))
-        return;
+        return RAN_LOST;
     if (write->good) {
         write->good = db_run(db, "RELEASE one", write->err);
         if (write->good)
-            return;
+            return RAN;
     } else if (db_run(db, "ROLLBACK TO one", &undo) && db_run(db, "RELEASE one", &undo)) {
         last->count = asked;
-        return;
+        last->epoch = txn_epoch_new();
+        return RAN;
     }
     if (db_in_transaction(db))
         (void)db_run(db, "ROLLBACK", &undo);   /* a transaction that is no longer there is what we want */
+    return RAN_LOST;
 }
 
 static bool run_last(Db *db, const TxnLast *last, Err *err)
@@ -121,40 +148,50 @@ static bool run_last(Db *db, const TxnLast *last, Err *err)
     return good;
 }
 
-/* The functions from `from` on in one transaction. false: it was lost, with those up to *rest, which were not run. */
-static bool run_transaction(Db *db, Write *from, Write **rest, Err *err)
+/* The functions from `from` on in one transaction. RAN: it is durable. RAN_LOST: it was lost, with those up to *rest, which were not run. */
+static Ran run_transaction(Db *db, Write *from, Apart apart, Write **rest, Err *err)
 {
-    TxnLast last = { .count = 0 };
+    TxnLast last = { .epoch = txn_epoch_new() };
+    Err undo;
     *rest = NULL;
     if (!db_run(db, "BEGIN IMMEDIATE", err)) {
         for (Write *write = from; write; write = write->next)
             write->good = true;                /* not at fault: each gets the error of the transaction */
-        return false;
+        return RAN_LOST;
     }
     for (Write *write = from; write; write = write->next) {
-        run_one(db, write, &last);
-        if (!db_in_transaction(db)) {
+        switch (apart == APART_NOT ? run_one_bare(db, write, &last) : run_one_apart(db, write, &last)) {
+        case RAN:
+            break;
+        case RAN_LOST:
             *rest = write->next;
             if (write->good)
                 (void)err_set(err, ERR_INTERNAL, "store: the transaction ended by itself");
             else
                 *err = *write->err;
-            return false;
+            return RAN_LOST;
+        case RAN_MIXED:
+            if (db_run(db, "ROLLBACK", err))
+                return RAN_MIXED;
+            *rest = write->next;               /* then it cannot be committed either */
+            return RAN_LOST;
         }
     }
     if (run_last(db, &last, err) && db_run(db, "COMMIT", err))
-        return true;
-    Err undo;
+        return RAN;
     if (db_in_transaction(db))
         (void)db_run(db, "ROLLBACK", &undo);
-    return false;
+    return RAN_LOST;
 }
 
 static void run_batch(Store *store, Write *batch)
 {
     for (Write *from = batch, *rest; from; from = rest) {
         Err err;
-        bool durable = run_transaction(store->writer, from, &rest, &err);
+        Ran ran = run_transaction(store->writer, from, APART_NOT, &rest, &err);
+        if (ran == RAN_MIXED)
+            ran = run_transaction(store->writer, from, APART_BY_SAVEPOINTS, &rest, &err);
+        bool durable = ran == RAN;
         if (durable)
             atomic_fetch_add_explicit(&store->commits, 1, memory_order_release);
         for (Write *write = from; write != rest; write = write->next) {

@@ -1,9 +1,10 @@
 /* store.h - the durable store: SQLite (WAL, synchronous=FULL) behind calls that PostgreSQL can serve as well.
  *
- * One writer thread takes whatever writes are queued, runs each in a savepoint, commits once and wakes all: a call of
- * store_write returns only when its change is on disk, and nothing is acknowledged before. Reads run on a connection of
- * the calling thread and see one snapshot. Functions given to store_write must not block on anything but the store,
- * must not call store_write, and may run again from the start if the database asks for it. */
+ * One writer thread takes whatever writes are queued, runs them in one transaction, commits once and wakes all: a call of
+ * store_write returns only when its change is on disk, and nothing is acknowledged before. A function that fails is undone
+ * alone. Reads run on a connection of the calling thread and see one snapshot. Functions given to store_write must not block
+ * on anything but the store, must not call store_write, and may run again from the start: what was done by those of one
+ * transaction is undone, and all run once more, when one of them failed half-way. */
 #pragma once
 #include "base/arena.h"
 #include "base/buf.h"
@@ -34,6 +35,10 @@ void  txn_after_commit(Txn *txn, void (*fn)(void *ctx, int64_t number), void *ct
  * same fn and ctx; what a function that failed asked for is forgotten. For a row that sums up what they wrote. Its failure costs all of them their changes.
  * *is_first (may be NULL): nobody before this caller asked for it. */
 void txn_before_commit(Txn *txn, StoreFn *fn, void *ctx, bool *is_first);
+
+/* While this number stays the same, it is the same transaction of this store and nothing in it was undone: what a module remembers of
+ * rows that it alone writes is still what they hold. Never the same in two transactions. */
+int64_t txn_epoch(const Txn *txn);
 
 /* Values bound to ?1, ?2 ... in statements. Statements are string literals: they are cached by address. */
 typedef struct DbVal { enum { DB_NULL_VAL, DB_INT_VAL, DB_TEXT_VAL, DB_BLOB_VAL } kind; int64_t num; Bytes bytes; } DbVal;

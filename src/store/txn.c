@@ -1,5 +1,6 @@
 /* txn.c - one caller's part of a transaction: its statements, what broke it, what to do once it is durable. */
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include "store/txn.h"
 
@@ -63,6 +64,18 @@ void txn_before_commit(Txn *txn, StoreFn *fn, void *ctx, bool *is_first)
     last->calls[at].fn = fn;
     last->calls[at].ctx = ctx;
     last->count++;
+}
+
+int64_t txn_epoch_new(void)
+{
+    static _Atomic int64_t epochs;
+    return atomic_fetch_add_explicit(&epochs, 1, memory_order_relaxed) + 1;
+}
+
+int64_t txn_epoch(const Txn *txn)
+{
+    assert(txn->writes && txn->last);
+    return txn->last->epoch;
 }
 
 void txn_run_hooks(Txn *txn)

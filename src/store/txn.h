@@ -5,7 +5,11 @@
 typedef struct TxnHook { void (*fn)(void *ctx, int64_t number); void *ctx; int64_t number; } TxnHook;
 
 enum { TXN_LAST_MAX = 4 };
-typedef struct TxnLast { struct { StoreFn *fn; void *ctx; } calls[TXN_LAST_MAX]; size_t count; } TxnLast;   /* txn_before_commit, of all functions in a transaction */
+typedef struct TxnLast {              /* of all functions in a transaction */
+    struct { StoreFn *fn; void *ctx; } calls[TXN_LAST_MAX];      /* txn_before_commit */
+    size_t count;
+    int64_t epoch;                    /* txn_epoch */
+} TxnLast;
 
 struct Txn {
     Db *db;
@@ -16,6 +20,7 @@ struct Txn {
     Err broken;                       /* the first error that costs this transaction its changes, whatever its function returns */
 };
 
+int64_t txn_epoch_new(void);          /* any thread */
 void txn_run_hooks(Txn *txn);         /* after the commit */
 void txn_done(Txn *txn);              /* frees what it holds, not itself */
 
