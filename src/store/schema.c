@@ -52,6 +52,11 @@ static const char *const *const migration_8[] = {
     0
 };
 
+static const char *const *const migration_9[] = {
+    schema_keyvault_9,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
@@ -61,6 +66,7 @@ const char *const *const *const schema_migrations[] = {
     migration_6,
     migration_7,
     migration_8,
+    migration_9,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -49,6 +49,7 @@ extern const char *const schema_roles_8[];
 extern const char *const schema_issuers_3[];
 extern const char *const schema_contacts_5[];
 extern const char *const schema_identity_6[];
+extern const char *const schema_keyvault_9[];
 
 /* Migration n is schema_migrations[n - 1]: its subjects' arrays, ended by NULL. */
 extern const char *const *const *const schema_migrations[];

@@ -15,6 +15,8 @@ typedef struct Subscriber { Str id, vault, vault_scope; int64_t cursor, newest; 
 typedef struct TakeUp { KeyVault *kv; Arena *arena; int64_t now_ms; bool any, more; } TakeUp;
 typedef struct FeedRow { int64_t number, kind, change, time_ms; Str name, version; } FeedRow;
 
+#define AFTER_CURSOR "SELECT 1 FROM kv_feed f WHERE f.vault = s.vault AND f.number > s.cursor"
+
 static bool count_subscriptions(Txn *txn, bool *any, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
@@ -30,8 +32,8 @@ static bool read_behind(Txn *txn, TakeUp *take, Subscriber *out, size_t *count, 
     AUTO(rows_free_auto) Rows *rows = NULL;
     *count = 0;
     if (!txn_query(txn, &rows, err,
-                   "SELECT s.id, s.vault, s.cursor, v.feed_number, s.sealed FROM kv_event_subscription s JOIN kv_vault v ON v.id = s.vault"
-                   " WHERE v.feed_number > s.cursor LIMIT ?1", db_int(SUBSCRIPTIONS)))
+                   "SELECT s.id, s.vault, s.cursor, (SELECT MAX(f.number) FROM kv_feed f WHERE f.vault = s.vault), s.sealed FROM kv_event_subscription s"
+                   " WHERE EXISTS (" AFTER_CURSOR ") LIMIT ?1", db_int(SUBSCRIPTIONS)))
         return false;
     *err = (Err){ 0 };
     while (rows_next(rows, err)) {
@@ -110,7 +112,7 @@ static bool behind_txn(Txn *txn, void *ctx, Err *err)
     if (!count_subscriptions(txn, &behind->any, err))
         return false;
     AUTO(rows_free_auto) Rows *rows = NULL;
-    if (!txn_query(txn, &rows, err, "SELECT 1 FROM kv_event_subscription s JOIN kv_vault v ON v.id = s.vault WHERE v.feed_number > s.cursor LIMIT 1"))
+    if (!txn_query(txn, &rows, err, "SELECT 1 FROM kv_event_subscription s WHERE EXISTS (" AFTER_CURSOR ") LIMIT 1"))
         return false;
     *err = (Err){ 0 };
     behind->is_behind = rows_next(rows, err);

@@ -182,7 +182,8 @@ static bool insert(Call *call, Txn *txn, Bytes sealed, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     if (!txn_query(txn, &rows, err,
-                   "INSERT INTO kv_event_subscription (vault, name_key, id, cursor, sealed) SELECT id, ?2, ?3, feed_number, ?4 FROM kv_vault WHERE id = ?1 RETURNING cursor",
+                   "INSERT INTO kv_event_subscription (vault, name_key, id, cursor, sealed)"
+                   " VALUES (?1, ?2, ?3, COALESCE((SELECT MAX(number) FROM kv_feed WHERE vault = ?1), 0), ?4) RETURNING cursor",
                    db_text(call->vault.id), db_text(str_lower(call->req->arena, call->name)), db_text(call->id), db_blob(sealed)))
         return false;
     *err = (Err){ 0 };

@@ -157,7 +157,7 @@ static bool key_create_txn(Txn *txn, void *ctx, Err *err)
     if (!object_require_usable(txn, req->arena, vault, KV_KEY, req->params[0], &object, &found, err))
         return false;
     create->version.name = found ? object.name : req->params[0];
-    return version_put(req->ctx, txn, req->arena, vault, &create->version, err) &&
+    return version_add(req->ctx, txn, req->arena, vault, &create->version, found ? &object : NULL, err) &&
            feed_add(txn, vault, KV_KEY, create->version.name, create->version.version, FEED_NEW_VERSION, req->now_ms, err) &&
            key_rotation_schedule(req->ctx, txn, req->arena, vault, create->version.name, err);
 }

@@ -76,16 +76,7 @@ static bool is_trimmed(Txn *txn, const Vault *vault, int64_t number, bool *out, 
 
 static bool newest(Txn *txn, const Vault *vault, Cursor *out, Err *err)
 {
-    {
-        AUTO(rows_free_auto) Rows *rows = NULL;
-        if (!txn_query(txn, &rows, err, "SELECT feed_number FROM kv_vault WHERE id = ?1", db_text(vault->id)))
-            return false;
-        *err = (Err){ 0 };
-        out->number = rows_next(rows, err) ? row_int(rows, 0) : 0;
-        if (err->code != ERR_NONE)
-            return false;
-    }
-    return row_time(txn, vault, out->number, &out->time_ms, err);
+    return feed_newest(txn, vault->id, &out->number, err) && row_time(txn, vault, out->number, &out->time_ms, err);
 }
 
 static bool read_after(Txn *txn, Changes *changes, Err *err)

@@ -13,4 +13,5 @@ typedef enum FeedChange { FEED_NEW_VERSION = 1, FEED_DELETED, FEED_RECOVERED, FE
 enum { FEED_KEPT = 10000, FEED_TRIM = 16 };
 
 bool feed_add(Txn *txn, const Vault *vault, KvKind kind, Str name, Str version, FeedChange change, int64_t now_ms, Err *err) MUST_CHECK;
+bool feed_newest(Txn *txn, Str vault_id, int64_t *number, Err *err) MUST_CHECK;      /* number of the last row; 0: none */
 void feed_wake(KeyVault *kv, const Vault *vault);         /* after the commit */

@@ -166,18 +166,32 @@ static bool object_upsert(Txn *txn, Arena *arena, const Vault *vault, const Vers
                     db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(current), db_int(*ordinal));
 }
 
-bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const VersionNew *version, Err *err)
+/* The pending version of a certificate has its row already, which is filled in. *filled: it had one. */
+static bool fill_in(Txn *txn, const Vault *vault, const VersionNew *version, Str name_key, Bytes doc, Bytes value, bool *filled, Err *err)
+{
+    const Attributes *attributes = &version->attributes;
+    int64_t changed = 0;
+    if (!txn_exec(txn, &changed, err,
+                  "UPDATE kv_version SET pending = ?5, enabled = ?6, nbf_ms = ?7, exp_ms = ?8, created_ms = ?9, updated_ms = ?10,"
+                  " doc = ?11, value = ?12 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4 AND pending = 1",
+                  db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version),
+                  db_int(version->is_pending), db_int(attributes->enabled), db_seconds(attributes->nbf_s),
+                  db_seconds(attributes->exp_s), db_int(attributes->created_ms), db_int(attributes->updated_ms),
+                  db_blob(doc), db_blob(value)))
+        return false;
+    *filled = changed > 0;
+    return !*filled || txn_exec(txn, NULL, err, "UPDATE kv_object SET current = ?4 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3",
+                                db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version));
+}
+
+bool version_add(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const VersionNew *version, const ObjectRow *object, Err *err)
 {
     Str name_key = name_key_of(arena, version->name);
     Seal *seal = kv->site->seal;
     Bytes doc, value = { 0 };
     Str hsm_key = version->kind == KV_KEY ? hsm_kept_id(arena, version->value) : STR_NONE;
-    DbVal names = hsm_key.ptr ? db_text(hsm_key) : db_null();
-    ObjectRow object;
-    bool found;
-    if (!hsm_name(txn, hsm_key, err) || !object_find(txn, arena, vault, version->kind, version->name, &object, &found, err))
-        return false;
-    if (!seal_put(seal, txn, version_place(arena, vault, version->kind, name_key, version->version, "doc"),
+    if (!hsm_name(txn, hsm_key, err) ||
+        !seal_put(seal, txn, version_place(arena, vault, version->kind, name_key, version->version, "doc"),
                   bytes_of(version->doc_json), arena, &doc, err))
         return false;
     if (version->value.ptr &&
@@ -186,31 +200,31 @@ bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const
         return false;
 
     const Attributes *attributes = &version->attributes;
-    int64_t changed = 0;
-    if (found &&                        /* a new object has no pending version */
-        !txn_exec(txn, &changed, err,
-                  "UPDATE kv_version SET pending = ?5, enabled = ?6, nbf_ms = ?7, exp_ms = ?8, created_ms = ?9, updated_ms = ?10,"
-                  " doc = ?11, value = ?12, hsm_key = ?13 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3 AND version = ?4 AND pending = 1",
-                  db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version),
-                  db_int(version->is_pending), db_int(attributes->enabled), db_seconds(attributes->nbf_s),
-                  db_seconds(attributes->exp_s), db_int(attributes->created_ms), db_int(attributes->updated_ms),
-                  db_blob(doc), db_blob(value), names))
+    bool may_expire = object || attributes->exp_s.set;          /* of a new object nothing is noted */
+    if (may_expire && !version->is_pending && !expiry_note(kv, txn, vault, version->kind, name_key, version->version, attributes->exp_s, err))
         return false;
-    if (!version->is_pending && !expiry_note(kv, txn, vault, version->kind, name_key, version->version, attributes->exp_s, err))
+    bool filled = false;
+    if (object && version->kind == KV_CERTIFICATE && !fill_in(txn, vault, version, name_key, doc, value, &filled, err))
         return false;
-    if (changed)
-        return txn_exec(txn, NULL, err, "UPDATE kv_object SET current = ?4 WHERE vault = ?1 AND kind = ?2 AND name_key = ?3",
-                        db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version));
 
     int64_t ordinal;
-    return object_upsert(txn, arena, vault, version, found ? &object : NULL, &ordinal, err) &&
-           txn_exec(txn, NULL, err,
-                    "INSERT INTO kv_version (vault, kind, name_key, version, ordinal, pending, enabled, nbf_ms, exp_ms, created_ms,"
-                    " updated_ms, doc, value, hsm_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-                    db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version), db_int(ordinal),
-                    db_int(version->is_pending), db_int(attributes->enabled), db_seconds(attributes->nbf_s),
-                    db_seconds(attributes->exp_s), db_int(attributes->created_ms), db_int(attributes->updated_ms),
-                    db_blob(doc), db_blob(value), names);
+    return filled ||
+           (object_upsert(txn, arena, vault, version, object, &ordinal, err) &&
+            txn_exec(txn, NULL, err,
+                     "INSERT INTO kv_version (vault, kind, name_key, version, ordinal, pending, enabled, nbf_ms, exp_ms, created_ms,"
+                     " updated_ms, doc, value, hsm_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                     db_text(vault->id), db_int(version->kind), db_text(name_key), db_text(version->version), db_int(ordinal),
+                     db_int(version->is_pending), db_int(attributes->enabled), db_seconds(attributes->nbf_s),
+                     db_seconds(attributes->exp_s), db_int(attributes->created_ms), db_int(attributes->updated_ms),
+                     db_blob(doc), db_blob(value), db_text(hsm_key)));
+}
+
+bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const VersionNew *version, Err *err)
+{
+    ObjectRow object;
+    bool found;
+    return object_find(txn, arena, vault, version->kind, version->name, &object, &found, err) &&
+           version_add(kv, txn, arena, vault, version, found ? &object : NULL, err);
 }
 
 /* What clients change may be an old version, of whose expiry nobody is told. */

@@ -56,6 +56,8 @@ typedef struct VersionNew {
 /* Adds or, for the same name and version, fills in a pending one; the object is made if needed. The version becomes the
  * current one unless it is pending and another is. */
 bool version_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const VersionNew *version, Err *err) MUST_CHECK;
+/* The same for who has looked for the object in this transaction; NULL: there is none. */
+bool version_add(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const VersionNew *version, const ObjectRow *object, Err *err) MUST_CHECK;
 /* Attributes and document of an existing version. */
 bool version_update(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, const VersionRow *row, Err *err) MUST_CHECK;
 

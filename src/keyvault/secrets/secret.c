@@ -46,7 +46,7 @@ static bool secret_set_txn(Txn *txn, void *ctx, Err *err)
     if (!object_require_usable(txn, req->arena, vault, KV_SECRET, req->params[0], &set->object, &found, err))
         return false;
     set->version.name = found ? set->object.name : req->params[0];
-    return version_put(req->ctx, txn, req->arena, vault, &set->version, err) &&
+    return version_add(req->ctx, txn, req->arena, vault, &set->version, found ? &set->object : NULL, err) &&
            feed_add(txn, vault, KV_SECRET, set->version.name, set->version.version, FEED_NEW_VERSION, req->now_ms, err);
 }
 

@@ -161,8 +161,8 @@ bool vault_insert(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Err 
     Bytes sealed;
     return seal_scope_create(kv->site->seal, txn, vault->scope, err) && vault_doc_seal(kv, txn, arena, vault, &sealed, err) &&
            txn_exec(txn, NULL, err,
-                    "INSERT INTO kv_vault (id, name_key, resource_key, subscription, group_key, revision, feed_number, deleted_ms,"
-                    " purge_ms, sealed) VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, ?6)",
+                    "INSERT INTO kv_vault (id, name_key, resource_key, subscription, group_key, revision, deleted_ms,"
+                    " purge_ms, sealed) VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, ?6)",
                     db_text(vault->id), db_text(vault->name_key), db_text(str_lower(arena, vault->resource_id)),
                     db_text(str_lower(arena, vault->subscription)), db_text(str_lower(arena, vault->group)), db_blob(sealed));
 }
