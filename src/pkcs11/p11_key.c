@@ -180,16 +180,20 @@ static bool unwrap_in(P11Session *session, void *ctx, Err *err)
     if (!unwrapping->plain)
         return err_set(err, ERR_INTERNAL, "out of memory for an unwrapped value");
     P11Use use = { .key = unwrapping->key, .op = P11_DECRYPT, .in = unwrapping->wrapped, .out = secret_ptr(unwrapping->plain), .room = len };
-    atomic_bool *bare = &session->token->bare_oaep_256;
-    bool may_be_bare = unwrapping->alg == WRAP_RSA_OAEP_256;
-    if (!may_be_bare || !atomic_load(bare)) {
-        if (unwrap_native(session, unwrapping, &use, err))
-            return true;
-        if (!may_be_bare || !p11_is_unknown(session->last))
-            return p11_is_value_at_fault(session->last) ? does_not_unwrap(err) : false;
-        atomic_store(bare, true);
+    /* The bare operation, its padding checked here: where a token has no OAEP with SHA-256, and for PKCS#1 1.5 wherever it can be had. A token may make
+     * up a value for what is badly padded (SoftHSM2 does, over an OpenSSL that does) instead of refusing. */
+    bool bare = unwrapping->alg == WRAP_RSA1_5, good = false;
+    atomic_bool *other_way = bare ? &session->token->no_bare_rsa : unwrapping->alg == WRAP_RSA_OAEP_256 ? &session->token->bare_oaep_256 : NULL;
+    bool is_refused = other_way && atomic_load(other_way);
+    if (!is_refused) {
+        good = (bare ? unwrap_bare : unwrap_native)(session, unwrapping, &use, err);
+        is_refused = !good && other_way && p11_is_unknown(session->last);
+        if (is_refused)
+            atomic_store(other_way, true);
     }
-    return unwrap_bare(session, unwrapping, &use, err) || (p11_is_value_at_fault(session->last) ? does_not_unwrap(err) : false);
+    if (is_refused)
+        good = (bare ? unwrap_native : unwrap_bare)(session, unwrapping, &use, err);
+    return good || (p11_is_value_at_fault(session->last) ? does_not_unwrap(err) : false);
 }
 
 static bool key_unwrap_there(void *self, WrapAlg alg, Bytes wrapped, Secret **plain, Err *err)

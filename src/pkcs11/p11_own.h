@@ -27,6 +27,7 @@ struct P11Token {
     CK_OBJECT_HANDLE  wrap_key;             /* 0: this token wraps no keys */
     CK_MECHANISM_TYPE wrap_mechanism;
     atomic_bool       bare_oaep_256, bare_pss;          /* the token refused it: bare RSA and our padding from then on */
+    atomic_bool       no_bare_rsa;                      /* the token refused CKM_RSA_X_509 to decrypt: its own PKCS#1 1.5 from then on */
 };
 
 typedef struct P11Session {

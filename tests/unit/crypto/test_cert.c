@@ -437,10 +437,10 @@ static void test_foreign_certificates_are_read(void **state)
     AUTO(key_free_auto) KeyRef *key = NULL;
     Err err;
     CertInfo info;
-    tool_write("req.cnf", bytes_of(STR("[req]\ndistinguished_name=d\n[d]\n[dn]\nCN=dir\n")));
+    tool_write("req.cnf", bytes_of(STR("[req]\ndistinguished_name=d\n[d]\n[dn]\nCN=dir\n[e]\nextendedKeyUsage=codeSigning\n"
+                                    "subjectAltName=DNS:a.example,dirName:dn,RID:1.2.3,otherName:1.2.3;UTF8:no,email:a@b.c\n")));
     assert_true(tool_openssl(arena, NULL, "req -x509 -newkey rsa:2048 -nodes -keyout k.pem -days 2 -set_serial 5 -utf8 -subj '/C=DE/O=Caf\xC3\xA9/CN=x' "
-                                          "-addext 'subjectAltName=DNS:a.example,dirName:dn,RID:1.2.3,otherName:1.2.3;UTF8:no,email:a@b.c' "
-                                          "-addext extendedKeyUsage=codeSigning -config req.cnf -outform DER -out f.der"));
+                                          "-extensions e -config req.cnf -outform DER -out f.der"));
     assert_true(cert_read(arena, tool_read(arena, "f.der"), &info, &err));
     assert_str(info.subject, "C=DE, O=Caf\xC3\xA9, CN=x");
     assert_str(info.serial_hex, "05");
