@@ -33,8 +33,8 @@ static CK_MECHANISM mechanism_of(CipherAlg alg, Bytes iv, Bytes aad, CK_GCM_PARA
 {
     if (!is_gcm(alg))
         return (CK_MECHANISM){ alg <= CIPHER_A256CBC ? CKM_AES_CBC : CKM_AES_CBC_PAD, (void *)(uintptr_t)iv.ptr, iv.len };
-    *gcm = (CK_GCM_PARAMS){ .iv_ptr = (unsigned char *)(uintptr_t)iv.ptr, .iv_len = iv.len, .iv_bits = 8 * iv.len, .aad_ptr = (unsigned char *)(uintptr_t)aad.ptr, .aad_len = aad.len,
-                            .tag_bits = 8 * CIPHER_TAG };
+    /* pIv, ulIvLen, ulIvBits, pAAD, ulAADLen, ulTagBits: p11-kit's releases spell some of them differently. */
+    *gcm = (CK_GCM_PARAMS){ (unsigned char *)(uintptr_t)iv.ptr, iv.len, 8 * iv.len, (unsigned char *)(uintptr_t)aad.ptr, aad.len, 8 * CIPHER_TAG };
     return (CK_MECHANISM){ CKM_AES_GCM, gcm, sizeof *gcm };
 }
 
