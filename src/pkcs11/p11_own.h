@@ -12,6 +12,7 @@ struct P11Token {
     Module          module;
     Str             label;
     Secret         *pin;
+    pthread_mutex_t objects;                /* held while objects of the token are looked for, come or go; see p11_objects_hold */
     pthread_mutex_t lock;
     pthread_cond_t  changed;
     /* under the lock */
@@ -44,6 +45,12 @@ bool p11_run(P11Token *token, P11Fn *fn, void *ctx, Err *err) MUST_CHECK;
 
 /* false unless rv is CKR_OK: remembers it and describes it, "<what>: CKR_..." as ERR_INTERNAL, or ERR_UNAVAILABLE when the token was lost. */
 bool p11_call(P11Session *session, CK_RV rv, const char *what, Err *err) MUST_CHECK;
+
+/* A token may bear use by many threads and yet not that its objects come and go in several at once: SoftHSM2 reads its folder anew for every search, meets
+ * there what another thread is still writing, and answers CKR_GENERAL_ERROR to one of them. So searches, makings and destructions take turns, in calls
+ * as short as they can be; what is of a session, and all use of keys, does not. */
+void p11_objects_hold(P11Session *session);
+void p11_objects_release(P11Session *session);
 
 /* The first object of these attributes; 0: there is none. */
 bool p11_find(P11Session *session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *out, Err *err) MUST_CHECK;

@@ -16,6 +16,19 @@ static void put(Template *t, CK_ATTRIBUTE_TYPE type, const void *value, size_t l
 
 static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
+/* Around a call that makes an object: only one of the token takes its turn. */
+static void hold(P11Session *session, const P11New *as)
+{
+    if (as)
+        p11_objects_hold(session);
+}
+
+static void release(P11Session *session, const P11New *as)
+{
+    if (as)
+        p11_objects_release(session);
+}
+
 /* What every key of ours is: in the token for good under `as`, or of the session and fit to be wrapped. */
 static void place_template(Template *t, const P11New *as)
 {
@@ -83,7 +96,9 @@ bool p11_generate_in(P11Session *session, KeySpec spec, const P11New *as, CK_OBJ
         put(&public, CKA_EC_PARAMS, params.ptr, params.len);
     }
     private_template(&private, spec.kind, as);
+    hold(session, as);
     CK_RV rv = session->fn->C_GenerateKeyPair(session->handle, &mechanism, public.items, public.count, private.items, private.count, public_half, private_half);
+    release(session, as);
     if (rv == CKR_OK || module_is_lost(rv) || rv == CKR_DEVICE_MEMORY)
         return p11_call(session, rv, "making a key pair", err);
     session->last = rv;
@@ -99,7 +114,9 @@ bool p11_generate_oct_in(P11Session *session, KeySpec spec, const P11New *as, CK
     CK_ULONG len = (CK_ULONG)spec.oct_bits / 8;
     secret_template(&t, as);
     put(&t, CKA_VALUE_LEN, &len, sizeof len);
+    hold(session, as);
     CK_RV rv = session->fn->C_GenerateKey(session->handle, &mechanism, t.items, t.count, out);
+    release(session, as);
     if (rv == CKR_OK || module_is_lost(rv) || rv == CKR_DEVICE_MEMORY)
         return p11_call(session, rv, "making a symmetric key", err);
     session->last = rv;
@@ -130,8 +147,10 @@ bool p11_unwrap_in(P11Session *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDL
         secret_template(&template, as);
     else
         private_template(&template, kind, as);
-    return p11_call(session, session->fn->C_UnwrapKey(session->handle, mechanism, with, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template.items, template.count, out),
-                      "unwrapping a key", err);
+    hold(session, as);
+    CK_RV rv = session->fn->C_UnwrapKey(session->handle, mechanism, with, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, template.items, template.count, out);
+    release(session, as);
+    return p11_call(session, rv, "unwrapping a key", err);
 }
 
 /* ---- the wrap key ---- */

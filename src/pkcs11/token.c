@@ -222,6 +222,7 @@ bool p11_open(const P11Config *config, P11Token **out, bool *is_there, Err *err)
         free(token);
         return err_set(err, ERR_INTERNAL, "out of memory for a PKCS#11 token");
     }
+    (void)pthread_mutex_init(&token->objects, NULL);
     (void)pthread_mutex_init(&token->lock, NULL);
     (void)pthread_cond_init(&token->changed, NULL);
     bool good = config->label.len && config->label.len <= LABEL_BYTES ? module_load(config->module, &token->module, err)
@@ -244,6 +245,7 @@ void p11_close(P11Token *token)
     module_unload(&token->module);
     (void)pthread_cond_destroy(&token->changed);
     (void)pthread_mutex_destroy(&token->lock);
+    (void)pthread_mutex_destroy(&token->objects);
     secret_free(token->pin);
     free((void *)(uintptr_t)token->label.ptr);
     free(token);
@@ -260,14 +262,20 @@ bool p11_reach(P11Token *token, Err *err) { return p11_run(token, look, NULL, er
 
 /* ---- objects ---- */
 
+void p11_objects_hold(P11Session *session) { (void)pthread_mutex_lock(&session->token->objects); }
+void p11_objects_release(P11Session *session) { (void)pthread_mutex_unlock(&session->token->objects); }
+
 bool p11_find(P11Session *session, CK_ATTRIBUTE *attributes, CK_ULONG count, CK_OBJECT_HANDLE *out, Err *err)
 {
     CK_ULONG found = 0;
     *out = 0;
-    if (!p11_call(session, session->fn->C_FindObjectsInit(session->handle, attributes, count), "looking for an object", err))
-        return false;
-    CK_RV rv = session->fn->C_FindObjects(session->handle, out, 1, &found);
-    (void)session->fn->C_FindObjectsFinal(session->handle);
+    p11_objects_hold(session);
+    CK_RV rv = session->fn->C_FindObjectsInit(session->handle, attributes, count);
+    if (rv == CKR_OK) {
+        rv = session->fn->C_FindObjects(session->handle, out, 1, &found);
+        (void)session->fn->C_FindObjectsFinal(session->handle);
+    }
+    p11_objects_release(session);
     if (!found)
         *out = 0;
     return p11_call(session, rv, "looking for an object", err);
@@ -303,7 +311,10 @@ bool p11_erase_in(P11Session *session, P11Id id, Err *err)
             return false;
         if (!object)
             return true;
-        if (!p11_call(session, session->fn->C_DestroyObject(session->handle, object), "destroying a key", err))
+        p11_objects_hold(session);
+        CK_RV rv = session->fn->C_DestroyObject(session->handle, object);
+        p11_objects_release(session);
+        if (!p11_call(session, rv, "destroying a key", err))
             return false;
     }
 }

@@ -119,6 +119,28 @@ class Hsm(unittest.TestCase):
         self.purge("many")
         self.in_token(0)
 
+    def test_many_keys_are_made_and_purged_at_once(self):
+        """SoftHSM2 does not bear that its objects come and go in several threads; the server lets them take turns, and every client has its key."""
+        kinds, bad = ({"kty": "EC-HSM"}, {"kty": "oct-HSM"}), []
+        self.site.token(self.site.vault_resource)
+
+        def work(number):
+            try:
+                for turn in range(2):
+                    self.call("POST", f"/keys/at-once-{number}-{turn}/create", kinds[(number + turn) % 2])
+                self.purge(f"at-once-{number}-0")
+            except Exception as error:                       # noqa: BLE001: reported below
+                bad.append(error)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(bad, [])
+        self.in_token(8)
+        self.purge(*(f"at-once-{number}-1" for number in range(16)))
+        self.in_token(0)
+
     def test_kill_at_any_moment_leaves_named_keys_alone(self):
         """Clients make and purge keys while the server is killed; what was answered is there and works, and the token has no other."""
         self.call("POST", "/keys/steady/create", {"kty": "EC-HSM"})

@@ -150,6 +150,47 @@ static void test_more_threads_than_sessions_sign_through_a_new_connection(void *
     assert_in_range(token->open_count, 1, SESSIONS_MAX);
 }
 
+/* SoftHSM2's store of objects answers CKR_GENERAL_ERROR, or tells of halves, when objects come and go in several threads. */
+enum { MAKERS = 16, MADE_EACH = 6 };
+
+static void *make_and_erase_often(void *ctx)
+{
+    Err *failed = ctx;
+    for (int i = 0; i < MADE_EACH && !failed->code; i++) {
+        AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+        AUTO(key_free_auto) KeyRef *key = NULL;
+        P11New as = { .id = p11_id_new(), .label = STR("k"), .arena = arena };
+        const KeySpec specs[] = { { .kind = KEY_EC, .curve = CURVE_P256 }, { .kind = KEY_OCT, .oct_bits = 256 } };
+        uint8_t digest[32] = { 1 };
+        Bytes wrapped, made;
+        bool has = false;
+        CipherText text;
+        bool good = p11_make(token, &as, specs[i % 2], &key, &wrapped, failed) &&
+                    (i % 2 ? key_encrypt(key, CIPHER_A256GCM, bytes_of(STR("x")), (Bytes){ 0 }, (Bytes){ 0 }, arena, &text, failed)
+                           : key_sign_digest(key, SIGN_ES256, (Bytes){ digest, 32 }, arena, &made, failed)) &&
+                    p11_has(token, as.id, &has, failed) && p11_erase(token, as.id, failed);
+        if (good && !has)
+            (void)err_set(failed, ERR_INTERNAL, "a key that was made is not there");
+    }
+    return NULL;
+}
+
+static void test_keys_come_and_go_in_many_threads_at_once(void **state)
+{
+    (void)state;
+    pthread_t threads[MAKERS];
+    Err failed[MAKERS] = { 0 };
+    size_t before = softhsm_private_keys("one") + softhsm_secret_keys("one");
+    for (int i = 0; i < MAKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, make_and_erase_often, &failed[i]), 0);
+    for (int i = 0; i < MAKERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < MAKERS; i++)
+        if (failed[i].code)
+            fail_msg("thread %d: %s", i, failed[i].text);
+    assert_int_equal(softhsm_private_keys("one") + softhsm_secret_keys("one"), before);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -180,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_a_token_that_is_absent_is_waited_for),
         cmocka_unit_test_setup_teardown(test_a_lost_connection_is_made_anew, open_one, close_one),
         cmocka_unit_test_setup_teardown(test_more_threads_than_sessions_sign_through_a_new_connection, open_one, close_one),
+        cmocka_unit_test_setup_teardown(test_keys_come_and_go_in_many_threads_at_once, open_one, close_one),
         cmocka_unit_test(test_a_pin_that_was_changed_is_tried_once),
     };
     return cmocka_run_group_tests(tests, start, NULL);
