@@ -1,12 +1,17 @@
 """softhsm.py: a SoftHSM2 token of a test's own, as the hardware module of a Site: Site(serve_args=SoftHsm().serve_args())."""
 import base64
+import glob
 import json
 import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import tempfile
+
+from vaultyard import wait_for
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 PIN, OFFICER_PIN = "471147", "81508150"
@@ -58,3 +63,42 @@ class SoftHsm:
 
     def close(self):
         shutil.rmtree(self.base)
+
+
+class RemoteHsm(SoftHsm):
+    """The token in a process of its own: `p11-kit server` with SoftHSM2, which serve reaches through p11-kit's client module as a vendor's network device. It
+    can be pulled and put back. p11-kit 0.24 passes no AES mechanism but AES-ECB, so this is a token that wraps no keys."""
+
+    def __init__(self, label="site"):
+        super().__init__(label)
+        [self.client] = glob.glob("/usr/lib/*/pkcs11/p11-kit-client.so")
+        self.folder, self.server = self.base / "run", None
+        self.folder.mkdir(0o700)
+        shutil.chown(self.folder, "vaultyard", "vaultyard")
+        self.socket = self.folder / "socket"
+        os.environ["P11_KIT_SERVER_ADDRESS"] = f"unix:path={self.socket}"
+        self.plug()
+
+    def serve_args(self, module=None):
+        return super().serve_args(module or self.client)
+
+    def plug(self):
+        self.server = subprocess.Popen(["setpriv", "--reuid", "vaultyard", "--regid", "vaultyard", "--clear-groups", "p11-kit", "server", "--foreground", "--provider", MODULE,
+                                        "--name", str(self.socket), f"pkcs11:token={self.label}"], start_new_session=True, stdout=subprocess.DEVNULL)
+
+        def answers():
+            with socket.socket(socket.AF_UNIX) as probe:
+                return probe.connect_ex(str(self.socket)) == 0
+        wait_for("the token's process", answers)
+
+    def unplug(self):
+        """kill -9 of it and of what it forked for each connection: all are of its session."""
+        os.killpg(self.server.pid, signal.SIGKILL)
+        self.server.wait(10)
+        self.socket.unlink(missing_ok=True)
+
+    def close(self):
+        if self.server.poll() is None:
+            self.unplug()
+        del os.environ["P11_KIT_SERVER_ADDRESS"]
+        super().close()
