@@ -217,6 +217,11 @@ static bool keep(Call *call, Err *err)
     if (!vault_write_txn(call->req, resource_id(call), status, keep_txn, call, err))
         return false;
     courier_wake(kv);
+    /* Creation is a long-running operation of the service, and az reads its first answer twice, the second time without the type of the
+     * destination (msrest takes it out). So it is told where the result is to be had, and reads that. */
+    reply_header(call->reply, STR("Location"), str_printf(call->req->arena, STR_FMT STR_FMT "?api-version=" STR_FMT,
+                 STR_ARG(site_url(kv->site, call->req->arena, STR("management"))), STR_ARG(resource_id(call)), STR_ARG(call->req->api_version)));
+    reply_header(call->reply, STR("Retry-After"), STR("1"));
     call->reply->status = 201;          /* the service answers so to a change as well */
     write_subscription(&call->reply->json, call);
     return arena_ok(call->req->arena) || err_too_big(err);
