@@ -82,5 +82,8 @@ Handler role_definitions_list, role_definition_get, permissions_list;
 /* role_write.c */
 Handler role_definition_write, role_definition_remove;
 
+/* provider_operations.c */
+Handler operations_list, provider_operations_list, provider_operations_get;
+
 /* routes.c */
 void access_tell_change(Access *access, const Req *req, Str scope);

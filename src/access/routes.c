@@ -393,5 +393,9 @@ const Route access_routes[] = {
     /* The tenant's own paths: built-in roles are public knowledge, so any token will do. */
     { METHOD_GET,    "/providers/Microsoft.Authorization/roleDefinitions", NULL, NULL, PERM_TOKEN,                         WHERE_WORKER, BODY_NONE,         0,        role_definitions_list, "RoleDefinitionList" },
     { METHOD_GET,    "/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}", NULL, NULL, PERM_TOKEN,      WHERE_INLINE, BODY_NONE,         0,        role_definition_get,   "RoleDefinitionGet" },
+    /* So are the operations that roles are made of. */
+    { METHOD_GET,    "/providers/{resourceProviderNamespace}/operations", NULL, NULL, PERM_TOKEN,                          WHERE_INLINE, BODY_NONE,         0,        operations_list,       "OperationList" },
+    { METHOD_GET,    "/providers/Microsoft.Authorization/providerOperations", NULL, NULL, PERM_TOKEN,                      WHERE_INLINE, BODY_NONE,         0,        provider_operations_list, "ProviderOperationsList" },
+    { METHOD_GET,    "/providers/Microsoft.Authorization/providerOperations/{resourceProviderNamespace}", NULL, NULL, PERM_TOKEN, WHERE_INLINE, BODY_NONE,  0,        provider_operations_get, "ProviderOperationsGet" },
 };
 const size_t access_route_count = COUNT_OF(access_routes);

@@ -7,6 +7,9 @@
 #define VAULT RG "/vaults/{vaultName}"
 #define MAY(what) "Microsoft.KeyVault/" what
 
+/* Of managed HSMs only the lists are here, and empty. */
+#define HSM(method, path, may, operation) { METHOD_##method, path, NULL, NULL, MAY(may), WHERE_INLINE, BODY_NONE, 0, route_not_built, operation }
+
 enum { VAULT_BODY_MAX = 2 << 20 };      /* 1,024 access policies */
 
 /* Managed HSMs and private endpoints: there are none, which is a true answer; az keyvault list, list-deleted and
@@ -31,7 +34,24 @@ const Route vault_arm_routes[] = {
     { METHOD_GET,    SUB "/managedHSMs",                                            NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              none_there,                 "ManagedHsmList" },
     { METHOD_GET,    SUB "/vaults",                                                 NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_list_in_subscription, "VaultList" },
     { METHOD_GET,    RG "/managedHSMs",                                             NULL, NULL, MAY("managedHSMs/read"),                     WHERE_INLINE, BODY_NONE,         0,              none_there,                 "ManagedHsmList" },
-    { METHOD_PUT,    RG "/managedHSMs/{name}",                                      NULL, NULL, MAY("managedHSMs/write"),                    WHERE_INLINE, BODY_JSON_LENIENT, 256 << 10,      route_not_built,                  "ManagedHsmPut" },
+    HSM(POST,   SUB "/checkMhsmNameAvailability",                                             "checkMhsmNameAvailability/read",          "ManagedHsmCheckName"),
+    HSM(GET,    SUB "/locations/{location}/deletedManagedHSMs/{name}",                        "locations/deletedManagedHsms/read",       "ManagedHsmGetDeleted"),
+    HSM(POST,   SUB "/locations/{location}/deletedManagedHSMs/{name}/purge",                  "locations/deletedManagedHsms/purge/action", "ManagedHsmPurge"),
+    HSM(GET,    RG "/managedHSMs/{name}",                                                     "managedHSMs/read",                        "ManagedHsmGet"),
+    HSM(PUT,    RG "/managedHSMs/{name}",                                                     "managedHSMs/write",                       "ManagedHsmPut"),
+    HSM(PATCH,  RG "/managedHSMs/{name}",                                                     "managedHSMs/write",                       "ManagedHsmPatch"),
+    HSM(DELETE, RG "/managedHSMs/{name}",                                                     "managedHSMs/delete",                      "ManagedHsmDelete"),
+    HSM(GET,    RG "/managedHSMs/{name}/regions",                                             "managedHSMs/read",                        "ManagedHsmRegionList"),
+    HSM(GET,    RG "/managedHSMs/{name}/privateLinkResources",                                "managedHSMs/privateLinkResources/read",   "ManagedHsmPrivateLinkResourceList"),
+    HSM(GET,    RG "/managedHSMs/{name}/privateEndpointConnections",                          "managedHSMs/privateEndpointConnections/read", "ManagedHsmPrivateEndpointConnectionList"),
+    HSM(GET,    RG "/managedHSMs/{name}/privateEndpointConnections/{privateEndpointConnectionName}", "managedHSMs/privateEndpointConnections/read", "ManagedHsmPrivateEndpointConnectionGet"),
+    HSM(PUT,    RG "/managedHSMs/{name}/privateEndpointConnections/{privateEndpointConnectionName}", "managedHSMs/privateEndpointConnections/write", "ManagedHsmPrivateEndpointConnectionPut"),
+    HSM(DELETE, RG "/managedHSMs/{name}/privateEndpointConnections/{privateEndpointConnectionName}", "managedHSMs/privateEndpointConnections/delete", "ManagedHsmPrivateEndpointConnectionDelete"),
+    HSM(GET,    RG "/managedHSMs/{name}/keys",                                                "managedHSMs/keys/read",                   "ManagedHsmKeyList"),
+    HSM(GET,    RG "/managedHSMs/{name}/keys/{keyName}",                                      "managedHSMs/keys/read",                   "ManagedHsmKeyGet"),
+    HSM(PUT,    RG "/managedHSMs/{name}/keys/{keyName}",                                      "managedHSMs/keys/write",                  "ManagedHsmKeyPut"),
+    HSM(GET,    RG "/managedHSMs/{name}/keys/{keyName}/versions",                             "managedHSMs/keys/versions/read",          "ManagedHsmKeyListVersions"),
+    HSM(GET,    RG "/managedHSMs/{name}/keys/{keyName}/versions/{keyVersion}",                "managedHSMs/keys/versions/read",          "ManagedHsmKeyGetVersion"),
     { METHOD_GET,    RG "/vaults",                                                  NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_list_in_group,        "VaultList" },
     { METHOD_GET,    VAULT,                                                         NULL, NULL, MAY("vaults/read"),                          WHERE_INLINE, BODY_NONE,         0,              vault_get,                  "VaultGet" },
     { METHOD_PUT,    VAULT,                                                         NULL, NULL, MAY("vaults/write"),                         WHERE_WORKER, BODY_JSON_LENIENT, VAULT_BODY_MAX, vault_put,                  "VaultPut" },

@@ -27,6 +27,7 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 #define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
 #define RESTORE(path, may, handler, operation)          { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_RAW, RESTORE_BODY_MAX, handler, operation }
+#define STORAGE(method, path, may, operation)           { METHOD_##method, path, NULL, NULL, may, WHERE_INLINE, BODY_NONE, 0, route_not_built, operation }
 
 const Route data_routes[] = {
     READ("/secrets",                                  "secrets/list",           secret_list,                "SecretList"),
@@ -64,6 +65,7 @@ const Route data_routes[] = {
     POST("/keys/{name}/{version?}/sign",               "keys/sign",              KEY_BODY, key_sign_op,      "KeySign"),
     POST("/keys/{name}/{version?}/verify",             "keys/verify",            KEY_BODY, key_verify_op,    "KeyVerify"),
     POST("/keys/{name}/{version?}/release",            "keys/release",           RELEASE_BODY, key_release,  "KeyRelease"),
+    { METHOD_GET, "/keys/{name}/{version?}/attestation", "2025-07-01", NULL, "keys/get", WHERE_INLINE, BODY_NONE, 0, key_get, "KeyGetAttestation" },     /* key_get: no key here has one */
     POST("/rng",                                      "keys/get",               KEY_BODY, random_bytes,     "RandomBytesGet"),
 
     READ("/deletedkeys",                              "keys/list",              key_list_deleted,           "KeyListDeleted"),
@@ -103,5 +105,27 @@ const Route data_routes[] = {
     READ("/deletedcertificates/{name}",               "certificates/get",       certificate_get_deleted,    "CertificateGetDeleted"),
     DELETE("/deletedcertificates/{name}",             "certificates/purge",     certificate_purge,          "CertificatePurge"),
     POST("/deletedcertificates/{name}/recover",       "certificates/recover",   KEY_BODY, certificate_recover, "CertificateRecover"),
+
+    /* Managed storage accounts, which Microsoft has retired. */
+    STORAGE(GET,    "/storage",                                    "storage/list",            "StorageList"),
+    STORAGE(POST,   "/storage/restore",                            "storage/restore",         "StorageRestore"),
+    STORAGE(GET,    "/storage/{name}",                             "storage/get",             "StorageGet"),
+    STORAGE(PUT,    "/storage/{name}",                             "storage/set",             "StorageSet"),
+    STORAGE(PATCH,  "/storage/{name}",                             "storage/update",          "StorageUpdate"),
+    STORAGE(DELETE, "/storage/{name}",                             "storage/delete",          "StorageDelete"),
+    STORAGE(POST,   "/storage/{name}/backup",                      "storage/backup",          "StorageBackup"),
+    STORAGE(POST,   "/storage/{name}/regeneratekey",               "storage/regeneratekey",   "StorageRegenerateKey"),
+    STORAGE(GET,    "/storage/{name}/sas",                         "storage/listsas",         "StorageListSAS"),
+    STORAGE(GET,    "/storage/{name}/sas/{sas}",                   "storage/getsas",          "StorageGetSAS"),
+    STORAGE(PUT,    "/storage/{name}/sas/{sas}",                   "storage/setsas",          "StorageSetSAS"),
+    STORAGE(PATCH,  "/storage/{name}/sas/{sas}",                   "storage/setsas",          "StorageUpdateSAS"),
+    STORAGE(DELETE, "/storage/{name}/sas/{sas}",                   "storage/deletesas",       "StorageDeleteSAS"),
+    STORAGE(GET,    "/deletedstorage",                             "storage/list",            "StorageListDeleted"),
+    STORAGE(GET,    "/deletedstorage/{name}",                      "storage/get",             "StorageGetDeleted"),
+    STORAGE(DELETE, "/deletedstorage/{name}",                      "storage/purge",           "StoragePurge"),
+    STORAGE(POST,   "/deletedstorage/{name}/recover",              "storage/recover",         "StorageRecover"),
+    STORAGE(GET,    "/deletedstorage/{name}/sas",                  "storage/listsas",         "StorageListDeletedSAS"),
+    STORAGE(GET,    "/deletedstorage/{name}/sas/{sas}",            "storage/getsas",          "StorageGetDeletedSAS"),
+    STORAGE(POST,   "/deletedstorage/{name}/sas/{sas}/recover",    "storage/recover",         "StorageRecoverSAS"),
 };
 const size_t data_route_count = COUNT_OF(data_routes);

@@ -56,6 +56,20 @@ static const struct { const char *permission, *operation, *action; } actions[] =
     { "certificates/setissuers",      NULL,               DATA("certificatecas/write") },
     { "certificates/manageissuers",   NULL,               DATA("certificatecas/write") },
     { "certificates/deleteissuers",   NULL,               DATA("certificatecas/delete") },
+    { "storage/get",                  NULL,               DATA("storageaccounts/read") },
+    { "storage/list",                 NULL,               DATA("storageaccounts/read") },
+    { "storage/set",                  NULL,               DATA("storageaccounts/set/action") },
+    { "storage/update",               NULL,               DATA("storageaccounts/set/action") },
+    { "storage/delete",               NULL,               DATA("storageaccounts/delete") },
+    { "storage/backup",               NULL,               DATA("storageaccounts/backup/action") },
+    { "storage/restore",              NULL,               DATA("storageaccounts/restore/action") },
+    { "storage/recover",              NULL,               DATA("storageaccounts/recover/action") },
+    { "storage/purge",                NULL,               DATA("storageaccounts/purge/action") },
+    { "storage/regeneratekey",        NULL,               DATA("storageaccounts/regeneratekey/action") },
+    { "storage/getsas",               NULL,               DATA("storageaccounts/sas/read") },
+    { "storage/listsas",              NULL,               DATA("storageaccounts/sas/read") },
+    { "storage/setsas",               NULL,               DATA("storageaccounts/sas/set/action") },
+    { "storage/deletesas",            NULL,               DATA("storageaccounts/sas/delete") },
 };
 
 const char *data_action_of(Str permission, Str operation)

@@ -21,8 +21,8 @@ VAULT = "keyvault/data-plane/Microsoft.KeyVault/stable/7.5"
 VAULT_ARM = "keyvault/resource-manager/Microsoft.KeyVault/stable/2023-07-01"
 SOURCES = {
     "batch": [[f"{BATCH}/2022-10-01.16.0/BatchService.json"], [f"{BATCH}/2024-07-01.20.0/BatchService.json"]],
-    "keyvault": [[f"{VAULT}/secrets.json", f"{VAULT}/keys.json", f"{VAULT}/certificates.json"]],
-    "keyvault-arm": [[f"{VAULT_ARM}/keyvault.json", f"{VAULT_ARM}/secrets.json", f"{VAULT_ARM}/keys.json"]],
+    "keyvault": [[f"{VAULT}/secrets.json", f"{VAULT}/keys.json", f"{VAULT}/certificates.json", f"{VAULT}/storage.json"]],
+    "keyvault-arm": [[f"{VAULT_ARM}/keyvault.json", f"{VAULT_ARM}/secrets.json", f"{VAULT_ARM}/keys.json", f"{VAULT_ARM}/providers.json"]],
 }
 METHODS = ("get", "head", "put", "post", "patch", "delete")
 WORDS = ("string", "integer", "number", "boolean")

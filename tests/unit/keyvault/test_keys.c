@@ -36,6 +36,30 @@ static void test_created_key_shows_its_public_part(void **state)
     assert_int_equal(json_count(json_path(ec.json, "key.key_ops")), 2);
 }
 
+/* No key here has an attestation: neither those in the database nor those in a token, whose module (PKCS#11) knows none. */
+static void test_attestation_answers_the_key_without_one(void **state)
+{
+    (void)state;
+    Answer made = create("attested", "{\"kty\":\"EC\"}");
+    expect_status(&made, 200);
+    Str kid = text_at(&made, "key.kid"), version = str_slice(kid, kid.len - 32, kid.len);
+    const char *const paths[] = { text("/keys/attested/" STR_FMT "/attestation", STR_ARG(version)), "/keys/attested//attestation" };
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        Answer got = call("GET", "vlt.vault", text("%s?api-version=2025-07-01", paths[i]), fix.owner.vault_token, NULL);
+        expect_status(&got, 200);
+        assert_true(str_eq(text_at(&got, "key.kid"), kid));
+        assert_null(json_path(got.json, "attributes.attestation"));
+        Answer before = call("GET", "vlt.vault", text("%s?api-version=7.4", paths[i]), fix.owner.vault_token, NULL);
+        assert_true(before.status >= 400 && before.status < 500);                   /* it came with 2025-07-01 */
+        Answer nobody = call("GET", "vlt.vault", text("%s?api-version=2025-07-01", paths[i]), fix.nobody.vault_token, NULL);
+        expect_status(&nobody, 403);
+    }
+    Answer none = call("GET", "vlt.vault", "/keys/unheard//attestation?api-version=2025-07-01", fix.owner.vault_token, NULL);
+    expect_error(&none, 404, "KeyNotFound", NULL, "unheard");
+    none = call("GET", "vlt.vault", "/keys/attested/00000000000000000000000000000000/attestation?api-version=2025-07-01", fix.owner.vault_token, NULL);
+    expect_error(&none, 404, "KeyNotFound", NULL, "");
+}
+
 static void test_new_version_leaves_the_old_one_usable(void **state)
 {
     (void)state;
@@ -234,6 +258,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_created_key_shows_its_public_part),
+        cmocka_unit_test(test_attestation_answers_the_key_without_one),
         cmocka_unit_test(test_new_version_leaves_the_old_one_usable),
         cmocka_unit_test(test_each_wrap_algorithm_comes_back),
         cmocka_unit_test(test_signatures_hold_for_their_digest_only),

@@ -93,7 +93,7 @@ static const char *path_of_route(const Route *route)
         if (!inside && *c != '}')
             buf_put_char(&path, *c);
     }
-    return text(STR_FMT API, STR_ARG(buf_str(&path)));
+    return route->since ? text(STR_FMT "?api-version=%s", STR_ARG(buf_str(&path)), route->since) : text(STR_FMT API, STR_ARG(buf_str(&path)));
 }
 
 static void test_each_route_refuses_who_may_not(void **state)
