@@ -67,6 +67,11 @@ class Serve(unittest.TestCase):
             self.assertIn(f"127.0.0.1:{site.port}", listening)
             self.assertIn(f"[::1]:{site.port}", listening)
 
+    def test_the_event_loops_find_our_epoll_wait(self):
+        """What it mends is in tests/unit/http/test_loop.c; here: the program that ships offers it to the libraries it uses."""
+        symbols = subprocess.run(["nm", "-D", "--defined-only", BUILD / "vaultyard"], capture_output=True, text=True, check=True).stdout
+        self.assertIn(" T epoll_wait\n", symbols)
+
     def test_a_second_server_on_the_same_directory_is_refused(self):
         with Site() as site:
             second = subprocess.run([BUILD / "vaultyard", "serve", "--data-dir", site.dir, "--no-host", "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=30)

@@ -321,6 +321,7 @@ static const Route vault_routes[] = {
 static const Route management_routes[] = {
     { METHOD_GET,  "/healthz",      NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    health,   "Health" },
     { METHOD_GET,  "/gate",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    gate,     "Gate" },
+    { METHOD_GET,  "/hold",         NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    gate,     "Hold" },
     { METHOD_POST, "/later",        NULL, NULL, PERM_PUBLIC, WHERE_COMMIT, BODY_RAW,  1 << 20, later, "Later" },
     { METHOD_GET,  "/watch",        NULL, NULL, PERM_TOKEN,  WHERE_PARKED, BODY_NONE, 0,    watch,    "Watch" },
     { METHOD_GET,  "/broken/{how}", NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    broken,   "Broken" },
