@@ -1,5 +1,6 @@
 /* test_expiry.c - NearExpiry and Expired: what the clock adds to the change feed, and when it does not. */
 #include "fixture.h"
+#include "keyvault/certificates/cert_issue.h"
 #include "keyvault/events/expiry.h"
 #include "keyvault/objects/feed.h"
 
@@ -47,6 +48,18 @@ static void expect_told(const char *name, int64_t near, int64_t expired)
 {
     assert_int_equal(told(name, FEED_NEAR_EXPIRY).count, near);
     assert_int_equal(told(name, FEED_EXPIRED).count, expired);
+}
+
+enum { KINDS_OF_A_CERTIFICATE = 1 << KV_SECRET | 1 << KV_KEY | 1 << KV_CERTIFICATE };
+
+static int64_t kinds_told(const char *name, FeedChange change)
+{
+    static const KvKind kinds[] = { KV_SECRET, KV_KEY, KV_CERTIFICATE };
+    int64_t seen = 0;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (count_of(text("SELECT count(*) FROM kv_feed WHERE name = '%s' AND change = %d AND kind = %d", name, (int)change, (int)kinds[i])) == 1)
+            seen |= 1 << kinds[i];
+    return seen;
 }
 
 static void go_to(int64_t ms)
@@ -154,6 +167,28 @@ static void test_a_key_with_a_rotation_policy_is_left_to_its_notify_action(void 
     assert_int_equal(told("ruled", FEED_EXPIRED).count, 1);
 }
 
+/* Of a certificate all three are told of, each as what it is. */
+static void test_a_certificate_is_told_of_with_its_key_and_secret(void **state)
+{
+    (void)state;
+    set_object_time((int64_t)NEW_YEAR_S * 1000);
+    Answer operation = vault_call("POST", "/certificates/dated/create", "{\"policy\":{\"key_props\":{\"kty\":\"EC\"},\"issuer\":{\"name\":\"Self\"},\"x509_props\":{\"subject\":\"CN=d\",\"validity_months\":3},"
+                                  "\"lifetime_actions\":[]}}");
+    expect_status(&operation, 202);
+    (void)run_due(WORK_ISSUE);
+    Answer bundle = vault_call("GET", "/certificates/dated/", NULL);
+    int64_t exp_ms = int_at(&bundle, "attributes.exp") * 1000;
+    assert_true(exp_ms > (int64_t)NEW_YEAR_S * 1000 + 80 * DAY_MS);
+    go_to(exp_ms - 31 * DAY_MS);
+    expect_told("dated", 0, 0);
+    go_to(exp_ms - 29 * DAY_MS);
+    assert_int_equal(kinds_told("dated", FEED_NEAR_EXPIRY), KINDS_OF_A_CERTIFICATE);
+    expect_told("dated", 3, 0);
+    go_to(exp_ms + DAY_MS);
+    assert_int_equal(kinds_told("dated", FEED_EXPIRED), KINDS_OF_A_CERTIFICATE);
+    expect_told("dated", 3, 3);
+}
+
 typedef struct Tell { Vault vault; Str version; } Tell;
 
 static bool tell_txn(Txn *txn, void *ctx, Err *err)
@@ -213,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_an_expiry_that_is_moved_is_told_of_at_its_new_time),
         cmocka_unit_test(test_what_is_deleted_is_not_told_of),
         cmocka_unit_test(test_a_key_with_a_rotation_policy_is_left_to_its_notify_action),
+        cmocka_unit_test(test_a_certificate_is_told_of_with_its_key_and_secret),
         cmocka_unit_test(test_what_an_action_tells_the_clock_does_not_tell_again),
         cmocka_unit_test(test_agents_are_not_told_of_expiries),
     };

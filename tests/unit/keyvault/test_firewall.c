@@ -101,6 +101,29 @@ static void test_a_vault_keeps_and_follows_its_rules(void **state)
     expect_status(&answer, 200);
 }
 
+/* A vault of roles has the same wall: it is asked before the roles are, and lets nobody in who has none. */
+static void test_rules_hold_for_vaults_of_roles_too(void **state)
+{
+    (void)state;
+    Answer vault = make_vault("walled-roles", ",\"enableRbacAuthorization\":true,\"networkAcls\":{\"defaultAction\":\"Deny\",\"bypass\":\"None\",\"ipRules\":[{\"value\":\"203.0.113.9\"}]}");
+    expect_status(&vault, 201);
+    Answer role = call("PUT", "management", text(STR_FMT "/providers/Microsoft.Authorization/roleAssignments/00000000-0000-4000-8000-000000000042?api-version=2022-04-01", STR_ARG(text_at(&vault, "id"))),
+                       fix.owner.arm_token, text("{\"properties\":{\"roleDefinitionId\":\"/subscriptions/" STR_FMT "/providers/Microsoft.Authorization/roleDefinitions/b86a8fe4-44ce-4948-aee5-eccb2c155cd7\","
+                       "\"principalId\":\"" STR_FMT "\"}}", STR_ARG(fix.subscription), STR_ARG(fix.owner.principal.object_id)));
+    expect_status(&role, 201);
+    Str tokens[] = { fix.owner.vault_token, fix.nobody.vault_token };
+    for (size_t i = 0; i < COUNT_OF(tokens); i++) {
+        Answer answer = call("PUT", "walled-roles.vault", "/secrets/s" API, tokens[i], "{\"value\":\"v\"}");
+        expect_error(&answer, 403, "Forbidden", "ForbiddenByFirewall", "Client address is not authorized");
+    }
+    Answer answer = arm_call("PATCH", VAULTS "walled-roles", "{\"properties\":{\"networkAcls\":{\"defaultAction\":\"Deny\",\"ipRules\":[{\"value\":\"127.0.0.0/8\"},{\"value\":\"::1\"}]}}}");
+    expect_status(&answer, 200);
+    answer = call("GET", "walled-roles.vault", "/secrets/s" API, fix.owner.vault_token, NULL);
+    expect_error(&answer, 404, "SecretNotFound", NULL, "s was not found");                   /* and was not made from outside */
+    answer = call("GET", "walled-roles.vault", "/secrets/s" API, fix.nobody.vault_token, NULL);
+    expect_error(&answer, 403, "Forbidden", "ForbiddenByRbac", "");
+}
+
 static void test_bad_rules_change_nothing(void **state)
 {
     (void)state;
@@ -119,6 +142,7 @@ int main(void)
         cmocka_unit_test(test_bypass_is_for_the_platform_alone),
         cmocka_unit_test(test_bad_rules_are_refused_by_name),
         cmocka_unit_test(test_a_vault_keeps_and_follows_its_rules),
+        cmocka_unit_test(test_rules_hold_for_vaults_of_roles_too),
         cmocka_unit_test(test_bad_rules_change_nothing),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

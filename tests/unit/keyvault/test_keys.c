@@ -212,6 +212,50 @@ static void test_key_ops_and_attributes_bind(void **state)
     expect_error(&denied, 403, "Forbidden", "KeyDisabled", "disabled key");
 }
 
+/* What is outside its time opens and verifies what there is, and makes nothing new. */
+static void test_outside_its_time_a_key_opens_and_verifies_and_does_nothing_else(void **state)
+{
+    (void)state;
+    static const char digest[] = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    Answer rsa = create("timed", "{\"kty\":\"RSA\"}"), oct = create("timed-oct", "{\"kty\":\"oct\"}");
+    expect_status(&rsa, 200);
+    expect_status(&oct, 200);
+    Answer sealed = op("timed", "encrypt", "RSA-OAEP", STR("AQID")), wrapped = op("timed", "wrapkey", "RSA-OAEP", STR("AQID")), made = op("timed", "sign", "PS256", str_from(digest));
+    Answer sealed_oct = op("timed-oct", "encrypt", "A256GCM", STR("AQID")), wrapped_oct = op("timed-oct", "wrapkey", "A256KW", STR("AAAAAAAAAAAAAAAAAAAAAA"));
+    expect_status(&sealed_oct, 200);
+    const struct { const char *key, *what, *body; bool makes_new; } cases[] = {
+        { "timed", "encrypt", "{\"alg\":\"RSA-OAEP\",\"value\":\"AQID\"}", true },
+        { "timed", "wrapkey", "{\"alg\":\"RSA-OAEP\",\"value\":\"AQID\"}", true },
+        { "timed", "sign", text("{\"alg\":\"PS256\",\"value\":\"%s\"}", digest), true },
+        { "timed", "decrypt", text("{\"alg\":\"RSA-OAEP\",\"value\":\"" STR_FMT "\"}", STR_ARG(text_at(&sealed, "value"))), false },
+        { "timed", "unwrapkey", text("{\"alg\":\"RSA-OAEP\",\"value\":\"" STR_FMT "\"}", STR_ARG(text_at(&wrapped, "value"))), false },
+        { "timed", "verify", text("{\"alg\":\"PS256\",\"digest\":\"%s\",\"value\":\"" STR_FMT "\"}", digest, STR_ARG(text_at(&made, "value"))), false },
+        { "timed-oct", "encrypt", "{\"alg\":\"A256GCM\",\"value\":\"AQID\"}", true },
+        { "timed-oct", "wrapkey", "{\"alg\":\"A256KW\",\"value\":\"AAAAAAAAAAAAAAAAAAAAAA\"}", true },
+        { "timed-oct", "decrypt", text("{\"alg\":\"A256GCM\",\"value\":\"" STR_FMT "\",\"iv\":\"" STR_FMT "\",\"tag\":\"" STR_FMT "\"}", STR_ARG(text_at(&sealed_oct, "value")),
+                                         STR_ARG(text_at(&sealed_oct, "iv")), STR_ARG(text_at(&sealed_oct, "tag"))), false },
+        { "timed-oct", "unwrapkey", text("{\"alg\":\"A256KW\",\"value\":\"" STR_FMT "\"}", STR_ARG(text_at(&wrapped_oct, "value"))), false },
+    };
+    static const struct { const char *attributes, *inner; } times[] = {
+        { "{\"nbf\":null,\"exp\":1000000000}", "KeyExpired" }, { "{\"nbf\":4000000000,\"exp\":4000000001}", "KeyNotYetValid" }, { "{\"nbf\":1000000000,\"exp\":4000000001}", NULL },
+    };
+    for (size_t t = 0; t < COUNT_OF(times); t++) {
+        rsa = vault_call("PATCH", "/keys/timed/", text("{\"attributes\":%s}", times[t].attributes));
+        oct = vault_call("PATCH", "/keys/timed-oct/", text("{\"attributes\":%s}", times[t].attributes));
+        expect_status(&rsa, 200);
+        expect_status(&oct, 200);
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            Answer answer = vault_call("POST", text("/keys/%s//%s", cases[i].key, cases[i].what), cases[i].body);
+            if (cases[i].makes_new && times[t].inner)
+                expect_error(&answer, 403, "Forbidden", times[t].inner, "");
+            else
+                expect_status(&answer, 200);
+        }
+        rsa = vault_call("GET", "/keys/timed/", NULL);
+        expect_status(&rsa, 200);
+    }
+}
+
 static void test_bad_keys_are_refused_by_name(void **state)
 {
     (void)state;
@@ -265,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_bad_operations_are_refused_by_name),
         cmocka_unit_test(test_every_failure_to_open_has_one_answer),
         cmocka_unit_test(test_key_ops_and_attributes_bind),
+        cmocka_unit_test(test_outside_its_time_a_key_opens_and_verifies_and_does_nothing_else),
         cmocka_unit_test(test_bad_keys_are_refused_by_name),
         cmocka_unit_test(test_deleted_key_comes_back_with_its_versions),
     };
