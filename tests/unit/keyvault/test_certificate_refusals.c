@@ -219,6 +219,39 @@ static void test_pages_and_versions_have_their_limits(void **state)
     }
 }
 
+/* How often a list, followed over all its pages, has this name. */
+static int times_listed(const char *list, const char *name)
+{
+    int seen = 0;
+    for (const char *path = list; path;) {
+        Answer page = vault_call("GET", path, NULL);
+        expect_status(&page, 200);
+        const JsonVal *items = json_get(page.json, "value");
+        for (size_t i = 0; i < json_count(items); i++)
+            seen += str_ends(json_str(json_get(json_at(items, i), "id")), str_from(text("/certificates/%s", name)));
+        Str next = text_at(&page, "nextLink"), version = STR("api-version=7.4");
+        size_t at;
+        path = NULL;
+        if (next.ptr && str_find(next, STR("/certificates?"), &at)) {
+            Str rest = str_slice(next, at, next.len);           /* vault_call adds the api-version */
+            assert_true(str_find(rest, version, &at));
+            path = text(STR_FMT STR_FMT, STR_ARG(str_slice(rest, 0, at)), STR_ARG(str_slice(rest, at + version.len + (at + version.len < rest.len), rest.len)));
+        }
+    }
+    return seen;
+}
+
+static void test_pending_certificates_are_listed_when_asked_for(void **state)
+{
+    (void)state;
+    Answer operation = vault_call("POST", "/certificates/pended/create", UNKNOWN);
+    expect_status(&operation, 202);
+    assert_int_equal(times_listed("/certificates", "pended"), 0);
+    assert_int_equal(times_listed("/certificates?includePending=false", "pended"), 0);
+    assert_int_equal(times_listed("/certificates?includePending=true&maxresults=2", "pended"), 1);
+    assert_int_equal(times_listed("/certificates?maxresults=2", "there"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_deleted_name_is_neither_used_nor_restored_onto),
         cmocka_unit_test(test_purge_protection_keeps_certificates),
         cmocka_unit_test(test_pages_and_versions_have_their_limits),
+        cmocka_unit_test(test_pending_certificates_are_listed_when_asked_for),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

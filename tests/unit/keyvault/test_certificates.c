@@ -292,28 +292,6 @@ static void test_issue_job_runs_twice_and_makes_one_version(void **state)
 
 /* ---- operations ---- */
 
-/* How often a list, followed over all its pages, has this name. */
-static int times_listed(const char *list, const char *name)
-{
-    int seen = 0;
-    for (const char *path = list; path;) {
-        Answer page = vault_call("GET", path, NULL);
-        expect_status(&page, 200);
-        const JsonVal *items = json_get(page.json, "value");
-        for (size_t i = 0; i < json_count(items); i++)
-            seen += str_ends(json_str(json_get(json_at(items, i), "id")), str_from(text("/certificates/%s", name)));
-        Str next = text_at(&page, "nextLink"), version = STR("api-version=7.4");
-        size_t at;
-        path = NULL;
-        if (next.ptr && str_find(next, STR("/certificates?"), &at)) {
-            Str rest = str_slice(next, at, next.len);           /* vault_call adds the api-version */
-            assert_true(str_find(rest, version, &at));
-            path = text(STR_FMT STR_FMT, STR_ARG(str_slice(rest, 0, at)), STR_ARG(str_slice(rest, at + version.len + (at + version.len < rest.len), rest.len)));
-        }
-    }
-    return seen;
-}
-
 static void test_cancelled_operation_makes_no_version(void **state)
 {
     (void)state;
@@ -350,9 +328,6 @@ static void test_unknown_issuer_waits_for_a_merge(void **state)
     size_t at;
     assert_true(str_find(text_at(&operation, "status_details"), STR("Please Perform Merge"), &at));
     assert_int_equal(run_due(WORK_ISSUE), 0);
-    assert_int_equal(times_listed("/certificates", "merged"), 0);
-    assert_int_equal(times_listed("/certificates?includePending=false", "merged"), 0);
-    assert_int_equal(times_listed("/certificates?includePending=true&maxresults=2", "merged"), 1);
 
     AUTO(key_free_auto) KeyRef *ca_key = NULL;
     AUTO(key_free_auto) KeyRef *other = NULL;
@@ -567,39 +542,6 @@ static void test_deletion_takes_key_and_secret_along(void **state)
     expect_status(&secret, 200);
 }
 
-static void test_the_end_of_the_retention_purges_certificates_and_keys_whole(void **state)
-{
-    (void)state;
-    int64_t start = object_now();
-    Answer vault = make_vault("brief", ",\"softDeleteRetentionInDays\":7");
-    expect_status(&vault, 201);
-    Answer key = call("POST", "brief.vault", "/keys/k/create" API, fix.owner.vault_token, "{\"kty\":\"EC\"}");
-    Answer operation = call("POST", "brief.vault", "/certificates/c/create" API, fix.owner.vault_token, POLICY(""));
-    expect_status(&key, 200);
-    expect_status(&operation, 202);
-    (void)run_due(WORK_ISSUE);
-    static const char *const live[] = { "/keys/k", "/certificates/c" }, *const deleted[] = { "/deletedkeys/k", "/deletedcertificates/c", "/deletedkeys/c", "/deletedsecrets/c" };
-    for (size_t i = 0; i < COUNT_OF(live); i++) {
-        Answer answer = call("DELETE", "brief.vault", text("%s" API, live[i]), fix.owner.vault_token, NULL);
-        expect_status(&answer, 200);
-        assert_int_equal(int_at(&answer, "scheduledPurgeDate") - int_at(&answer, "deletedDate"), 7 * 86400);
-        assert_str(text_at(&answer, "attributes.recoveryLevel"), "CustomizedRecoverable+Purgeable");
-    }
-    for (int day = 6; day <= 8; day += 2) {
-        set_object_time(start + day * INT64_C(86400000));
-        (void)run_due("keyvault.purge");
-        for (size_t i = 0; i < COUNT_OF(deleted); i++) {
-            Answer answer = call("GET", "brief.vault", text("%s" API, deleted[i]), fix.owner.vault_token, NULL);
-            expect_status(&answer, day < 7 ? 200 : 404);
-        }
-    }
-    set_object_time(real_now_ms());
-    assert_int_equal(count_of("SELECT (SELECT count(*) FROM kv_version v JOIN kv_vault k ON k.id = v.vault WHERE k.name_key = 'brief') + (SELECT count(*) FROM kv_policy p JOIN kv_vault k"
-                              " ON k.id = p.vault WHERE k.name_key = 'brief')"), 0);
-    operation = call("POST", "brief.vault", "/certificates/c/create" API, fix.owner.vault_token, POLICY(""));
-    expect_status(&operation, 202);
-}
-
 static void test_permission_of_each_operation_is_asked(void **state)
 {
     (void)state;
@@ -635,7 +577,6 @@ int main(void)
         cmocka_unit_test(test_import_takes_pem_base64_pem_and_pfx),
         cmocka_unit_test(test_expired_certificate_is_not_imported),
         cmocka_unit_test(test_deletion_takes_key_and_secret_along),
-        cmocka_unit_test(test_the_end_of_the_retention_purges_certificates_and_keys_whole),
         cmocka_unit_test(test_permission_of_each_operation_is_asked),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "fixture.h"
+#include "keyvault/certificates/cert_issue.h"
 #include "keyvault/data_routes.h"
 
 /* ---- who may ask ---- */
@@ -354,6 +355,41 @@ static void test_retention_ends_by_itself(void **state)
     set_object_time(real_now_ms());
 }
 
+#define SELF_SIGNED "{\"policy\":{\"key_props\":{\"kty\":\"EC\"},\"issuer\":{\"name\":\"Self\"},\"x509_props\":{\"subject\":\"CN=c\"}}}"
+
+static void test_the_end_of_the_retention_purges_certificates_and_keys_whole(void **state)
+{
+    (void)state;
+    int64_t start = object_now();
+    Answer vault = make_vault("brief-too", ",\"softDeleteRetentionInDays\":7");
+    expect_status(&vault, 201);
+    Answer key = call("POST", "brief-too.vault", "/keys/k/create" API, fix.owner.vault_token, "{\"kty\":\"EC\"}");
+    Answer operation = call("POST", "brief-too.vault", "/certificates/c/create" API, fix.owner.vault_token, SELF_SIGNED);
+    expect_status(&key, 200);
+    expect_status(&operation, 202);
+    (void)run_due(WORK_ISSUE);
+    static const char *const live[] = { "/keys/k", "/certificates/c" }, *const deleted[] = { "/deletedkeys/k", "/deletedcertificates/c", "/deletedkeys/c", "/deletedsecrets/c" };
+    for (size_t i = 0; i < COUNT_OF(live); i++) {
+        Answer answer = call("DELETE", "brief-too.vault", text("%s" API, live[i]), fix.owner.vault_token, NULL);
+        expect_status(&answer, 200);
+        assert_int_equal(int_at(&answer, "scheduledPurgeDate") - int_at(&answer, "deletedDate"), 7 * 86400);
+        assert_str(text_at(&answer, "attributes.recoveryLevel"), "CustomizedRecoverable+Purgeable");
+    }
+    for (int day = 6; day <= 8; day += 2) {
+        set_object_time(start + day * INT64_C(86400000));
+        (void)run_due("keyvault.purge");
+        for (size_t i = 0; i < COUNT_OF(deleted); i++) {
+            Answer answer = call("GET", "brief-too.vault", text("%s" API, deleted[i]), fix.owner.vault_token, NULL);
+            expect_status(&answer, day < 7 ? 200 : 404);
+        }
+    }
+    set_object_time(real_now_ms());
+    assert_int_equal(count_of("SELECT (SELECT count(*) FROM kv_version v JOIN kv_vault k ON k.id = v.vault WHERE k.name_key = 'brief-too') + (SELECT count(*) FROM kv_policy p JOIN kv_vault k"
+                              " ON k.id = p.vault WHERE k.name_key = 'brief-too')"), 0);
+    operation = call("POST", "brief-too.vault", "/certificates/c/create" API, fix.owner.vault_token, SELF_SIGNED);
+    expect_status(&operation, 202);
+}
+
 /* ---- what is written along ---- */
 
 static void test_each_change_feeds_in_order(void **state)
@@ -416,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_expired_secret_is_still_read),
         cmocka_unit_test(test_deleted_secret_can_be_seen_recovered_and_purged),
         cmocka_unit_test(test_retention_ends_by_itself),
+        cmocka_unit_test(test_the_end_of_the_retention_purges_certificates_and_keys_whole),
         cmocka_unit_test(test_each_change_feeds_in_order),
         cmocka_unit_test(test_writes_are_audited_in_their_transaction),
         cmocka_unit_test(test_values_are_sealed_at_rest),
