@@ -6,6 +6,7 @@ import unittest
 
 import npm
 from accountcerts import Certificate
+from attestation import Authority
 from vaultyard import Site
 
 
@@ -13,11 +14,15 @@ class Npm(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         npm.install(npm.CLIENTS)
-        cls.site = Site().start()
+        cls.site = Site()
+        cls.authority = Authority(cls.site.base / "attestation")
+        cls.site.serve_args = ["--attestation-ca", str(cls.authority.ca)]
+        cls.site.start()
         cls.site.vy("group", "create", "-n", "npm", "-l", "local")
 
     @classmethod
     def tearDownClass(cls):
+        cls.authority.close()
         cls.site.close()
 
     def node(self, program, **more):
@@ -62,6 +67,24 @@ class Npm(unittest.TestCase):
         self.assertEqual((seen["policyRead"], seen["policyUsual"]), ("P90D", [{"action": "Notify", "timeBeforeExpiry": "P30D"}]))
         self.assertEqual(seen["policyRefused"], {"statusCode": 400, "code": "BadParameter"})
         self.assertEqual((seen["deleted"], seen["recovered"]), ("npm-rsa", "npm-rsa"))
+
+    def test_every_method_of_the_clients_of_vaults(self):
+        self.site.vy("keyvault", "create", "-n", "kv-npm-all", "-g", "npm", "-l", "local")
+        certificate = Certificate(self.site.base, "npm-stranger")
+        both = self.site.base / "stranger.pem"
+        both.write_text(certificate.key.read_text() + certificate.pem.read_text())
+        seen = self.node("methods.mjs", VAULT_URL=self.site.vault_url("kv-npm-all"), POLICY=json.dumps(self.authority.policy()), ATTESTATION=self.authority.token(),
+                         PARTY_KEY=str(self.authority.work / "party.key"), STRANGER_PEM=str(both))
+        self.assertEqual(seen, {
+            "secretVersions": 2, "secretTaken": [409, "Conflict"], "secretsDeleted": ["all-secret"], "secretPurged": [404, "SecretNotFound"], "secretTampered": [400, "BadParameter"],
+            "keyVersions": 2, "random": [1, 128], "randomRefused": [400, "BadParameter"], "keyTaken": [409, "Conflict"], "keysDeleted": ["all-key"], "keyPurged": [404, "KeyNotFound"],
+            "keyTampered": [400, "BadParameter"], "releaseRefused": [[403, "Forbidden"], [403, "Forbidden"], [400, "BadParameter"]], "noPolicy": [400, "BadParameter"],
+            "crossed": sorted(["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ES256", "ES384", "ES512", "ES256K"] + [family + bits for family in ("RS", "PS", "HS") for bits in ("256", "384", "512")]
+                              + [f"A{bits}{mode}" for bits in (128, 192, 256) for mode in ("KW", "CBC", "CBCPAD", "GCM")]),
+            "reserved": [400, "BadParameter"], "keys": 15, "certificateVersions": 2, "mergeRefused": [400, "BadParameter"], "noContacts": [404, "ContactsNotFound"],
+            "issuers": [["all-issuer", "DigiCert"]], "noIssuer": [404, "CertificateIssuerNotFound"], "certificatesDeleted": ["all-cert"], "certificatePurged": [404, "CertificateNotFound"],
+            "certificates": ["all-cert", "all-import", "all-merge"], "withPending": ["all-cert", "all-csr", "all-import", "all-merge"],
+            "attestation": [501, "NotImplemented"], "uncalled": ["KeyClient.getKeyAttestation"]})        # of Managed HSM's keys
 
     def test_batch_accounts_and_pools(self):
         identity = self.site.vy("identity", "create", "-g", "npm", "-n", "npm-id")

@@ -1,14 +1,10 @@
 """Keys by vy and openssl: each checks what the other made; a key is released to whom a real authority attests; the files that keys travel in."""
 import base64
 import hashlib
-import http.server
 import json
-import ssl
-import subprocess
-import threading
-import time
 import unittest
 
+from attestation import Authority, b64url
 from vaultyard import Site
 
 VAULT = "kv-keys"
@@ -18,75 +14,24 @@ def b64(data):
     return base64.b64encode(data).decode()
 
 
-def b64url(data):
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def unb64url(text):
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
 class Keys(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.site = Site()
         cls.work = cls.site.base / "keys"
-        cls.work.mkdir(mode=0o755)
-        cls.work.chmod(0o755)
-        cls.make_authority()
-        cls.site.serve_args = ["--attestation-ca", str(cls.work / "tls.pem")]
+        cls.authority = Authority(cls.work)
+        cls.site.serve_args = ["--attestation-ca", str(cls.authority.ca)]
         cls.site.start()
         cls.site.vy("group", "create", "-n", "g", "-l", "local")
         cls.site.vy("keyvault", "create", "-n", VAULT, "-g", "g")
 
     @classmethod
     def tearDownClass(cls):
-        cls.server.shutdown()
-        cls.server.server_close()
+        cls.authority.close()
         cls.site.close()
 
-    @classmethod
-    def openssl(cls, *arguments, code=0, input=None):
-        done = subprocess.run(["openssl", *map(str, arguments)], cwd=cls.work, input=input, capture_output=True)
-        if code is not None and done.returncode != code:
-            raise AssertionError(done.stderr.decode())
-        return done
-
-    @classmethod
-    def make_authority(cls):
-        """An attestation authority on https://localhost, with a key that it signs tokens with."""
-        cls.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "tls.key", "-out", "tls.pem", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-        (cls.work / "tls.pem").chmod(0o644)
-        for name in ("authority", "party", "stranger"):
-            cls.openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", f"{name}.key")
-        keys = {"keys": [dict(cls.public_jwk("authority"), kid="k1")]}
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                documents = {"/.well-known/openid-configuration": {"jwks_uri": f"https://localhost:{cls.port}/certs"}, "/certs": keys}
-                found = documents.get(self.path)
-                body = json.dumps(found).encode()
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *arguments):
-                pass
-
-        cls.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cls.work / "tls.pem", cls.work / "tls.key")
-        cls.server.socket = context.wrap_socket(cls.server.socket, server_side=True)
-        cls.port = cls.server.server_address[1]
-        threading.Thread(target=cls.server.serve_forever, daemon=True).start()
-
-    @classmethod
-    def public_jwk(cls, name):
-        text = cls.openssl("rsa", "-in", f"{name}.key", "-noout", "-modulus").stdout.decode().strip().removeprefix("Modulus=")
-        return {"kty": "RSA", "n": b64url(bytes.fromhex(text)), "e": "AQAB"}
+    def openssl(self, *arguments, **named):
+        return self.authority.openssl(*arguments, **named)
 
     def vy(self, *arguments, **named):
         return self.site.vy("keyvault", "key", *arguments, **named)
@@ -98,12 +43,6 @@ class Keys(unittest.TestCase):
         path = self.work / f"{name}.pub"
         self.key("download", name, "-f", path)
         return path
-
-    def attest(self, signer="authority", **more):
-        claims = dict({"iss": f"https://localhost:{self.port}", "exp": int(time.time()) + 300, "x-ms-tee": {"type": "test"},
-                       "x-ms-runtime": {"keys": [dict(self.public_jwk("party"), kid="mine", key_ops=["encrypt"])]}}, **more)
-        signed = b64url(json.dumps({"alg": "RS256", "kid": "k1"}).encode()) + "." + b64url(json.dumps(claims).encode())
-        return signed + "." + b64url(self.openssl("dgst", "-sha256", "-sign", f"{signer}.key", input=signed.encode()).stdout)
 
     def test_openssl_checks_what_the_vault_signs(self):
         digests = {"256": hashlib.sha256(b"abc").digest(), "384": hashlib.sha384(b"abc").digest(), "512": hashlib.sha512(b"abc").digest()}
@@ -194,8 +133,7 @@ class Keys(unittest.TestCase):
         self.assertEqual(self.vy("get-policy-template")["version"], "1.0.0")
 
     def test_a_key_is_released_to_whom_the_authority_attests(self):
-        policy = {"version": "1.0.0", "anyOf": [{"authority": f"https://localhost:{self.port}/", "allOf": [{"claim": "x-ms-tee.type", "equals": "test"}]}]}
-        (self.work / "policy.json").write_text(json.dumps(policy))
+        (self.work / "policy.json").write_text(json.dumps(self.authority.policy()))
         made = self.key("create", "released", "--kty", "EC", "--exportable", "true", "--policy", self.work / "policy.json", "--immutable", "true")
         self.assertTrue(made["attributes"]["exportable"] and made["releasePolicy"]["immutable"])
         token = self.site.token(self.site.vault_resource)
@@ -203,17 +141,15 @@ class Keys(unittest.TestCase):
         def release(target):
             return self.site.call("POST", self.site.vault_url(VAULT, "/keys/released//release?api-version=7.4"), {"target": target}, token)
 
-        answer = release(self.attest())
+        attest = self.authority.token
+        answer = release(attest())
         self.assertEqual(answer.status, 200, answer)
-        statement = json.loads(unb64url(answer.json["value"].split(".")[1]))
-        blob = unb64url(json.loads(unb64url(statement["response"]["key"]["key"]["key_hsm"]))["ciphertext"])
-        (self.work / "sealed").write_bytes(blob[:256])
-        aes = self.openssl("pkeyutl", "-decrypt", "-inkey", "party.key", "-in", "sealed", "-pkeyopt", "rsa_padding_mode:oaep").stdout
-        (self.work / "wrapped").write_bytes(blob[256:])
-        self.openssl("enc", "-d", "-id-aes256-wrap-pad", "-K", aes.hex(), "-iv", "a65959a6", "-in", "wrapped", "-out", "released.der")
+        (self.work / "released.der").write_bytes(self.authority.opened(answer.json["value"]))
         self.openssl("pkey", "-inform", "DER", "-in", "released.der", "-pubout", "-out", "released.expected")
         self.assertEqual((self.work / "released.expected").read_bytes(), self.download("released").read_bytes())
-        for refused in (self.attest(signer="stranger"), self.attest(**{"x-ms-tee": {"type": "other"}}), self.attest(iss="https://localhost:1"), self.attest(exp=1)):
+        newest = self.site.call("POST", self.site.vault_url(VAULT, "/keys/released/release?api-version=2025-07-01"), {"target": attest()}, token)
+        self.assertEqual(newest.status, 200, newest)
+        for refused in (attest(signer="stranger"), attest(**{"x-ms-tee": {"type": "other"}}), attest(iss="https://localhost:1"), attest(exp=1)):
             self.assertEqual(release(refused).status, 403)
 
 

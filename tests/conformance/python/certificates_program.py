@@ -6,8 +6,9 @@ import tempfile
 from azure.keyvault.certificates import (AdministratorContact, CertificateClient, CertificateContact, CertificatePolicy, CertificatePolicyAction, LifetimeAction,
                                          WellKnownIssuerNames)
 
-from record import Recorder, credential, finish, refused
+from record import Recorder, credential, finish, refused, watch
 
+watch(CertificateClient)
 client = CertificateClient(os.environ["VAULT_URL"], credential(), transport=Recorder())
 seen = {}
 
@@ -74,7 +75,10 @@ seen["deleted"] = [deleted.name, deleted.recovery_id.endswith("/deletedcertifica
 seen["deleted list"] = [item.name for item in client.list_deleted_certificates()]
 seen["recovered"] = client.begin_recover_deleted_certificate("py-cert").result().name
 client.begin_delete_certificate("py-cert").result()
+seen["got deleted"] = client.get_deleted_certificate("py-cert").name
 client.purge_deleted_certificate("py-cert")
 seen["purged"] = refused(client.get_deleted_certificate, "py-cert")
 seen["restored"] = client.restore_certificate_backup(backup).name
+assert client.vault_url == os.environ["VAULT_URL"]
+client.close()
 finish(seen)

@@ -1,4 +1,5 @@
 """Everything that azure-keyvault-keys can do; each algorithm by the vault against the same one by the client itself, both ways."""
+import base64
 import datetime
 import hashlib
 import hmac
@@ -6,12 +7,14 @@ import os
 
 from azure.keyvault.keys import JsonWebKey, KeyClient, KeyReleasePolicy, KeyRotationLifetimeAction, KeyRotationPolicy, KeyRotationPolicyAction
 from azure.keyvault.keys.crypto import CryptographyClient, EncryptionAlgorithm, KeyWrapAlgorithm, SignatureAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives import hashes, keywrap
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from record import Recorder, credential, finish, refused
+from record import Recorder, credential, finish, refused, watch
 
+watch(KeyClient, CryptographyClient)
 who = credential()
 client = KeyClient(os.environ["VAULT_URL"], who, transport=Recorder())
 seen = {}
@@ -108,6 +111,10 @@ for bits in (128, 192, 256):
     both = Crossing(vault, CryptographyClient.from_jwk(jwk))
     both.wrapping(f"A{bits}KW")
     both.encryption(f"A{bits}CBCPAD", iv=iv)
+    for name, wrap, value in (("CKM_AES_KEY_WRAP", keywrap.aes_key_wrap, plain), ("CKM_AES_KEY_WRAP_PAD", keywrap.aes_key_wrap_with_padding, plain[:21])):
+        wrapped = vault.wrap_key(KeyWrapAlgorithm(name), value).encrypted_key
+        assert wrapped == wrap(jwk.k, value) and vault.unwrap_key(KeyWrapAlgorithm(name), wrapped).key == value
+        crossed.append(name)
 
     # The client has no plain CBC and no GCM of its own.
     cbc, gcm, name = Cipher(algorithms.AES(jwk.k), modes.CBC(iv)), AESGCM(jwk.k), EncryptionAlgorithm(f"A{bits}CBC")
@@ -121,6 +128,13 @@ for bits in (128, 192, 256):
     assert vault.decrypt(name, outside[:-16], iv=iv[:12], authentication_tag=outside[-16:], additional_authenticated_data=b"aad").plaintext == plain
     seen["changed"] = refused(vault.decrypt, name, outside[:-16], iv=iv[:12], authentication_tag=outside[-16:], additional_authenticated_data=b"other")
     crossed += [f"A{bits}CBC", f"A{bits}GCM"]
+
+# The vault's key in the form that the package cryptography has for keys.
+crypto = client.get_cryptography_client("py-import-2048")
+private, public, oaep = crypto.create_rsa_private_key(), crypto.create_rsa_public_key(), padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+public.verify(private.sign(plain, padding.PKCS1v15(), hashes.SHA256()), plain, padding.PKCS1v15(), hashes.SHA256())
+assert private.decrypt(public.encrypt(plain, oaep), oaep) == plain and private.key_size == 2048
+assert [crypto.key_id, crypto.vault_url] == [client.get_key("py-import-2048").id, os.environ["VAULT_URL"]]
 mac_key = os.urandom(32)
 mac = remote(client.import_key("py-mac", JsonWebKey(kty="oct", key_ops=["sign", "verify"], k=mac_key)))
 for bits in ("256", "384", "512"):
@@ -152,7 +166,12 @@ seen["policy"] = [policy.expires_in, sorted(str(action.action.value).lower() for
 seen["policy again"] = client.get_key_rotation_policy("py-P-384").expires_in
 seen["policy refused"] = refused(client.update_key_rotation_policy, "py-P-384", KeyRotationPolicy(), expires_in="P1D")
 
-# Random bytes; release.
+# Random bytes; release: the token and who may open what comes are the test's.
+party = KeyReleasePolicy(os.environ["POLICY"].encode())
+seen["released"] = {"py-release": base64.b64encode(client.create_key("py-release", "EC", curve="P-521", exportable=True, release_policy=party).key.x).decode()}
+client.import_key("py-release-oct", JsonWebKey(kty="oct", k=bytes(range(24))), exportable=True, release_policy=party)
+seen["releases"] = [client.release_key(name, os.environ["ATTESTATION"], **how).value for name in ("py-release", "py-release-oct") for how in ({}, {"nonce": "n"})]
+seen["attestation"] = refused(client.get_key_attestation, "py-release")
 seen["random"] = [len(client.get_random_bytes(count)) for count in (1, 32, 128)]
 rules = b'{"version":"1.0.0","anyOf":[{"authority":"https://attest.example/","allOf":[{"claim":"c","equals":"v"}]}]}'
 exportable = client.create_ec_key("py-exportable", exportable=True, release_policy=KeyReleasePolicy(rules, immutable=True))
@@ -181,4 +200,7 @@ for _ in range(129):
 seen["many versions"] = len({item.version for item in client.list_properties_of_key_versions("py-many")})
 seen["pages"] = [len(list(page)) for page in client.list_properties_of_key_versions("py-many", max_page_size=25).by_page()]
 seen["names"] = sorted(item.name for item in client.list_properties_of_keys())
+sized.close()
+assert client.vault_url == os.environ["VAULT_URL"]
+client.close()
 finish(seen)

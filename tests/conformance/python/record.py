@@ -1,4 +1,6 @@
-"""record.py: a transport that notes each answer of a vault for the contract check, and what the programs beside it share."""
+"""record.py: a transport that notes each answer of a vault for the contract check, which methods of a client were called, and what the programs beside it share."""
+import functools
+import inspect
 import json
 import os
 import sys
@@ -9,6 +11,7 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import ClientSecretCredential
 
 answers = []
+uncalled = set()
 
 
 class Recorder(RequestsTransport):
@@ -16,6 +19,37 @@ class Recorder(RequestsTransport):
         response = super().send(request, **kwargs)
         answers.append([request.method, urllib.parse.urlsplit(request.url).path, response.status_code, dict(response.headers), response.text()])
         return response
+
+
+def watch(*clients):
+    """Notes which public methods are called and do what was asked; calls that a method makes of others do not count."""
+    depth = [0]
+
+    def watched(label, function):
+        @functools.wraps(function)
+        def call(*arguments, **named):
+            depth[0] += 1
+            try:
+                result = function(*arguments, **named)
+            finally:
+                depth[0] -= 1
+            if depth[0] == 0:
+                uncalled.discard(label)
+            return result
+        return call
+
+    for client in clients:
+        for name, value in inspect.getmembers_static(client):
+            if name.startswith("_"):
+                continue
+            label = f"{client.__name__}.{name}"
+            uncalled.add(label)
+            if isinstance(value, property):
+                setattr(client, name, property(watched(label, value.fget)))
+            elif isinstance(value, classmethod):
+                setattr(client, name, classmethod(watched(label, value.__func__)))
+            else:
+                setattr(client, name, watched(label, value))
 
 
 def credential():
@@ -33,4 +67,4 @@ def refused(function, *arguments, **named):
 
 
 def finish(seen):
-    json.dump({"seen": seen, "answers": answers}, sys.stdout)
+    json.dump({"seen": dict(seen, uncalled=sorted(uncalled)), "answers": answers}, sys.stdout)

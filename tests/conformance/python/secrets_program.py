@@ -4,8 +4,9 @@ import os
 
 from azure.keyvault.secrets import SecretClient
 
-from record import Recorder, credential, finish, refused
+from record import Recorder, credential, finish, refused, watch
 
+watch(SecretClient)
 client = SecretClient(os.environ["VAULT_URL"], credential(), transport=Recorder())
 seen = {}
 
@@ -40,4 +41,6 @@ seen["purged"] = refused(client.get_deleted_secret, "py-secret")
 seen["restored"] = client.restore_secret_backup(backup).name
 seen["restored value"] = client.get_secret("py-secret").value
 seen["tampered"] = refused(client.restore_secret_backup, backup[:60] + bytes([backup[60] ^ 1]) + backup[61:])
+assert client.vault_url == os.environ["VAULT_URL"]
+client.close()
 finish(seen)
