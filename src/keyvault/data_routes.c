@@ -55,7 +55,6 @@ const Route data_routes[] = {
     POST("/keys/{name}/rotate",                       "keys/rotate",            KEY_BODY, key_rotate,       "KeyRotate"),
     POST("/keys/{name}/release",                      "keys/release",           RELEASE_BODY, key_release,  "KeyRelease"),      /* of the newest version, as 2025-07-01 has it */
     READ("/keys/{name}/attestation",                  "keys/get",               route_not_built,            "KeyAttestationGet"),
-    READ("/keys/{name}/{version?}/attestation",       "keys/get",               route_not_built,            "KeyAttestationGet"),
     READ("/keys/{name}/rotationpolicy",               "keys/getrotationpolicy", key_rotation_get,           "KeyRotationPolicyGet"),
     PUT("/keys/{name}/rotationpolicy",                "keys/setrotationpolicy", KEY_BODY, key_rotation_set, "KeyRotationPolicySet"),
     READ("/keys/{name}/versions",                     "keys/list",              key_list_versions,          "KeyListVersions"),
