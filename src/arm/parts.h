@@ -78,7 +78,6 @@ RunnerFn arm_operation_forget_run;
 
 /* resource_types.c: what this server serves, read off its route table. */
 typedef struct ServedType { Str provider, type; } ServedType;                  /* {"Microsoft.Batch", "batchAccounts/pools"} */
-bool arm_served_types(Arm *arm, HttpServer *server, Arena *arena, ServedType **out, size_t *count, Err *err) MUST_CHECK;
 bool arm_explain_unmatched(Arm *arm, const Req *req, Err *err);                /* words for a path that no route matched; always false */
 extern const Route arm_provider_routes[];
 extern const size_t arm_provider_route_count;

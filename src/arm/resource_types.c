@@ -63,7 +63,7 @@ static bool walk_route(void *ctx, const Plane *plane, const Route *route)
     return true;
 }
 
-bool arm_served_types(Arm *arm, HttpServer *server, Arena *arena, ServedType **out, size_t *count, Err *err)
+static bool served_types(Arm *arm, HttpServer *server, Arena *arena, ServedType **out, size_t *count, Err *err)
 {
     Walk w = { .arm = arm, .arena = arena, .types = ARENA_ARRAY(arena, ServedType, TYPES_MAX) };
 
@@ -90,15 +90,15 @@ static Str after_last_providers(Str path)
 
 bool arm_explain_unmatched(Arm *arm, const Req *req, Err *err)
 {
-    ServedType *types, asked;
-    size_t count;
+    ServedType *types = NULL, asked;
+    size_t count = 0;
     bool provider_served = false;
     Err ignored;
     Str path = req->path;
 
     Str rest = after_last_providers(path), marked = STR("");
 
-    if (!rest.ptr || !arm_served_types(arm, req->server, req->arena, &types, &count, &ignored))
+    if (!rest.ptr || !served_types(arm, req->server, req->arena, &types, &count, &ignored))
         return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL, "The Resource '" STR_FMT "' was not found.", STR_ARG(str_slice(path, 0, 300)));
     asked.provider = str_cut(&rest, '/');
     for (bool is_name = false; rest.ptr; is_name = !is_name) {
@@ -177,10 +177,10 @@ static bool provider_list(Req *req, Reply *reply, Err *err)
 {
     Arm *arm = req->ctx;
     JsonWriter *w = &reply->json;
-    ServedType *types;
-    size_t count;
+    ServedType *types = NULL;
+    size_t count = 0;
 
-    if (!arm_served_types(arm, req->server, req->arena, &types, &count, err))
+    if (!served_types(arm, req->server, req->arena, &types, &count, err))
         return false;
     json_open(w, NULL);
     json_open_array(w, "value");
@@ -201,10 +201,10 @@ static bool provider_get(Req *req, Reply *reply, Err *err)
 {
     Arm *arm = req->ctx;
     Str asked = req_param(req, "resourceProviderNamespace");
-    ServedType *types;
-    size_t count;
+    ServedType *types = NULL;
+    size_t count = 0;
 
-    if (!arm_served_types(arm, req->server, req->arena, &types, &count, err))
+    if (!served_types(arm, req->server, req->arena, &types, &count, err))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!str_eq_nocase(types[i].provider, asked))

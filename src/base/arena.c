@@ -99,8 +99,6 @@ void *arena_array(Arena *arena, size_t count, size_t size_bytes)
 }
 
 bool arena_ok(const Arena *arena) { return !arena->failed; }
-size_t arena_used(const Arena *arena) { return arena->used; }
-
 bool arena_defer(Arena *arena, void (*fn)(void *), void *arg)
 {
     Deferred *deferred = arena_alloc(arena, sizeof *deferred);

@@ -13,7 +13,6 @@ DEFINE_AUTO_FREE(Arena, arena_free)
 void  *arena_alloc(Arena *arena, size_t size_bytes);     /* zeroed, aligned for any type; NULL: limit reached */
 bool   arena_ok(const Arena *arena);
 bool   arena_defer(Arena *arena, void (*fn)(void *), void *arg);   /* fn(arg) when the arena goes; on false it was called at once */
-size_t arena_used(const Arena *arena);
 
 #define ARENA_NEW(arena, Type)          ((Type *)arena_alloc((arena), sizeof(Type)))
 #define ARENA_ARRAY(arena, Type, count) ((Type *)arena_array((arena), (count), sizeof(Type)))

@@ -7,7 +7,7 @@
 static const char default_store_dir[] = "/var/lib/waagent/Microsoft.Azure.KeyVault.Store";
 static const char default_msi_endpoint[] = "http://169.254.169.254/metadata/identity/oauth2/token";
 
-void settings_note(Arena *arena, CertSettings *settings, const char *fmt, ...)
+static void settings_note(Arena *arena, CertSettings *settings, const char *fmt, ...)
 {
     char text[400];
     va_list args;

@@ -62,4 +62,3 @@ typedef struct CertSettings {
 
 /* ERR_BAD_INPUT with the extension's own words ("not an object", "not a string") and the field. */
 bool settings_read(Arena *arena, Str text, CertSettings *out, Err *err) MUST_CHECK;
-void settings_note(Arena *arena, CertSettings *settings, const char *fmt, ...) FORMAT(3, 4);   /* beyond NOTES_MAX: dropped */

@@ -81,7 +81,7 @@ static size_t distance(const char *a, const char *b)
     return rows[la % 3][lb];
 }
 
-const char *args_suggest(const char *word, const char *const *known, size_t count)
+static const char *nearest(const char *word, const char *const *known, size_t count)
 {
     const char *best = NULL;
     size_t best_distance = strlen(word) <= 3 ? 2 : strlen(word) / 3 + 2;     /* fewer than this many changes */
@@ -122,7 +122,7 @@ static bool unknown_word(Arena *arena, Str prefix, const char *word, Err *err)
     }
     if (!arena_ok(arena))
         return err_too_big(err);
-    near = args_suggest(word, known, count);
+    near = nearest(word, known, count);
     (void)err_set(err, ERR_BAD_INPUT, "'%s' is no command of vy" "%s" STR_FMT ".%s%s%s", word, prefix.len ? " " : "", STR_ARG(prefix),
                   near ? " Did you mean '" : "", near ? near : "", near ? "'?" : "");
     (void)snprintf(err->target, sizeof err->target, STR_FMT, STR_ARG(prefix));
@@ -194,7 +194,7 @@ static bool unknown_option(const Command *command, const char *given, Err *err)
             count++;
         }
     }
-    near = args_suggest(given, known, count);
+    near = nearest(given, known, count);
     (void)snprintf(err->target, sizeof err->target, "%s", command->words);
     err->code = ERR_BAD_INPUT;
     (void)snprintf(err->text, sizeof err->text, "unrecognized argument: %.100s.%s%s%s", given, near ? " Did you mean " : "", near ? near : "", near ? "?" : "");

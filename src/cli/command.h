@@ -59,7 +59,6 @@ typedef struct Args {
 /* false: the command line is wrong, err->text says how and err->target holds the words whose help to point at. Strings live in the arena or argv. */
 bool args_parse(Arena *arena, int argc, char *const *argv, Args *out, Err *err) MUST_CHECK;
 void help_print(Buf *out, const char *words);             /* of a command, a group, or "" */
-const char *args_suggest(const char *word, const char *const *known, size_t count);   /* the nearest, or NULL if none is near */
 
 /* By the option's first name, which must be the command's (asserted). Absent Str: not given. */
 Str    arg(const Cli *cli, const char *name);

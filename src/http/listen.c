@@ -48,12 +48,6 @@ static bool listener_add(Acceptor *acceptor, int *fd, Err *err)
     return true;
 }
 
-bool acceptor_listen_fd(Acceptor *acceptor, int fd, Err *err)
-{
-    AUTO(fd_close) int owned = fd;
-    return listener_add(acceptor, &owned, err);
-}
-
 static bool address_parse(const char *text, int port, struct sockaddr_storage *out, socklen_t *len)
 {
     *out = (struct sockaddr_storage){ 0 };

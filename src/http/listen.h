@@ -13,6 +13,5 @@ Acceptor *acceptor_new(void);                           /* NULL: out of memory o
 bool acceptor_listen_tcp(Acceptor *acceptor, const char *address, int port, int *bound_port, Err *err) MUST_CHECK;
 bool acceptor_listen_loopback(Acceptor *acceptor, int port, int *bound_port, Err *err) MUST_CHECK;
 bool acceptor_listen_unix(Acceptor *acceptor, const char *path, unsigned mode, Err *err) MUST_CHECK;
-bool acceptor_listen_fd(Acceptor *acceptor, int fd, Err *err) MUST_CHECK;
 bool acceptor_start(Acceptor *acceptor, AcceptCalls calls, Err *err) MUST_CHECK;
 void acceptor_free(Acceptor *acceptor);                 /* ends the thread, closes the sockets, removes the Unix ones; NULL is fine */

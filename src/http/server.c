@@ -111,11 +111,6 @@ bool http_listen_unix(HttpServer *server, const char *path, unsigned mode, Err *
     return acceptor_listen_unix(server->acceptor, path, mode, err);
 }
 
-bool http_listen_fd(HttpServer *server, int fd, Err *err)
-{
-    return acceptor_listen_fd(server->acceptor, fd, err);
-}
-
 bool http_listen_loopback(HttpServer *server, int port, int *bound_port, Err *err)
 {
     return acceptor_listen_loopback(server->acceptor, port, bound_port, err);

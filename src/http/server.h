@@ -41,7 +41,6 @@ bool http_listen_tcp(HttpServer *server, const char *address, int port, int *bou
 /* 127.0.0.1 and, where the machine has it, ::1 on the same port. */
 bool http_listen_loopback(HttpServer *server, int port, int *bound_port, Err *err) MUST_CHECK;
 bool http_listen_unix(HttpServer *server, const char *path, unsigned mode, Err *err) MUST_CHECK;
-bool http_listen_fd(HttpServer *server, int fd, Err *err) MUST_CHECK;          /* takes the descriptor */
 bool http_start(HttpServer *server, Err *err) MUST_CHECK;
 /* Refuses new connections, ends parks, lets requests under way finish for drain_ms, answers those still queued 503, frees. A handler
  * that runs is waited for. NULL is fine. Afterwards the server is gone: nobody may call http_wake any more. */

@@ -12,7 +12,6 @@ P11Id p11_id_new(void)
     return id;
 }
 
-Str p11_label(const P11Token *token) { return token->label; }
 
 bool p11_call(P11Session *session, CK_RV rv, const char *what, Err *err)
 {

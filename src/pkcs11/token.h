@@ -27,7 +27,6 @@ P11Id p11_id_new(void);
 bool p11_open(const P11Config *config, P11Token **out, bool *is_there, Err *err) MUST_CHECK;
 void p11_close(P11Token *token);             /* after every key of it is freed. NULL is fine */
 bool p11_reach(P11Token *token, Err *err) MUST_CHECK;                              /* ERR_UNAVAILABLE, or why it cannot be used */
-Str  p11_label(const P11Token *token);
 
 /* A private or symmetric (AES) key in the token under `id`, whatever had that id before is gone. *out signs, unwraps or encrypts there (key_is_elsewhere). *wrapped, in the arena,
  * is its wrapping; absent: this token wraps no keys. `label` is for people who look into the token. All take their time: worker threads only.

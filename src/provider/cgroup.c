@@ -73,7 +73,7 @@ bool cgroup_trees_parse(Arena *arena, Str mountinfo, CgroupTree **out, size_t *c
     return arena_ok(arena) || err_too_big(err);
 }
 
-bool cgroup_trees(Arena *arena, CgroupTree **out, size_t *count, Err *err)
+static bool cgroup_trees(Arena *arena, CgroupTree **out, size_t *count, Err *err)
 {
     Str text;
     if (!file_read(arena, "/proc/self/mountinfo", PROC_TEXT_MAX, &text, err) || !cgroup_trees_parse(arena, text, out, count, err))

@@ -9,7 +9,6 @@ typedef struct CgroupTree { const char *mount; bool is_v2; Str controllers; } Cg
 
 /* The hierarchies in a mountinfo text (proc_pid_mountinfo(5)); a hierarchy mounted twice is given once. */
 bool cgroup_trees_parse(Arena *arena, Str mountinfo, CgroupTree **out, size_t *count, Err *err) MUST_CHECK;
-bool cgroup_trees(Arena *arena, CgroupTree **out, size_t *count, Err *err) MUST_CHECK;
 
 /* SIGKILLs every process in the group and below, in each hierarchy, and waits until they have gone. *killed is raised by their number. */
 bool cgroup_kill(const char *relative, int timeout_ms, int *killed, Err *err) MUST_CHECK;

@@ -32,3 +32,5 @@ bool rows_array(Rows *rows, Arena *arena, RowFn *read, size_t most, size_t size,
     *count = n;
     return err->code == ERR_NONE;
 }
+
+Str row_text_kept(Arena *arena, Rows *rows, int column) { return str_dup(arena, row_text(rows, column)); }

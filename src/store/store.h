@@ -67,6 +67,7 @@ bool    row_is_null(Rows *rows, int column);
 int64_t row_int(Rows *rows, int column);
 Str     row_text(Rows *rows, int column);           /* until the next rows_next; str_dup to keep; absent for NULL */
 Bytes   row_blob(Rows *rows, int column);
+Str     row_text_kept(Arena *arena, Rows *rows, int column);         /* a copy; absent for NULL */
 
 /* How many transactions were committed: while it stays the same, so does what store_read finds. A change is counted before its caller
  * learns that it is durable. */

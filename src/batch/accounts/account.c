@@ -5,52 +5,39 @@
 
 enum { NAME_MIN = 3, NAME_MAX_LEN = 24 };
 
-static Str text_of(Arena *arena, Rows *rows, int column)
-{
-    return row_is_null(rows, column) ? STR_NONE : str_dup(arena, row_text(rows, column));
-}
+#define ACCOUNT_COLUMNS "id, name, arm_id, subscription, group_name, location, state, settings, identity, keys, operation, created_ms, changed_ms"
 
-bool account_from_row(Arena *arena, Rows *rows, Account *out, Err *err)
+static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
-    Bytes keys = row_blob(rows, 9);
-    *out = (Account){
-        .id = text_of(arena, rows, 0), .name = text_of(arena, rows, 1), .arm_id = text_of(arena, rows, 2), .subscription = text_of(arena, rows, 3),
-        .group = text_of(arena, rows, 4), .location = text_of(arena, rows, 5), .state = (AccountState)row_int(rows, 6),
-        .settings = text_of(arena, rows, 7), .identity = text_of(arena, rows, 8),
-        .keys = bytes_of(str_dup(arena, str_of(keys))),
-        .operation = text_of(arena, rows, 10), .created_ms = row_int(rows, 11), .changed_ms = row_int(rows, 12),
+    *(Account *)into = (Account){
+        .id = row_text_kept(arena, rows, 0), .name = row_text_kept(arena, rows, 1), .arm_id = row_text_kept(arena, rows, 2), .subscription = row_text_kept(arena, rows, 3),
+        .group = row_text_kept(arena, rows, 4), .location = row_text_kept(arena, rows, 5), .state = (AccountState)row_int(rows, 6),
+        .settings = row_text_kept(arena, rows, 7), .identity = row_text_kept(arena, rows, 8),
+        .keys = bytes_of(str_dup(arena, str_of(row_blob(rows, 9)))),
+        .operation = row_text_kept(arena, rows, 10), .created_ms = row_int(rows, 11), .changed_ms = row_int(rows, 12),
     };
     return arena_ok(arena) || err_too_big(err);
-}
-
-static bool first_row(Arena *arena, Rows *rows, Account *out, bool *found, Err *err)
-{
-    *err = (Err){ 0 };
-    *found = rows_next(rows, err);
-    if (!*found)
-        return err->code == ERR_NONE;
-    return account_from_row(arena, rows, out, err);
 }
 
 bool account_by_id(Txn *txn, Arena *arena, Str id, Account *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     return txn_query(txn, &rows, err, "SELECT " ACCOUNT_COLUMNS " FROM batch_account WHERE id = ?1", db_text(id)) &&
-           first_row(arena, rows, out, found, err);
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool account_by_name(Txn *txn, Arena *arena, Str name, Account *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     return txn_query(txn, &rows, err, "SELECT " ACCOUNT_COLUMNS " FROM batch_account WHERE name = ?1", db_text(str_lower(arena, name))) &&
-           first_row(arena, rows, out, found, err);
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool account_by_arm_id(Txn *txn, Arena *arena, Str arm_id, Account *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     return txn_query(txn, &rows, err, "SELECT " ACCOUNT_COLUMNS " FROM batch_account WHERE arm_key = ?1", db_text(str_lower(arena, arm_id))) &&
-           first_row(arena, rows, out, found, err);
+           rows_one(rows, arena, from_row, out, found, err);
 }
 
 bool account_of_request(Txn *txn, const Req *req, Account *out, Err *err)

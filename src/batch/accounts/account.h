@@ -21,10 +21,6 @@ typedef struct Account {
     int64_t created_ms, changed_ms;
 } Account;
 
-/* Columns in the order account_from_row expects. */
-#define ACCOUNT_COLUMNS "id, name, arm_id, subscription, group_name, location, state, settings, identity, keys, operation, created_ms, changed_ms"
-bool account_from_row(Arena *arena, Rows *rows, Account *out, Err *err) MUST_CHECK;
-
 bool account_by_id(Txn *txn, Arena *arena, Str id, Account *out, bool *found, Err *err) MUST_CHECK;
 bool account_by_name(Txn *txn, Arena *arena, Str name, Account *out, bool *found, Err *err) MUST_CHECK;          /* any case */
 bool account_by_arm_id(Txn *txn, Arena *arena, Str arm_id, Account *out, bool *found, Err *err) MUST_CHECK;      /* any case */

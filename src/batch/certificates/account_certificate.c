@@ -4,20 +4,19 @@
 
 #define COLUMNS "account_id, thumbprint, format, state, state_ms, previous_state, previous_ms, public_der, material, password, delete_error, etag, operation, changed_ms"
 
-Str account_certificate_work_key(Arena *arena, Str account_id, Str thumbprint) { return str_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(account_id), STR_ARG(thumbprint)); }
+static Str work_key(Arena *arena, Str account_id, Str thumbprint) { return str_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(account_id), STR_ARG(thumbprint)); }
 const char *account_certificate_format_name(CertificateFormat format) { return format == CERTIFICATE_CER ? "Cer" : "Pfx"; }
 
-static Str text_of(Arena *arena, Rows *rows, int column) { return row_is_null(rows, column) ? STR_NONE : str_dup(arena, row_text(rows, column)); }
 static Bytes blob_of(Arena *arena, Rows *rows, int column) { return row_is_null(rows, column) ? (Bytes){ NULL, 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, column)))); }
 
 static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
     AccountCertificate *out = into;
     *out = (AccountCertificate){
-        .account_id = text_of(arena, rows, 0), .thumbprint = text_of(arena, rows, 1), .format = (CertificateFormat)row_int(rows, 2),
+        .account_id = row_text_kept(arena, rows, 0), .thumbprint = row_text_kept(arena, rows, 1), .format = (CertificateFormat)row_int(rows, 2),
         .state = (CertificateState)row_int(rows, 3), .state_ms = row_int(rows, 4), .previous = (CertificateState)row_int(rows, 5), .previous_ms = row_int(rows, 6),
-        .public_der = blob_of(arena, rows, 7), .material = blob_of(arena, rows, 8), .password = blob_of(arena, rows, 9), .delete_error = text_of(arena, rows, 10),
-        .etag = row_int(rows, 11), .operation = text_of(arena, rows, 12), .changed_ms = row_int(rows, 13),
+        .public_der = blob_of(arena, rows, 7), .material = blob_of(arena, rows, 8), .password = blob_of(arena, rows, 9), .delete_error = row_text_kept(arena, rows, 10),
+        .etag = row_int(rows, 11), .operation = row_text_kept(arena, rows, 12), .changed_ms = row_int(rows, 13),
     };
     return arena_ok(arena) || err_too_big(err);
 }
@@ -51,7 +50,7 @@ bool account_certificate_list(Txn *txn, Arena *arena, Str account_id, Str after,
 
 static SealPlace place(Arena *arena, Str account_id, Str thumbprint, const char *column)
 {
-    return (SealPlace){ .scope = account_scope(arena, account_id), .table = "batch_certificate", .row = account_certificate_work_key(arena, account_id, thumbprint), .column = column };
+    return (SealPlace){ .scope = account_scope(arena, account_id), .table = "batch_certificate", .row = work_key(arena, account_id, thumbprint), .column = column };
 }
 
 typedef struct Sealed { Bytes public_der, material, password; } Sealed;
@@ -160,5 +159,5 @@ bool account_certificate_delete_begin(Batch *batch, Txn *txn, Arena *arena, cons
     return account_certificate_apply(txn, certificate, CERTIFICATE_DELETE, STR_NONE, now_ms, &now, err) &&
            txn_exec(txn, NULL, err, "UPDATE batch_certificate SET operation = ?3 WHERE account_id = ?1 AND thumbprint = ?2",
                     db_text(certificate->account_id), db_text(certificate->thumbprint), db_text(operation)) &&
-           runner_schedule(batch->site->runner, txn, WORK_CERTIFICATE, account_certificate_work_key(arena, certificate->account_id, certificate->thumbprint), real_now_ms(), err);
+           runner_schedule(batch->site->runner, txn, WORK_CERTIFICATE, work_key(arena, certificate->account_id, certificate->thumbprint), real_now_ms(), err);
 }

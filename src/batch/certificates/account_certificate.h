@@ -39,5 +39,4 @@ bool account_certificate_public_open(const Site *site, Txn *txn, Arena *arena, c
 /* The caller's to free; *password NULL for a .cer. */
 bool account_certificate_material_open(const Site *site, Txn *txn, Arena *arena, const AccountCertificate *certificate, Secret **material, Secret **password, Err *err) MUST_CHECK;
 
-Str  account_certificate_work_key(Arena *arena, Str account_id, Str thumbprint);
 const char *account_certificate_format_name(CertificateFormat format);              /* "Pfx", as Resource Manager has it */

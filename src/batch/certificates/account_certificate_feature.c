@@ -11,8 +11,6 @@ enum { BODY_MAX = 16 * 1024, STORED_MAX = 4096 };
 
 static const char *const names[] = { [FEATURE_ENABLED] = "enabled", [FEATURE_RETIRING] = "retiring", [FEATURE_RETIRED] = "retired" };
 
-const char *feature_state_name(FeatureState state) { return names[state]; }
-
 static bool state_parse(Str name, FeatureState *out)
 {
     for (int state = FEATURE_ENABLED; state <= FEATURE_RETIRED; state++) {

@@ -18,7 +18,6 @@ typedef struct CertificateFeature {
 } CertificateFeature;
 
 bool certificate_feature(Txn *txn, int64_t now_ms, CertificateFeature *out, Err *err) MUST_CHECK;
-const char *feature_state_name(FeatureState state);
 
 /* ERR_BAD_INPUT CertificateRetired; `what` is what was asked for ("a certificate cannot be added"). */
 bool certificate_feature_require(Txn *txn, int64_t now_ms, const char *what, Err *err) MUST_CHECK;

@@ -6,8 +6,6 @@
 
 #define COLUMNS "revision, identifier, vault, key_name, version, pinned, algorithm, principal_id, wrapped, access, reason, unwrapped_ms, lost_ms, restored_ms, scrub"
 
-static Str text_of(Arena *arena, Rows *rows, int column) { return str_dup(arena, row_text(rows, column)); }
-
 bool encryption_find(Txn *txn, Arena *arena, Str account_id, Encryption *out, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
@@ -22,14 +20,14 @@ bool encryption_find(Txn *txn, Arena *arena, Str account_id, Encryption *out, Er
     if (row_is_null(rows, 1))
         return true;
     out->by_customer = true;
-    out->identifier = text_of(arena, rows, 1);
-    out->key = (KeyName){ text_of(arena, rows, 2), text_of(arena, rows, 3), text_of(arena, rows, 4) };
+    out->identifier = row_text_kept(arena, rows, 1);
+    out->key = (KeyName){ row_text_kept(arena, rows, 2), row_text_kept(arena, rows, 3), row_text_kept(arena, rows, 4) };
     out->pinned = row_int(rows, 5) != 0;
-    out->algorithm = text_of(arena, rows, 6);
-    out->principal_id = text_of(arena, rows, 7);
+    out->algorithm = row_text_kept(arena, rows, 6);
+    out->principal_id = row_text_kept(arena, rows, 7);
     out->wrapped = bytes_of(str_dup(arena, str_of(row_blob(rows, 8))));
     out->access = (KeyAccess)row_int(rows, 9);
-    out->reason = text_of(arena, rows, 10);
+    out->reason = row_text_kept(arena, rows, 10);
     out->unwrapped_ms = row_int(rows, 11);
     out->lost_ms = row_int(rows, 12);
     out->restored_ms = row_int(rows, 13);

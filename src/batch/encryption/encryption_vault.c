@@ -177,7 +177,8 @@ static bool take_value(KeyCalls *calls, const KeyName *key, const HttpAnswer *an
     return good || err_set(err, ERR_UNAVAILABLE, "the vault '" STR_FMT "' answered without a value", STR_ARG(key->vault));
 }
 
-bool key_wrap_data(KeyCalls *calls, const KeyName *key, const Secret *plain, Str *algorithm, Bytes *wrapped, Err *err)
+/* key->version must be there. *algorithm is static. */
+static bool key_wrap_data(KeyCalls *calls, const KeyName *key, const Secret *plain, Str *algorithm, Bytes *wrapped, Err *err)
 {
     for (size_t i = 0; i < COUNT_OF(algorithms); i++) {
         AUTO(buf_done_auto) Buf body = { 0 };

@@ -20,8 +20,7 @@ bool key_calls_begin(Batch *batch, Arena *arena, Str principal_id, KeyCalls *out
 /* Finds the key (version absent: the newest) and checks that it can wrap for us: RSA, enabled, wrapKey and unwrapKey among its operations,
  * in a vault with soft delete and purge protection. *version is the one that was found. */
 bool key_check(KeyCalls *calls, const KeyName *key, Str *version, Err *err) MUST_CHECK;
-/* key->version must be there. *algorithm is static. */
-bool key_wrap_data(KeyCalls *calls, const KeyName *key, const Secret *plain, Str *algorithm, Bytes *wrapped, Err *err) MUST_CHECK;
+/* key->version must be there. */
 bool key_unwrap_data(KeyCalls *calls, const KeyName *key, Str algorithm, Bytes wrapped, Secret **plain, Err *err) MUST_CHECK;
 
 /* Checks the key, wraps a new data key with it and unwraps that again. out->data_key is the caller's to free; identifier, pinned are not set. */

@@ -77,7 +77,7 @@ const ShapeField start_task_fields[] = {
     END
 };
 
-const ShapeField preparation_fields[] = {
+static const ShapeField preparation_fields[] = {
     { "id", "id", SHAPE_TEXT, .min = 1, .max = 64 },
     COMMAND_LINE, NO_CONTAINERS, FILES, ENVIRONMENT, USER,
     { "constraints",                   "constraints",                   SHAPE_OBJECT, .fields = constraint_fields },
@@ -86,7 +86,7 @@ const ShapeField preparation_fields[] = {
     END
 };
 
-const ShapeField release_fields[] = {
+static const ShapeField release_fields[] = {
     { "id", "id", SHAPE_TEXT, .min = 1, .max = 64 },
     COMMAND_LINE, NO_CONTAINERS, FILES, ENVIRONMENT, USER,
     { "maxWallClockTime", "maxWallClockTime", SHAPE_DURATION, .min = 1, .max = RELEASE_WALL_MAX_MS },

@@ -5,7 +5,7 @@
 #pragma once
 #include "batch/shape.h"
 
-extern const ShapeField job_fields[], task_fields[], start_task_fields[], preparation_fields[], release_fields[], user_account_fields[];
+extern const ShapeField job_fields[], task_fields[], start_task_fields[], user_account_fields[];
 
 enum { TASKS_A_CALL = 100, RELEASE_WALL_MAX_MS = 15 * 60 * 1000, PRIORITY_MAX = 1000, PARALLEL_MAX = 10000 };
 #define DURATION_FOREVER "P10675199DT2H48M5.4775807S"       /* the service's text for "no limit" */

@@ -64,7 +64,7 @@ bool command_add_exec(const Site *site, Txn *txn, Arena *arena, const Node *node
 
 /* -- refresh -- */
 
-bool command_refresh(Txn *txn, Arena *arena, Str node_id, Err *err)
+static bool refresh_one(Txn *txn, Arena *arena, Str node_id, Err *err)
 {
     /* One that was not taken yet says it all. */
     return txn_exec(txn, NULL, err, "DELETE FROM batch_command WHERE node_id = ?1 AND kind = 'refresh'", db_text(node_id)) &&
@@ -93,7 +93,7 @@ bool command_refresh_all(Txn *txn, Arena *arena, Str **node_ids, size_t *node_co
     if (err->code != ERR_NONE || !arena_ok(arena))
         return err->code != ERR_NONE ? false : err_too_big(err);
     for (size_t i = 0; i < count; i++)
-        if (!command_refresh(txn, arena, ids[i], err))
+        if (!refresh_one(txn, arena, ids[i], err))
             return false;
     *node_ids = ids;
     *node_count = count;

@@ -22,8 +22,7 @@ Str command_exec_key(Arena *arena, Str command_id);
 /* The body of an exec: {"argv": [...], "timeoutMs": n}, checked and written again. ERR_BAD_INPUT names the field. */
 bool command_exec_read(Arena *arena, const JsonVal *body, Str *command_json, int64_t *timeout_ms, Err *err) MUST_CHECK;
 bool command_add_exec(const Site *site, Txn *txn, Arena *arena, const Node *node, Str command_json, int64_t timeout_ms, Str *command_id, Err *err) MUST_CHECK;
-bool command_refresh(Txn *txn, Arena *arena, Str node_id, Err *err) MUST_CHECK;
-/* For every node that has joined; *node_ids are whom to wake. */
+/* Command `refresh` for every node that has joined; *node_ids are whom to wake. */
 bool command_refresh_all(Txn *txn, Arena *arena, Str **node_ids, size_t *count, Err *err) MUST_CHECK;
 
 /* Of a run (run.h); its document is composed when it is given. The node is woken at the commit. */

@@ -135,17 +135,6 @@ static const struct { const char *name, *count; } node_names[NODE_STATE_COUNT] =
 const char *node_state_name(NodeState state) { return node_names[state].name; }
 const char *node_count_name(NodeState state) { return node_names[state].count; }
 
-bool node_state_parse(Str name, NodeState *out)
-{
-    for (size_t i = 1; i < NODE_STATE_COUNT; i++) {
-        if (str_eq_nocase(name, str_from(node_names[i].name))) {
-            *out = (NodeState)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 static const struct { PoolAllocation from; PoolEvent on; PoolAllocation to; } pool_moves[] = {
     { POOL_STEADY,   POOL_RESIZE,      POOL_RESIZING },     /* while resizing another resize is refused: PoolBeingResized */
     { POOL_STEADY,   POOL_DELETE,      POOL_RESIZING },

@@ -42,7 +42,6 @@ bool node_takes_tasks(NodeState state);                   /* idle or running */
 bool node_is_reachable(NodeState state);                  /* its agent has joined, its lease goes on, and it stays */
 const char *node_state_name(NodeState state);             /* "waitingforstarttask" */
 const char *node_count_name(NodeState state);             /* "waitingForStartTask", as node counts spell it */
-bool node_state_parse(Str name, NodeState *out);          /* without case; false: no such state */
 
 typedef enum PoolState { POOL_ACTIVE = 1, POOL_DELETING } PoolState;
 typedef enum PoolAllocation { POOL_STEADY = 1, POOL_RESIZING, POOL_STOPPING, POOL_ALLOCATION_COUNT } PoolAllocation;

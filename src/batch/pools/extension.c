@@ -106,10 +106,3 @@ void extension_write_members(Arena *arena, const PoolExtension *extension, const
     json_close_array(w);
     json_close(w);
 }
-
-void extension_write(Arena *arena, const PoolExtension *extension, const JsonVal *report, JsonWriter *w)
-{
-    json_open(w, NULL);
-    extension_write_members(arena, extension, report, w);
-    json_close(w);
-}

@@ -12,7 +12,5 @@ typedef enum FirstSync { FIRST_SYNC_DONE = 1, FIRST_SYNC_WAITING, FIRST_SYNC_FAI
 /* Of the extensions that must succeed before the node takes tasks (requireInitialSync). *reason: the failed one's message. */
 FirstSync report_first_sync(const JsonVal *report, const PoolExtension *list, size_t count, Str *name, Str *reason);
 
-/* One item of GET .../extensions, as an object of the open array (name NULL) or at the top. */
-void extension_write(Arena *arena, const PoolExtension *extension, const JsonVal *report, JsonWriter *w);
-/* Its members into the object that is open. */
+/* One item of GET .../extensions, into the object that is open. */
 void extension_write_members(Arena *arena, const PoolExtension *extension, const JsonVal *report, JsonWriter *w);

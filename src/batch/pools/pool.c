@@ -71,23 +71,18 @@ Str pool_work_key(Arena *arena, Str account_id, Str pool_key)
     return str_printf(arena, STR_FMT "/" STR_FMT, STR_ARG(account_id), STR_ARG(pool_key));
 }
 
-static Str text_of(Arena *arena, Rows *rows, int column)
-{
-    return row_is_null(rows, column) ? STR_NONE : str_dup(arena, row_text(rows, column));
-}
-
 static bool from_row(Arena *arena, Rows *rows, void *into, Err *err)
 {
     Pool *out = into;
     *out = (Pool){
-        .account_id = text_of(arena, rows, 0), .key = text_of(arena, rows, 1), .id = text_of(arena, rows, 2), .host_prefix = text_of(arena, rows, 3),
+        .account_id = row_text_kept(arena, rows, 0), .key = row_text_kept(arena, rows, 1), .id = row_text_kept(arena, rows, 2), .host_prefix = row_text_kept(arena, rows, 3),
         .next_number = row_int(rows, 4), .state = (PoolState)row_int(rows, 5), .state_ms = row_int(rows, 6),
-        .allocation = (PoolAllocation)row_int(rows, 7), .allocation_ms = row_int(rows, 8), .vm_size = text_of(arena, rows, 9),
-        .provider = text_of(arena, rows, 10), .cores = row_int(rows, 11), .target = row_int(rows, 12), .target_low = row_int(rows, 13),
-        .resize_timeout_ms = row_int(rows, 14), .deallocation = text_of(arena, rows, 15), .resize_ms = row_int(rows, 16),
-        .resize_until_ms = row_int(rows, 17), .resize_errors = text_of(arena, rows, 18), .identities = text_of(arena, rows, 19),
+        .allocation = (PoolAllocation)row_int(rows, 7), .allocation_ms = row_int(rows, 8), .vm_size = row_text_kept(arena, rows, 9),
+        .provider = row_text_kept(arena, rows, 10), .cores = row_int(rows, 11), .target = row_int(rows, 12), .target_low = row_int(rows, 13),
+        .resize_timeout_ms = row_int(rows, 14), .deallocation = row_text_kept(arena, rows, 15), .resize_ms = row_int(rows, 16),
+        .resize_until_ms = row_int(rows, 17), .resize_errors = row_text_kept(arena, rows, 18), .identities = row_text_kept(arena, rows, 19),
         .slots = row_int(rows, 20), .body = bytes_of(str_dup(arena, str_of(row_blob(rows, 21)))), .etag = row_int(rows, 22),
-        .operation = text_of(arena, rows, 23), .created_ms = row_int(rows, 24), .changed_ms = row_int(rows, 25),
+        .operation = row_text_kept(arena, rows, 23), .created_ms = row_int(rows, 24), .changed_ms = row_int(rows, 25),
         .current = row_int(rows, 26), .current_low = row_int(rows, 27),
     };
     return arena_ok(arena) || err_too_big(err);
@@ -117,7 +112,7 @@ bool pool_list(Txn *txn, Arena *arena, Str account_id, Str after, int64_t limit,
            rows_all(rows, arena, from_row, (size_t)limit, out, count, err);
 }
 
-bool pool_count(Txn *txn, Str account_id, int64_t *count, Err *err)
+static bool pool_count(Txn *txn, Str account_id, int64_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     if (!txn_query(txn, &rows, err, "SELECT COUNT(*) FROM batch_pool WHERE account_id = ?1", db_text(account_id)))

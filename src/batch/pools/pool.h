@@ -31,7 +31,6 @@ bool pool_find(Txn *txn, Arena *arena, Str account_id, Str pool_id, Pool *out, b
 bool pool_require(Txn *txn, Arena *arena, Str account_id, Str pool_id, Pool *out, Err *err) MUST_CHECK;
 /* At most `limit` pools whose key comes after `after` (absent: from the first). */
 bool pool_list(Txn *txn, Arena *arena, Str account_id, Str after, int64_t limit, Pool **out, size_t *count, Err *err) MUST_CHECK;
-bool pool_count(Txn *txn, Str account_id, int64_t *count, Err *err) MUST_CHECK;
 
 bool pool_body_open(const Site *site, Txn *txn, Arena *arena, const Pool *pool, Str *body, Err *err) MUST_CHECK;
 /* What a PoolSpec of this pool would be, for changes. */

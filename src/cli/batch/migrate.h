@@ -61,8 +61,6 @@ typedef struct Migration {
 
 /* migrate_read.c: everything above from the services, into cli->arena. */
 bool migrate_read(Migration *m, Err *err) MUST_CHECK;
-/* A GET whose 404 is an answer: *found false. */
-bool migrate_fetch(Cli *cli, Str audience, Str url, Answer *out, bool *found, Err *err) MUST_CHECK;
 Str  migrate_mark_of(const JsonVal *metadata, const char *name);      /* absent: not marked */
 MigrateCert *migrate_cert_of(Migration *m, const JsonVal *reference); /* of a pool's reference; NULL: the account has none such */
 Str  migrate_data_url(Migration *m, Str path);

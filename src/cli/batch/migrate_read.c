@@ -10,7 +10,7 @@
 #define DATA_VERSION     "2022-10-01.16.0"
 #define SECRETS_USER     "4633458b-17de-408a-b874-0445c86b69e6"       /* Key Vault Secrets User */
 
-bool migrate_fetch(Cli *cli, Str audience, Str url, Answer *out, bool *found, Err *err)
+static bool fetch(Cli *cli, Str audience, Str url, Answer *out, bool *found, Err *err)
 {
     *found = call_service(cli, "GET", audience, url, STR_NONE, out, err);
     if (*found || err->code != ERR_NOT_FOUND)
@@ -163,7 +163,7 @@ static bool read_identity(Migration *m, Err *err)
                      str_printf(m->cli->arena, "/subscriptions/" STR_FMT "/resourceGroups/" STR_FMT "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" STR_FMT,
                                 STR_ARG(m->cli->profile.subscription), STR_ARG(m->group), STR_ARG(m->identity_name));
     m->principal_id = m->client_id = STR_NONE;
-    if (!migrate_fetch(m->cli, to_arm(m->cli), arm_url(m->cli, m->identity_id, IDENTITY_VERSION), &answer, &found, err))
+    if (!fetch(m->cli, to_arm(m->cli), arm_url(m->cli, m->identity_id, IDENTITY_VERSION), &answer, &found, err))
         return false;
     if (!found)
         return true;
@@ -313,7 +313,7 @@ static bool read_moved(Migration *m, MigrateCert *cert, Err *err)
     Answer answer;
     bool found;
 
-    if (!migrate_fetch(m->cli, to_vault(m->cli), url, &answer, &found, err))
+    if (!fetch(m->cli, to_vault(m->cli), url, &answer, &found, err))
         return false;
     cert->is_moved = found && (!cert->is_cer || json_count(json_get(answer.json, "value")) > 0);
     return true;

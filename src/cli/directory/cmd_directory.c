@@ -139,7 +139,7 @@ static bool add_password(Cli *cli, Str app_object_id, Str *secret, Err *err)
     return secret->ptr ? true : err_set(err, ERR_UNAVAILABLE, "Graph gave no secretText");
 }
 
-bool graph_make_principal(Cli *cli, Str app_id, Answer *answer, Err *err)
+static bool make_principal(Cli *cli, Str app_id, Answer *answer, Err *err)
 {
     AUTO(body_done_auto) Body sp = { 0 };
 
@@ -166,7 +166,7 @@ static bool create_of_application(Cli *cli, Str role, const char *const *scopes,
     const JsonVal *app;
     Answer made;
 
-    if (!cli_profile(cli, err) || !find_application(cli, arg(cli, "--id"), &app, err) || !graph_make_principal(cli, json_str(json_get(app, "appId")), &made, err) ||
+    if (!cli_profile(cli, err) || !find_application(cli, arg(cli, "--id"), &app, err) || !make_principal(cli, json_str(json_get(app, "appId")), &made, err) ||
         !assign_roles(cli, json_str(json_get(made.json, "id")), role, scopes, scope_count, err))
         return false;
     json_put_value(&cli->w, NULL, made.json);
@@ -199,7 +199,7 @@ bool run_sp_create(Cli *cli, Err *err)
     if (!graph_post(cli, graph_url(cli, STR("applications")), &app, &made_app, err) || !add_password(cli, json_str(json_get(made_app.json, "id")), &secret, err))
         return false;
     app_id = json_str(json_get(made_app.json, "appId"));
-    if (!graph_make_principal(cli, app_id, &made_sp, err))
+    if (!make_principal(cli, app_id, &made_sp, err))
         return false;
     object_id = json_str(json_get(made_sp.json, "id"));
     if (!assign_roles(cli, object_id, role, scopes, scope_count, err))

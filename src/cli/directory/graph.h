@@ -6,5 +6,3 @@ Str graph_url(Cli *cli, Str path);                                              
 Str graph_filter_url(Cli *cli, const char *collection, const char *before, Str text, const char *after);      /* collection?$filter=<before>'text'<after> */
 bool graph_post(Cli *cli, Str url, Body *body, Answer *answer, Err *err) MUST_CHECK;
 bool graph_first(Cli *cli, Str url, const JsonVal **item, Err *err) MUST_CHECK;     /* of a list; NULL: it is empty */
-/* The service principal of an application, as the answer. */
-bool graph_make_principal(Cli *cli, Str app_id, Answer *answer, Err *err) MUST_CHECK;

@@ -40,7 +40,7 @@ static size_t row_of(CipherAlg alg)
 Str  cipher_alg_name(CipherAlg alg) { return algs[row_of(alg)].name; }
 bool cipher_alg_wraps(CipherAlg alg) { return algs[row_of(alg)].mode >= MODE_WRAP; }
 
-bool cipher_alg_fits(CipherAlg alg, KeySpec spec)
+static bool cipher_alg_fits(CipherAlg alg, KeySpec spec)
 {
     int bits = algs[row_of(alg)].bits;
     return spec.kind == KEY_OCT && (!bits || bits == spec.oct_bits);

@@ -16,7 +16,6 @@ bool key_oct_from_doer(int bits, const KeyDoer *doer, void *self, KeyRef **out, 
 bool   cipher_alg_parse(Str name, CipherAlg *out);
 Str    cipher_alg_name(CipherAlg alg);
 bool   cipher_alg_wraps(CipherAlg alg);                                           /* for wrapKey and unwrapKey; else for encrypt and decrypt */
-bool   cipher_alg_fits(CipherAlg alg, KeySpec spec);
 
 /* iv: CBC and CBCPAD take one of 16 bytes, or make it; the others take none: a GCM nonce that callers choose may be chosen twice. aad: GCM only.
  * ERR_BAD_INPUT names the field. out->tag and aad are of GCM, out->iv of GCM and CBC. */

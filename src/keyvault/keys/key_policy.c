@@ -7,7 +7,7 @@ static const int64_t DAY = 86400 * 1000LL;
 
 /* ---- periods ---- */
 
-bool period_parse(Str text, Period *out)
+static bool period_parse(Str text, Period *out)
 {
     static const char units[] = "YMWD";
     Period period = { .is_set = true, .text = text };

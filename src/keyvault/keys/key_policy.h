@@ -12,7 +12,6 @@ typedef struct RotationPolicy {
     int64_t created_ms, updated_ms;         /* 0, 0: it was never set */
 } RotationPolicy;
 
-bool    period_parse(Str text, Period *out);
 int64_t period_after(int64_t ms, Period period);
 int64_t period_before(int64_t ms, Period period);
 

@@ -95,9 +95,3 @@ bool tags_read(Arena *arena, const JsonVal *body, size_t chars_max, Str *tags_js
     *tags_json = json_text(arena, tags);
     return arena_ok(arena) || err_too_big(err);
 }
-
-void tags_write(JsonWriter *w, Str tags_json)
-{
-    if (!str_empty(tags_json) && !str_eq(tags_json, STR("{}")))
-        json_put_raw(w, "tags", tags_json);
-}

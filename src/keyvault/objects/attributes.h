@@ -20,6 +20,5 @@ Str  recovery_level(const Vault *vault);                                        
 
 /* Member "tags" of a body as JSON text: *tags_json stays as it was when the member is absent or null. */
 bool tags_read(Arena *arena, const JsonVal *body, size_t chars_max, Str *tags_json, Err *err) MUST_CHECK;
-void tags_write(JsonWriter *w, Str tags_json);                                              /* left out when there are none */
 
 size_t utf8_chars(Str text);                                                                /* code points */

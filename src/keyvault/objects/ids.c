@@ -9,7 +9,6 @@ static const struct { const char *word, *title, *collection, *not_found; } kinds
 
 const char *kind_word(KvKind kind) { return kinds[kind].word; }
 const char *kind_collection(KvKind kind) { return kinds[kind].collection; }
-const char *kind_not_found(KvKind kind) { return kinds[kind].not_found; }
 
 bool object_name_check(Str name, Err *err)
 {

@@ -10,7 +10,6 @@ enum { OBJECT_NAME_MAX = 127, VERSION_DIGITS = 32 };
 
 const char *kind_word(KvKind kind);                       /* "secret" */
 const char *kind_collection(KvKind kind);                 /* "secrets" */
-const char *kind_not_found(KvKind kind);                  /* "SecretNotFound" */
 
 bool object_name_check(Str name, Err *err) MUST_CHECK;    /* 1-127 of [0-9a-zA-Z-]; ERR_BAD_INPUT */
 

@@ -193,7 +193,8 @@ bool vault_may(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *cal
            may_with_public_part(kv, arena, vault, caller, route, name, out, err);
 }
 
-bool vault_may_some(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *caller, const Route *route, bool *any, Err *err)
+/* Is it allowed for some object of the vault, if not for all? Only roles can say so. */
+static bool may_some(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *caller, const Route *route, bool *any, Err *err)
 {
     *any = false;
     Str action = route_action(route);
@@ -250,7 +251,7 @@ bool vault_authorize(KeyVault *kv, Req *req, const Route *route, Err *err)
         return false;
     /* The feed tells of each secret only to who may get it, so any of them opens it. */
     bool is_for_all = decision.allowed;
-    if (!decision.allowed && is_feed && !vault_may_some(kv, req->arena, vault, req->caller, route, &decision.allowed, err))
+    if (!decision.allowed && is_feed && !may_some(kv, req->arena, vault, req->caller, route, &decision.allowed, err))
         return false;
     if (is_feed ? changes_admit(req, decision.allowed, is_for_all) : decision.allowed)
         return true;

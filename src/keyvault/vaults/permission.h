@@ -14,9 +14,6 @@ const char *data_action_of(Str permission, Str operation);
 /* `name` absent: the vault itself, as for lists. *why tells what is missing, for the refusal. */
 bool vault_may(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *caller, const Route *route, Str name, Decision *out, Err *err) MUST_CHECK;
 
-/* Is it allowed for some object of the vault, if not for all? Only roles can say so. */
-bool vault_may_some(KeyVault *kv, Arena *arena, const Vault *vault, const Caller *caller, const Route *route, bool *any, Err *err) MUST_CHECK;
-
 /* After the commit of what may have given or taken a permission: who waits for changes of the vault is asked again whether he may. */
 void permission_changed(KeyVault *kv, const Vault *vault);
 AccessChanged permission_changed_at;          /* the same for all vaults at, above or below a scope of role assignments; ctx is the KeyVault */

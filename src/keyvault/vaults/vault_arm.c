@@ -60,7 +60,7 @@ void vault_write_resource(JsonWriter *w, const KeyVault *kv, Arena *arena, const
     json_close(w);
 }
 
-bool vault_resource_not_found(const Req *req, Str name, Err *err)
+static bool vault_resource_not_found(const Req *req, Str name, Err *err)
 {
     return err_named(err, ERR_NOT_FOUND, "ResourceNotFound", NULL,
                      "The Resource 'Microsoft.KeyVault/vaults/" STR_FMT "' under resource group '" STR_FMT "' was not found. For more details please "

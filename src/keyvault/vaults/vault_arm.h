@@ -30,6 +30,5 @@ bool vault_write_txn(Req *req, Str resource_id, int status, StoreFn *fn, void *c
 bool vault_restore(KeyVault *kv, Txn *txn, Arena *arena, Vault *vault, Err *err) MUST_CHECK;   /* a deleted vault lives again, renewals too */
 /* The live vault of the path's {subscriptionId}, {resourceGroupName} and {vaultName}; ERR_NOT_FOUND in Resource Manager's words. */
 bool vault_require_live(Req *req, Txn *txn, Vault *vault, Err *err) MUST_CHECK;
-bool vault_resource_not_found(const Req *req, Str name, Err *err);
 /* The live vault that the path's {scope} names, of extension resources, which are vaults' alone here: other scopes are ERR_NOT_BUILT, by what they would have. */
 bool vault_of_scope(Req *req, Txn *txn, const char *what, Vault *vault, Err *err) MUST_CHECK;

@@ -28,7 +28,7 @@ static void write_failure(const RunFailure *failure, JsonWriter *w)
     json_close(w);
 }
 
-void outcome_write(const RunOutcome *outcome, JsonWriter *w)
+static void outcome_write(const RunOutcome *outcome, JsonWriter *w)
 {
     json_open(w, NULL);
     json_put_str(w, "state", outcome->is_lost ? STR("lost") : STR("completed"));

@@ -21,5 +21,4 @@ typedef struct RunOutcome {
 } RunOutcome;
 
 void failure_detail(RunFailure *failure, const char *name, Str value);
-void outcome_write(const RunOutcome *outcome, JsonWriter *w);                       /* the report's body */
-Str  outcome_text(Arena *arena, const RunOutcome *outcome);                         /* the same; absent when the arena is full */
+Str  outcome_text(Arena *arena, const RunOutcome *outcome);                         /* the report's body; absent when the arena is full */

@@ -87,14 +87,11 @@ static void test_each_state_has_its_name_on_the_wire(void **state)
 {
     (void)state;
     for (int s = 1; s < NODE_STATE_COUNT; s++) {
-        NodeState back;
         assert_non_null(node_state_name((NodeState)s));
         assert_true(str_eq_nocase(str_from(node_state_name((NodeState)s)), str_from(node_count_name((NodeState)s))));
-        assert_true(node_state_parse(str_from(node_count_name((NodeState)s)), &back));
-        assert_int_equal(back, s);
+        for (int other = 1; other < s; other++)
+            assert_string_not_equal(node_state_name((NodeState)other), node_state_name((NodeState)s));
     }
-    NodeState none;
-    assert_false(node_state_parse(STR("sleeping"), &none));
     assert_string_equal(node_state_name(NODE_LEAVING), "leavingpool");
     assert_string_equal(pool_allocation_name(POOL_STOPPING), "stopping");
 }
