@@ -142,15 +142,15 @@ static void test_lines_that_do_not_end_in_cr_lf_are_refused(void **state)
 static void test_nul_and_control_characters_are_refused(void **state)
 {
     (void)state;
-    /* libmicrohttpd 1.0 closes the connection at a NUL. */
+    /* libmicrohttpd 1.0 closes the connection at a NUL, and at white space of other kinds in the first line. */
     refused(STR("GET /healthz\0x HTTP/1.1\r\n" HOST "\r\n"), NULL);
     refused(STR("GET /healthz HTTP/1.1\r\n" HOST "X-A: b\0c\r\n\r\n"), NULL);
     refused(STR("GET /healthz HTTP/1.1\r\n" HOST "X-A\0: b\r\n\r\n"), NULL);
     refused(STR("GET /healthz HTTP/1.1\r\n" HOST "X-A: b\0\r\n\r\n"), NULL);
     refused(STR("GET /healthz HTTP/1.1\r\n" HOST "X-A: b\x01\r\n\r\n"), "400");
     refused(STR("GET /healthz HTTP/1.1\r\n" HOST "X-A: b\x7f\r\n\r\n"), "400");
-    refused(STR("GET /heal\x0bthz HTTP/1.1\r\n" HOST "\r\n"), "400");
-    refused(STR("GET /heal\tthz HTTP/1.1\r\n" HOST "\r\n"), "400");
+    refused(STR("GET /heal\x0bthz HTTP/1.1\r\n" HOST "\r\n"), NULL);
+    refused(STR("GET /heal\tthz HTTP/1.1\r\n" HOST "\r\n"), NULL);
     refused(STR("GET /heal\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n"), "400");
     refused(STR("GET /healthz HTTP/1.1\r\n" HOST "X-A: \xff\xfe\r\n\r\n"), "400");
 }
