@@ -253,7 +253,8 @@ class CertificateDisk(AgentCase):
         agent.store.chmod(0o755)
         for path in (agent.dir, agent.dir / "1.status", agent.dir / "state.json", agent.dir / "settings.json", *agent.store.glob("*.PEM")):
             os.chown(path, 65534, 65534)
-        done = subprocess.run([str(part) for part in [*agent.command, "--once"]], capture_output=True, text=True, timeout=60, user=65534, group=65534, extra_groups=[])
+        program = shutil.copy(agent.command[0], agent.dir)              # the build may be in a folder that nobody else enters
+        done = subprocess.run([str(part) for part in [program, *agent.command[1:], "--once"]], capture_output=True, text=True, timeout=60, user=65534, group=65534, extra_groups=[])
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("Permission denied", agent.status()["formattedMessage"]["message"])
         self.assertIn(str(agent.store), agent.status()["formattedMessage"]["message"])
@@ -278,7 +279,8 @@ class CertificateDisk(AgentCase):
             proxy.shutdown()
         environment = dict(os.environ, https_proxy="http://127.0.0.1:1", HTTPS_PROXY="http://127.0.0.1:1", ALL_PROXY="http://127.0.0.1:1")
         agent.own(proxy=None)
-        done = subprocess.run([str(part) for part in [*agent.command, "--once"]], capture_output=True, text=True, timeout=60, env=environment)
+        program = shutil.copy(agent.command[0], agent.dir)              # the build may be in a folder that nobody else enters
+        done = subprocess.run([str(part) for part in [program, *agent.command[1:], "--once"]], capture_output=True, text=True, timeout=60, env=environment)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue(self.has(agent, "proxy", newer))
 
