@@ -1,6 +1,9 @@
 /* secret.c - set, get and update of secrets. A value never changes within a version. */
 #include "keyvault/secrets/secret.h"
+#include "base/encode.h"
 #include "base/id.h"
+#include "crypto/bundles/bundle.h"
+#include "keyvault/certificates/cert_policy.h"
 #include "keyvault/objects/bundle_out.h"
 #include "keyvault/objects/feed.h"
 
@@ -113,11 +116,40 @@ static bool secret_get_txn(Txn *txn, void *ctx, Err *err)
             err_named(err, ERR_DENIED, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret."));
 }
 
+/* The same key and certificates as PEM. What the PFX holds is in the arena for as long as this takes. */
+static bool pfx_to_pem(Arena *arena, Bytes pfx_base64, Secret **out, Err *err)
+{
+    AUTO(bundle_done_auto) Bundle bundle = { 0 };
+    Bytes pfx = { 0 };
+    bool done = base64_decode(arena, str_of(pfx_base64), &pfx, err) && bundle_read_pfx(arena, pfx, STR(""), &bundle, err) && bundle_write_pem(&bundle, true, out, err);
+    secret_wipe((void *)(uintptr_t)pfx.ptr, pfx.len);
+    return done;
+}
+
+/* Query outContentType, of api-version 2025-06-01-preview and later: the secret of a certificate in another form. Only PFX becomes PEM. */
+static bool in_wanted_form(SecretGet *get, Err *err)
+{
+    Arena *arena = get->req->arena;
+    const JsonVal *tags = json_get(get->row.doc, "tags");
+    Str wanted = req_query(get->req, "outContentType"), stored = json_str(json_get(get->row.doc, "contentType"));
+    Secret *pem = NULL;
+    if (!wanted.ptr || str_eq_nocase(wanted, stored))
+        return true;
+    if (!get->object.is_managed || !str_eq(stored, CONTENT_PFX) || !str_eq_nocase(wanted, CONTENT_PEM))
+        return err_field(err, "outContentType", "outContentType must be application/x-pem-file, and the secret that of a certificate in a PFX");
+    if (!pfx_to_pem(arena, secret_bytes(get->value), &pem, err))
+        return false;
+    secret_free(get->value);
+    get->value = pem;
+    get->row.doc_json = secret_doc(arena, CONTENT_PEM, tags ? json_text(arena, tags) : STR_NONE);
+    return json_parse(arena, get->row.doc_json, JSON_STRICT, &get->row.doc, err);
+}
+
 bool secret_get(Req *req, Reply *reply, Err *err)
 {
     KeyVault *kv = req->ctx;
     SecretGet get = { .req = req };
-    bool good = store_read(kv->site->store, secret_get_txn, &get, err);
+    bool good = store_read(kv->site->store, secret_get_txn, &get, err) && in_wanted_form(&get, err);
     if (good) {
         Str value = str_of(secret_bytes(get.value));
         good = reply_secret(req, reply, &get.object, &get.row, &value, err);
