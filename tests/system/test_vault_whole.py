@@ -1,9 +1,11 @@
 """Objects are whole: 64 clients on one name, and kill -9 in the middle of every kind of write (the seed of the kills is printed)."""
+import base64
 import hashlib
 import http.client
 import json
 import os
 import random
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -11,7 +13,7 @@ import time
 import unittest
 import urllib.parse
 
-from vaultyard import BUILD, Site
+from vaultyard import BUILD, Site, wait_for
 
 API = "api-version=7.4"
 
@@ -113,6 +115,71 @@ class Together(unittest.TestCase):
         self.assertEqual(len(ids), self.CLIENTS // 2 * self.WRITES)
         self.assertEqual(len(listed), len(ids) + 1)
         self.assertEqual(set(ids) - set(listed), set())
+
+    def together(self, work):
+        """Runs work(client, number) for 64 clients at once; what they found wrong."""
+        wrong, barrier = [], threading.Barrier(self.CLIENTS)
+
+        def run(number):
+            try:
+                client = Client(self.site, "kv-together")
+                barrier.wait(60)
+                wrong.extend(work(client, number) or [])
+            except Exception as error:              # a thread that dies would else go unseen
+                wrong.append((number, repr(error)))
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(self.CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(300)
+        return wrong
+
+    def test_64_clients_on_one_key_always_have_both_halves_of_a_version(self):
+        first, made = Client(self.site, "kv-together"), []
+        self.assertEqual(first("POST", "/keys/one/create", {"kty": "EC"})[0], 200)
+
+        def work(client, number):
+            for turn in range(3):
+                if number % 4 == 0:
+                    status, key = client("POST", "/keys/one/create", {"kty": "EC"})
+                    made.append(status)
+                status, shown = client("GET", "/keys/one")
+                status, signed = client("POST", "/keys/one//sign", {"alg": "ES256", "value": "A" * 43})
+                if status != 200:
+                    return [(status, signed)]
+                at = urllib.parse.urlsplit(signed["kid"]).path
+                status, verified = client("POST", f"{at}/verify", {"alg": "ES256", "digest": "A" * 43, "value": signed["value"]})
+                again = client("GET", urllib.parse.urlsplit(shown["key"]["kid"]).path)[1]
+                if (status, verified) != (200, {"value": True}) or again["key"] != shown["key"]:
+                    return [(status, verified, shown, again)]
+        self.assertEqual(self.together(work)[:3], [])
+        self.assertEqual(set(made), {200})
+        self.assertEqual(len(first.pages("/keys/one/versions")), 1 + len(made))
+
+    def test_64_clients_that_ask_for_one_certificate_get_one_version_for_each_answer(self):
+        first, taken = Client(self.site, "kv-together"), []
+        policy = {"policy": {"issuer": {"name": "Self"}, "key_props": {"kty": "EC"}, "secret_props": {"contentType": "application/x-pem-file"}, "x509_props": {"subject": "CN=one"}}}
+
+        def work(client, number):
+            for turn in range(3):
+                status, operation = client("POST", "/certificates/asked/create", policy)
+                if status not in (202, 409) or (status == 409 and "inProgress" not in operation["error"]["message"]):
+                    return [(status, operation)]
+                taken.extend([number] if status == 202 else [])
+                status, shown = client("GET", "/certificates/asked")
+                if "cer" not in shown:
+                    continue                            # the first one is still being made
+                version = shown["id"].rsplit("/", 1)[1]
+                status, secret = client("GET", f"/secrets/asked/{version}")
+                blocks = ssl.PEM_cert_to_DER_cert(secret["value"][secret["value"].index("-----BEGIN CERTIFICATE"):])
+                if status != 200 or base64.b64decode(shown["cer"]) != blocks or secret["kid"] != shown["kid"]:
+                    return [(status, shown, secret)]
+        self.assertEqual(self.together(work)[:3], [])
+        wait_for("the last is made", lambda: first("GET", "/certificates/asked/pending")[1]["status"] == "completed")
+        versions = {plural: sorted(item["kid" if plural == "keys" else "id"].rsplit("/", 1)[1] for item in first.pages(f"/{plural}/asked/versions"))
+                    for plural in ("certificates", "keys", "secrets")}
+        self.assertEqual(len(versions["certificates"]), len(taken))
+        self.assertTrue(versions["certificates"] == versions["keys"] == versions["secrets"], versions)
 
     def test_more_than_128_versions_are_listed_whole_and_once(self):
         client = Client(self.site, "kv-together")
