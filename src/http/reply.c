@@ -42,6 +42,7 @@ void reply_begin(Request *request)
     reply->header_count = 0;
     reply->park.wanted = false;
     reply->later = NULL;
+    reply->on_worker = false;
 }
 
 void reply_done(Reply *reply)

@@ -1,7 +1,7 @@
 /* request.c - the life of a request.
  *
- * On the event loop: head steps, body, and for inline routes the handler. Worker and parked routes are suspended when their body is
- * complete and come back with an answer. Only one thread holds a request at a time. */
+ * On the event loop: head steps, body, and the handlers of routes that neither wait nor take long. Worker and parked routes are suspended when
+ * their body is complete and come back with an answer. Only one thread holds a request at a time. */
 #include "http/request.h"
 #include <arpa/inet.h>
 #include <assert.h>
@@ -12,9 +12,10 @@
 #include "http/park.h"
 #include "http/reply.h"
 #include "http/stream.h"
+#include "http/turn.h"
 #include "http/work.h"
 
-enum { INLINE_BODY_MAX = 8 * 1024 };    /* of a WHERE_COMMIT route: a longer one is read on a worker */
+enum { INLINE_BODY_MAX = 8 * 1024 };    /* of a WHERE_COMMIT or WHERE_COMPUTE route: a longer one is read on a worker */
 
 static void count_active(HttpServer *server, int arriving, int handled)
 {
@@ -22,6 +23,15 @@ static void count_active(HttpServer *server, int arriving, int handled)
     server->arriving += arriving;
     server->handled += handled;
     if (server->handled == 0)
+        pthread_cond_broadcast(&server->active_changed);
+    pthread_mutex_unlock(&server->active_lock);
+}
+
+static void count_later(HttpServer *server, int later)
+{
+    pthread_mutex_lock(&server->active_lock);
+    server->later += later;
+    if (server->later == 0)
         pthread_cond_broadcast(&server->active_changed);
     pthread_mutex_unlock(&server->active_lock);
 }
@@ -63,6 +73,7 @@ void *request_begin(void *cls, const char *uri, struct MHD_Connection *connectio
         return NULL;
     }
     request->server = server;
+    request->loop = loop;
     request->connection = connection;
     request->req.arena = arena;
     request->req.server = server;
@@ -88,19 +99,31 @@ void request_end(void *cls, struct MHD_Connection *connection, void **context, e
         return;
     *context = NULL;
     HttpServer *server = request->server;
-    bool was_received = request->is_received;
+    bool was_received = request->is_received, had_turn = request->stage == STAGE_TURN;
+    if (had_turn)
+        turn_leave(request);
     request_free(request);
+    if (had_turn)
+        count_later(server, -1);
     count_active(server, was_received ? 0 : -1, was_received ? -1 : 0);
 }
 
 /* --- answers that come later ------------------------------------------------------------------------------------------------ */
 
-static void count_later(HttpServer *server, int later)
+/* To wait for a turn: not any more once the server refuses, because a suspended connection would outlive its event loop. */
+static bool count_turn(HttpServer *server)
 {
     pthread_mutex_lock(&server->active_lock);
-    server->later += later;
-    if (server->later == 0)
-        pthread_cond_broadcast(&server->active_changed);
+    bool may_wait = !server->is_refusing;
+    server->later += may_wait;
+    pthread_mutex_unlock(&server->active_lock);
+    return may_wait;
+}
+
+void request_refuse_all(HttpServer *server)
+{
+    pthread_mutex_lock(&server->active_lock);
+    server->is_refusing = true;
     pthread_mutex_unlock(&server->active_lock);
 }
 
@@ -182,8 +205,21 @@ static bool step_handle(Request *request)
     return request_fail(request, &why);
 }
 
-/* False: it does not answer now: *is_parked, and then it is no longer ours, or reply_later was called. */
-static bool run_steps(Request *request, bool *is_parked)
+bool reply_on_worker(const Req *req, Reply *reply)
+{
+    const Request *request = req->connection;
+    reply->on_worker = request && !request->is_on_worker;       /* without one: a handler's unit test */
+    return reply->on_worker;
+}
+
+typedef enum RunEnd {
+    RUN_ANSWERED,
+    RUN_PARKED,                         /* it is no longer ours */
+    RUN_LATER,                          /* reply_later was called */
+    RUN_ON_WORKER                       /* reply_on_worker was */
+} RunEnd;
+
+static RunEnd run_steps(Request *request)
 {
     HttpServer *server = request->server;
     for (;;) {
@@ -194,16 +230,18 @@ static bool run_steps(Request *request, bool *is_parked)
         }
         bool is_good = step_json(request) && step_ask_again(request) && step_handle(request);
         if (is_good && request->reply.later)
-            return false;
+            return RUN_LATER;
+        if (is_good && request->reply.on_worker)
+            return RUN_ON_WORKER;
         if (!is_good || !request->reply.park.wanted)
             break;
         request->req.was_parked = true;
         if (park_settle(server->parks, request))
-            return *is_parked = true, false;
+            return RUN_PARKED;
     }
     park_leave(server->parks, request);
     reply_finish(request);
-    return true;
+    return RUN_ANSWERED;
 }
 
 static void come_back(Request *request)
@@ -214,20 +252,28 @@ static void come_back(Request *request)
 
 void request_run(Request *request)
 {
-    bool is_parked = false;
-    if (run_steps(request, &is_parked))
+    request->is_on_worker = true;
+    RunEnd end = run_steps(request);
+    if (end == RUN_ANSWERED)
         come_back(request);
-    else if (!is_parked)
+    else if (end == RUN_LATER)
         wait_for_go_on(request);
 }
 
+static void refuse_unavailable(Request *request, const char *why)
+{
+    Err refusal = { 0 };
+    (void)err_set(&refusal, ERR_UNAVAILABLE, "%s", why);
+    reply_begin(request);
+    (void)request_fail(request, &refusal);
+    reply_finish(request);
+}
+
+static const char is_stopping[] = "the server is stopping; try again";
+
 void request_refuse_stopping(Request *request)
 {
-    Err why = { 0 };
-    (void)err_set(&why, ERR_UNAVAILABLE, "the server is stopping; try again");
-    reply_begin(request);
-    (void)request_fail(request, &why);
-    reply_finish(request);
+    refuse_unavailable(request, is_stopping);
     come_back(request);
 }
 
@@ -334,6 +380,71 @@ static enum MHD_Result send_answer(Request *request)
     return reply_send(request);
 }
 
+static enum MHD_Result to_worker(Request *request)
+{
+    request->stage = STAGE_AWAY;
+    MHD_suspend_connection(request->connection);
+    if (!work_push(request->server->work, request, true)) {
+        refuse_unavailable(request, "too many requests are waiting, or the server is stopping; try again");
+        come_back(request);
+    }
+    return MHD_YES;
+}
+
+/* After the steps were run on the event loop. RUN_PARKED is not possible there: reply_park asserts it. */
+static enum MHD_Result go_on_from(Request *request, RunEnd end)
+{
+    if (end == RUN_ANSWERED)
+        return send_answer(request);
+    if (end == RUN_ON_WORKER)
+        return to_worker(request);
+    MHD_suspend_connection(request->connection);
+    wait_for_go_on(request);
+    return MHD_YES;
+}
+
+static enum MHD_Result compute_now(Request *request)
+{
+    turn_begin(request);
+    RunEnd end = run_steps(request);
+    turn_end(request);
+    return go_on_from(request, end);
+}
+
+static enum MHD_Result compute(Request *request)
+{
+    TurnAnswer answer = turn_ask(request);
+    if (answer == TURN_NOW)
+        return compute_now(request);
+    if (answer == TURN_WORKER)
+        return to_worker(request);
+    if (!count_turn(request->server)) {
+        refuse_unavailable(request, is_stopping);
+        return send_answer(request);
+    }
+    request->stage = STAGE_TURN;
+    MHD_suspend_connection(request->connection);
+    turn_wait(request);
+    return MHD_YES;
+}
+
+/* It waited, and is called. */
+static enum MHD_Result take_turn(Request *request)
+{
+    HttpServer *server = request->server;
+    enum MHD_Result result;
+    request->stage = STAGE_BODY;
+    if (server->is_refusing) {
+        turn_leave(request);
+        refuse_unavailable(request, is_stopping);
+        result = send_answer(request);
+    } else {
+        result = compute_now(request);
+    }
+    count_later(server, -1);
+    return result;
+}
+
 static enum MHD_Result take_end(Request *request)
 {
     received(request);
@@ -345,24 +456,10 @@ static enum MHD_Result take_end(Request *request)
         return send_answer(request);
     }
     RouteWhere where = request->req.route->where;
-    if (where == WHERE_INLINE || (where == WHERE_COMMIT && request->body.len <= INLINE_BODY_MAX)) {
-        bool is_parked = false;                 /* it stays that: reply_park asserts it */
-        if (run_steps(request, &is_parked))
-            return send_answer(request);
-        MHD_suspend_connection(request->connection);
-        wait_for_go_on(request);
-        return MHD_YES;
-    }
-    request->stage = STAGE_AWAY;
-    MHD_suspend_connection(request->connection);
-    if (!work_push(request->server->work, request, true)) {
-        Err why = { 0 };
-        (void)err_set(&why, ERR_UNAVAILABLE, "too many requests are waiting, or the server is stopping; try again");
-        (void)request_fail(request, &why);
-        reply_finish(request);
-        come_back(request);
-    }
-    return MHD_YES;
+    bool is_short = request->body.len <= INLINE_BODY_MAX;
+    if (where == WHERE_INLINE || (where == WHERE_COMMIT && is_short))
+        return go_on_from(request, run_steps(request));
+    return where == WHERE_COMPUTE && is_short ? compute(request) : to_worker(request);
 }
 
 enum MHD_Result request_advance(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
@@ -381,6 +478,8 @@ enum MHD_Result request_advance(void *cls, struct MHD_Connection *connection, co
         return *upload_size > 0 ? take_body(request, upload, upload_size) : send_answer(request);
     case STAGE_ANSWERED:
         return send_answer(request);
+    case STAGE_TURN:
+        return take_turn(request);
     case STAGE_LATER:
         run_later(request);
         return send_answer(request);

@@ -10,6 +10,9 @@ enum MHD_Result request_advance(void *cls, struct MHD_Connection *connection, co
 /* libmicrohttpd: the answer was sent, or the connection broke. */
 void request_end(void *cls, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode how);
 
+/* From now on what would wait for its turn to compute is answered 503. */
+void request_refuse_all(HttpServer *server);
+
 /* Worker pool: run the handler of a suspended request, or answer 503 because the server stops. */
 void request_run(Request *request);
 void request_refuse_stopping(Request *request);

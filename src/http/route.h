@@ -86,6 +86,7 @@ struct Reply {
     size_t header_count;
     struct { bool wanted; Str key; int64_t until_mono_ms; } park;    /* set by reply_park */
     bool (*later)(Req *req, Reply *reply, Err *err);          /* set by reply_later */
+    bool  on_worker;                    /* set by reply_on_worker */
     int   file_fd;                      /* >= 0: the body is this file from file_offset, file_size bytes; closed by the server */
     uint64_t file_offset, file_size;
     ReplyStream stream;                 /* read not NULL: the body is this stream; of routes that are not WHERE_INLINE */
@@ -108,12 +109,17 @@ typedef bool Handler(Req *req, Reply *reply, Err *err);
 void reply_later(Req *req, Reply *reply, Handler *then);
 void http_go_on(Req *req);
 
+/* From a handler of a WHERE_COMPUTE route that finds that its work takes more than about a millisecond, or waits, before it changed or counted
+ * anything. true: it returns true at once and runs again, from its beginning, on a worker. false: that is where it is. */
+bool reply_on_worker(const Req *req, Reply *reply);
+
 /* For operations that the service has and we do not yet: known, authorised, and refused with 501 in the plane's words. */
 bool route_not_built(Req *req, Reply *reply, Err *err);
 
 /* WHERE_COMMIT: the handler only reads what was sent and leaves the rest to reply_later, so it runs on the event loop unless the body is
- * long enough to keep that from others. */
-typedef enum RouteWhere { WHERE_UNDECLARED = 0, WHERE_INLINE, WHERE_WORKER, WHERE_PARKED, WHERE_COMMIT } RouteWhere;
+ * long enough to keep that from others. WHERE_COMPUTE: it computes for part of a millisecond and never waits; likewise on the event loop, but in
+ * turns, between which others are answered. */
+typedef enum RouteWhere { WHERE_UNDECLARED = 0, WHERE_INLINE, WHERE_WORKER, WHERE_PARKED, WHERE_COMMIT, WHERE_COMPUTE } RouteWhere;
 typedef enum RouteBody { BODY_NONE = 0, BODY_JSON, BODY_JSON_LENIENT, BODY_RAW } RouteBody;   /* LENIENT: trailing commas */
 
 /* One row, one line. A row whose method, where or permission is undeclared is refused by http_mount: a forgotten column closes the door.

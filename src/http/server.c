@@ -239,6 +239,7 @@ bool http_start(HttpServer *server, Err *err)
     for (; server->loop_count < server->config.io_threads; server->loop_count++) {
         IoLoop *loop = &server->loops[server->loop_count];
         loop->server = server;
+        STAILQ_INIT(&loop->turns.waiting);
         if (!loop_start(loop, err))
             return false;
     }
@@ -282,6 +283,7 @@ void http_stop(HttpServer *server, int drain_ms)
     if (server->parks)
         park_end_all(server->parks);
     wait_for_requests(server, drain_ms, ARRIVING_MS);
+    request_refuse_all(server);
     work_pool_stop(server->work);
     wait_for_later(server);                     /* from here no connection is suspended, as MHD_stop_daemon demands */
     wait_for_requests(server, ANSWERING_MS, 0); /* the last answers are on their way */

@@ -24,6 +24,7 @@ enum { SECRET_BODY = 512 << 10, CERT_BODY = 256 << 10, IMPORT_BODY = 1 << 20, KE
 #define CHANGE(path, may, max, handler, operation)      { METHOD_PATCH,  path, NULL, NULL, may, WHERE_COMMIT, BODY_JSON, max, handler, operation }
 #define REMOVE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_COMMIT, BODY_NONE, 0,   handler, operation }
 #define POST(path, may, max, handler, operation)        { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
+#define COMPUTE(path, may, max, handler, operation)     { METHOD_POST,   path, NULL, NULL, may, WHERE_COMPUTE, BODY_JSON, max, handler, operation }
 #define PATCH(path, may, max, handler, operation)       { METHOD_PATCH,  path, NULL, NULL, may, WHERE_WORKER, BODY_JSON, max, handler, operation }
 #define DELETE(path, may, handler, operation)           { METHOD_DELETE, path, NULL, NULL, may, WHERE_WORKER, BODY_NONE, 0,   handler, operation }
 #define RESTORE(path, may, handler, operation)          { METHOD_POST,   path, NULL, NULL, may, WHERE_WORKER, BODY_RAW, RESTORE_BODY_MAX, handler, operation }
@@ -60,12 +61,12 @@ const Route data_routes[] = {
     READ("/keys/{name}/versions",                     "keys/list",              key_list_versions,          "KeyListVersions"),
     READ("/keys/{name}/{version?}",                   "keys/get",               key_get,                    "KeyGet"),
     PATCH("/keys/{name}/{version?}",                  "keys/update",            KEY_BODY, key_update,       "KeyUpdate"),
-    POST("/keys/{name}/{version?}/encrypt",            "keys/encrypt",           KEY_BODY, key_encrypt_op,   "KeyEncrypt"),
-    POST("/keys/{name}/{version?}/decrypt",            "keys/decrypt",           KEY_BODY, key_decrypt_op,   "KeyDecrypt"),
-    POST("/keys/{name}/{version?}/wrapkey",            "keys/wrapKey",           KEY_BODY, key_wrap_op,      "KeyWrap"),
-    POST("/keys/{name}/{version?}/unwrapkey",          "keys/unwrapKey",         KEY_BODY, key_unwrap_op,    "KeyUnwrap"),
-    POST("/keys/{name}/{version?}/sign",               "keys/sign",              KEY_BODY, key_sign_op,      "KeySign"),
-    POST("/keys/{name}/{version?}/verify",             "keys/verify",            KEY_BODY, key_verify_op,    "KeyVerify"),
+    COMPUTE("/keys/{name}/{version?}/encrypt",         "keys/encrypt",           KEY_BODY, key_encrypt_op,   "KeyEncrypt"),
+    COMPUTE("/keys/{name}/{version?}/decrypt",         "keys/decrypt",           KEY_BODY, key_decrypt_op,   "KeyDecrypt"),
+    COMPUTE("/keys/{name}/{version?}/wrapkey",         "keys/wrapKey",           KEY_BODY, key_wrap_op,      "KeyWrap"),
+    COMPUTE("/keys/{name}/{version?}/unwrapkey",       "keys/unwrapKey",         KEY_BODY, key_unwrap_op,    "KeyUnwrap"),
+    COMPUTE("/keys/{name}/{version?}/sign",            "keys/sign",              KEY_BODY, key_sign_op,      "KeySign"),
+    COMPUTE("/keys/{name}/{version?}/verify",          "keys/verify",            KEY_BODY, key_verify_op,    "KeyVerify"),
     POST("/keys/{name}/{version?}/release",            "keys/release",           RELEASE_BODY, key_release,  "KeyRelease"),
     { METHOD_GET, "/keys/{name}/{version?}/attestation", "2025-07-01", NULL, "keys/get", WHERE_INLINE, BODY_NONE, 0, key_get, "KeyGetAttestation" },     /* key_get: no key here has one */
     POST("/rng",                                      "keys/get",               KEY_BODY, random_bytes,     "RandomBytesGet"),

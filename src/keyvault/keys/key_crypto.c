@@ -14,7 +14,9 @@ static const struct { const char *key_op; bool outside_validity; } ops[] = {
     [OP_SIGN] = { "sign", false },       [OP_VERIFY] = { "verify", true },
 };
 
-typedef struct Crypto { Req *req; CryptoOp op; ObjectRow object; VersionRow row; KeyRef *key; } Crypto;
+enum { MODULUS_DIGITS_2048 = 342 };     /* of base64url: longer keys take a millisecond and more */
+
+typedef struct Crypto { Req *req; Reply *reply; CryptoOp op; ObjectRow object; VersionRow row; KeyRef *key; bool is_elsewhere; } Crypto;
 
 static bool check_allowed(const Crypto *crypto, Err *err)
 {
@@ -34,6 +36,13 @@ static bool check_allowed(const Crypto *crypto, Err *err)
     return err_named(err, ERR_DENIED, "Forbidden", NULL, "Operation %s is not permitted on this key: its key_ops do not name it.", name);
 }
 
+/* A token is waited for; the private half of a long key computes too long for an event loop. */
+static bool takes_long(const Crypto *crypto)
+{
+    bool is_private = crypto->op == OP_SIGN || crypto->op == OP_UNWRAP || crypto->op == OP_DECRYPT;
+    return key_place_of_doc(crypto->row.doc) == PLACE_TOKEN || (is_private && json_str(json_path(crypto->row.doc, "jwk.n")).len > MODULUS_DIGITS_2048);
+}
+
 static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
 {
     Crypto *crypto = ctx;
@@ -45,6 +54,9 @@ static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
     if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_KEY, req->params[0], req_param(req, "version"), &crypto->object, &crypto->row, err) ||
         !check_allowed(crypto, err) || (key_place_of_doc(crypto->row.doc) == PLACE_TOKEN && !hsm_check(kv, vault, err)))
         return false;
+    crypto->is_elsewhere = takes_long(crypto) && reply_on_worker(req, crypto->reply);
+    if (crypto->is_elsewhere)
+        return true;
     crypto->key = key_cache_get(kv->keys, vault->id, crypto->object.name_key, crypto->row.version);
     if (crypto->key)
         return true;
@@ -219,14 +231,17 @@ static bool sign(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *er
 static bool crypto_run(Req *req, Reply *reply, CryptoOp op, Err *err)
 {
     KeyVault *kv = req->ctx;
-    Crypto crypto = { .req = req, .op = op };
+    Crypto crypto = { .req = req, .reply = reply, .op = op };
     const JsonVal *body;
     CryptoIn in = { 0 };
     bool is_verify = op == OP_VERIFY;
     if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
         !json_read(body, "", is_verify ? verify_fields : value_fields, is_verify ? COUNT_OF(verify_fields) : COUNT_OF(value_fields), &in, err))
         return false;
-    bool good = store_read(kv->site->store, crypto_read_txn, &crypto, err) && throttle_key_use(req, req_vault(req), json_get(crypto.row.doc, "jwk"), err);
+    bool good = store_read(kv->site->store, crypto_read_txn, &crypto, err);
+    if (good && crypto.is_elsewhere)
+        return true;
+    good = good && throttle_key_use(req, req_vault(req), json_get(crypto.row.doc, "jwk"), err);
     good = good && (op == OP_SIGN || op == OP_VERIFY ? sign(&crypto, &in, reply, err) : wrap(&crypto, &in, reply, err));
     key_free(crypto.key);
     return good && (arena_ok(req->arena) || err_too_big(err));

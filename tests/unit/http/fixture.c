@@ -3,13 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <arpa/inet.h>
-#include <errno.h>
 #include <gnutls/x509.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/id.h"
@@ -151,6 +147,14 @@ static bool health(Req *req, Reply *reply, Err *err)
     return true;
 }
 
+static bool runs(Req *req, Reply *reply, Err *err)
+{
+    (void)err;
+    reply->content_type = STR("text/plain");
+    buf_printf(&reply->body, "%d", (int)fixture_of(req)->handler_runs);
+    return true;
+}
+
 /* Unfinished JSON, an arena that ran out, and a header with a line break: none may reach a client in part. */
 static bool broken(Req *req, Reply *reply, Err *err)
 {
@@ -229,6 +233,35 @@ static bool later(Req *req, Reply *reply, Err *err)
     assert_int_equal(pthread_create(&thread, &detached, later_main, req), 0);
     pthread_attr_destroy(&detached);
     return true;
+}
+
+/* Computes: until the gate opens, for two milliseconds, or, when it should be on a worker, nothing. The answer says how many computed before. */
+static bool compute(Req *req, Reply *reply, Err *err)
+{
+    Fixture *fixture = fixture_of(req);
+    Str how = req_query(req, "how");
+    if (str_eq(how, STR("long")) && reply_on_worker(req, reply))
+        return true;
+    int before = fixture->handler_runs++;
+    int64_t until = mono_now_ms() + 2;
+    if (str_eq(how, STR("gate"))) {
+        Reply ignored = { 0 };
+        (void)gate(req, &ignored, err);
+        buf_done(&ignored.body);
+    } else if (str_eq(how, STR("spin"))) {
+        while (mono_now_ms() < until)
+            continue;
+    }
+    char thread[16] = "";
+    (void)pthread_getname_np(pthread_self(), thread, sizeof thread);
+    if (str_eq(how, STR("fails")))
+        return err_set(err, ERR_CONFLICT, "refused by the handler");
+    json_open(&reply->json, NULL);
+    json_put_int(&reply->json, "before", before);
+    json_put_bool(&reply->json, "worker", strcmp(thread, "http-worker") == 0);
+    json_put_int(&reply->json, "body", (int64_t)req->body.len);
+    json_close(&reply->json);
+    return json_end(&reply->json, err);
 }
 
 static bool watch(Req *req, Reply *reply, Err *err)
@@ -320,9 +353,11 @@ static const Route vault_routes[] = {
 
 static const Route management_routes[] = {
     { METHOD_GET,  "/healthz",      NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    health,   "Health" },
+    { METHOD_GET,  "/runs",         NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    runs,     "Runs" },
     { METHOD_GET,  "/gate",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    gate,     "Gate" },
     { METHOD_GET,  "/hold",         NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    gate,     "Hold" },
     { METHOD_POST, "/later",        NULL, NULL, PERM_PUBLIC, WHERE_COMMIT, BODY_RAW,  1 << 20, later, "Later" },
+    { METHOD_POST, "/compute",      NULL, NULL, PERM_PUBLIC, WHERE_COMPUTE, BODY_RAW, 1 << 20, compute, "Compute" },
     { METHOD_GET,  "/watch",        NULL, NULL, PERM_TOKEN,  WHERE_PARKED, BODY_NONE, 0,    watch,    "Watch" },
     { METHOD_GET,  "/broken/{how}", NULL, NULL, PERM_PUBLIC, WHERE_INLINE, BODY_NONE, 0,    broken,   "Broken" },
     { METHOD_GET,  "/file",         NULL, NULL, PERM_PUBLIC, WHERE_WORKER, BODY_NONE, 0,    file_get, "File" },
@@ -497,101 +532,4 @@ void fixture_wait_parked(Fixture *fixture, int64_t count)
                      (long long)stats.requests, (long long)stats.failed_5xx);
         usleep(1000);
     }
-}
-
-/* --- talking to it ------------------------------------------------------------------------------------------------------------ */
-
-HttpClient *fixture_client(const Fixture *fixture, bool over_unix)
-{
-    HttpClient *client;
-    Err err = { 0 };
-    HttpClientConfig config = { .ca_file = fixture->ca_file, .unix_socket = over_unix ? fixture->socket_path : NULL, .user_agent = "test" };
-    assert_true(http_client_new(&config, &client, &err));
-    return client;
-}
-
-HttpAnswer fixture_call(const Fixture *fixture, HttpClient *client, Arena *arena, const char *method, const char *host_labels, const char *path, Str body)
-{
-    Err err = { 0 };
-    HttpAnswer answer = { 0 };
-    HttpHeader headers[] = { { "Authorization", STR("Bearer good") }, { "Content-Type", STR("application/json") } };
-    HttpCall call = {
-        .method = method, .headers = headers, .header_count = COUNT_OF(headers), .body = body,
-        .url = str_printf(arena, "%s://%s.test.localhost:%d%s", fixture->is_plain ? "http" : "https", host_labels, fixture->port, path),
-    };
-    if (!http_call(client, arena, &call, &answer, &err))
-        fail_msg("%s %s: %s", method, path, err.text);
-    return answer;
-}
-
-int raw_connect(const Fixture *fixture)
-{
-    struct sockaddr_in where = { .sin_family = AF_INET, .sin_port = htons((uint16_t)fixture->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
-    const int on = 1;
-    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
-    const struct timeval limit = { .tv_sec = 60 };
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
-    return fd;
-}
-
-void raw_send(int fd, Str bytes)
-{
-    for (size_t at = 0; at < bytes.len;) {
-        ssize_t sent = send(fd, bytes.ptr + at, bytes.len - at, MSG_NOSIGNAL);
-        if (sent < 0)
-            return;                     /* the server may refuse before it has read all */
-        at += (size_t)sent;
-    }
-}
-
-Str raw_read_all(Arena *arena, int fd)
-{
-    Buf all;
-    buf_init(&all, ARENA);
-    char part[4096];
-    ssize_t got;
-    while ((got = recv(fd, part, sizeof part, 0)) > 0)
-        buf_put(&all, part, (size_t)got);
-    assert_false(got < 0 && errno == EAGAIN);
-    close(fd);
-    Str text = str_dup(arena, buf_str(&all));
-    buf_done(&all);
-    return text;
-}
-
-Str raw_read_answer(Arena *arena, int fd)
-{
-    Buf all;
-    buf_init(&all, ARENA);
-    size_t head_end = 0, want = SIZE_MAX;
-    char c;
-    while (all.len < want && recv(fd, &c, 1, 0) == 1) {
-        buf_put_char(&all, c);
-        if (want == SIZE_MAX && str_ends(buf_str(&all), STR("\r\n\r\n"))) {
-            size_t at;
-            int64_t length = 0;
-            Err err = { 0 };
-            head_end = all.len;
-            if (str_find(buf_str(&all), STR("Content-Length: "), &at)) {
-                Str rest = str_slice(buf_str(&all), at + 16, all.len);
-                assert_true(str_to_int64(str_trim(str_cut(&rest, '\n')), 0, ARENA, &length, &err));
-            }
-            want = head_end + (size_t)length;
-        }
-    }
-    Str text = str_dup(arena, buf_str(&all));
-    buf_done(&all);
-    return text;
-}
-
-Str raw_ask(const Fixture *fixture, Arena *arena, Str bytes)
-{
-    int fd = raw_connect(fixture);
-    raw_send(fd, bytes);
-    Str answer = raw_read_answer(arena, fd);
-    close(fd);
-    return answer;
 }
