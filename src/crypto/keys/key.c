@@ -120,9 +120,14 @@ bool key_adopt(EVP_PKEY *pkey, bool is_private, const char *what, KeyRef **out, 
         return false;
     }
     KeyRef *key = calloc(1, sizeof *key);
-    if (!key)
+    KeyReady *ready = key_ready_new();
+    if (!key || !ready) {
+        free(key);
+        key_ready_free(ready);
         return err_set(err, ERR_INTERNAL, "out of memory for a key");
+    }
     atomic_init(&key->users, 1);
+    key->ready = ready;
     key->pkey = TAKE(owned);
     key->spec = spec;
     key->is_private = is_private;
@@ -151,6 +156,7 @@ void key_free(KeyRef *key)
         return;
     if (key->doer)
         key->doer->done(key->doer_self);
+    key_ready_free(key->ready);
     EVP_PKEY_free(key->pkey);           /* libcrypto clears private numbers as it frees them */
     secret_free(key->octets);
     free(key);

@@ -6,9 +6,12 @@
 
 enum { RSA_BITS_MIN = 2048, RSA_BITS_MAX = 4096 };
 
+typedef struct KeyReady KeyReady;
+
 struct KeyRef {
     atomic_uint users;
-    EVP_PKEY   *pkey;           /* never changed after it is made, so threads may share it; contexts are made for each use */
+    EVP_PKEY   *pkey;           /* never changed after it is made, so threads may share it */
+    KeyReady   *ready;          /* beside a pkey: contexts for its private half */
     Secret     *octets;         /* of a symmetric key, which has no pkey; NULL when it is elsewhere */
     KeySpec     spec;
     bool        is_private;
@@ -18,6 +21,14 @@ struct KeyRef {
 
 /* Takes over pkey, also when it fails. ERR_BAD_INPUT: a kind, size or curve we do not serve, described as `what`. */
 bool key_adopt(EVP_PKEY *pkey, bool is_private, const char *what, KeyRef **out, Err *err) MUST_CHECK;
+
+/* Contexts that are set up for one use: an alg of signatures, or KEY_READY_UNWRAP and one of wrapping. take: the caller's, NULL if there is none;
+ * keep takes one over after its use. Safe from any thread. */
+enum { KEY_READY_UNWRAP = 256 };
+KeyReady *key_ready_new(void);
+void key_ready_free(KeyReady *ready);           /* NULL is fine */
+EVP_PKEY_CTX *key_ready_take(KeyReady *ready, int use);
+void key_ready_keep(KeyReady *ready, int use, EVP_PKEY_CTX *ctx);
 
 /* PKCS#1 or SEC1, as older PEM files have them; key_from_pkcs8 for the standard form. */
 bool key_from_traditional(KeyKind kind, Bytes der, KeyRef **out, Err *err) MUST_CHECK;

@@ -120,9 +120,12 @@ bool key_sign_digest(const KeyRef *key, SignAlg alg, Bytes digest, Arena *arena,
 
     uint8_t made[RSA_BYTES_MAX];
     size_t len = sizeof made, width = key_curve_bytes(key->spec.curve);
-    AUTO(EVP_PKEY_CTX_free_auto) EVP_PKEY_CTX *ctx = context_for(key, alg, true);
+    AUTO(EVP_PKEY_CTX_free_auto) EVP_PKEY_CTX *ctx = key_ready_take(key->ready, (int)alg);
+    if (!ctx)
+        ctx = context_for(key, alg, true);
     if (!ctx || EVP_PKEY_sign(ctx, made, &len, digest.ptr, digest.len) != 1)
         return openssl_failed(err, "signing");
+    key_ready_keep(key->ready, (int)alg, TAKE(ctx));
 
     uint8_t *out = arena_alloc(arena, width ? 2 * width : len);
     if (!out)

@@ -91,7 +91,9 @@ bool key_unwrap(const KeyRef *key, WrapAlg alg, Bytes wrapped, Secret **plain, E
     AUTO(secret_free_auto) Secret *opened = secret_new(len);
     if (!opened)
         return err_set(err, ERR_INTERNAL, "out of memory for an unwrapped value");
-    AUTO(EVP_PKEY_CTX_free_auto) EVP_PKEY_CTX *ctx = context_for(key, alg, false);
+    AUTO(EVP_PKEY_CTX_free_auto) EVP_PKEY_CTX *ctx = key_ready_take(key->ready, KEY_READY_UNWRAP + (int)alg);
+    if (!ctx)
+        ctx = context_for(key, alg, false);
     if (!ctx)
         return openssl_failed(err, "unwrapping");
     /* Which check failed is not told: that would answer questions about other people's ciphertexts. */
@@ -99,6 +101,7 @@ bool key_unwrap(const KeyRef *key, WrapAlg alg, Bytes wrapped, Secret **plain, E
         openssl_forget();
         return err_field(err, "value", "value does not unwrap with this key and algorithm");
     }
+    key_ready_keep(key->ready, KEY_READY_UNWRAP + (int)alg, TAKE(ctx));
     secret_truncate(opened, len);
     *plain = TAKE(opened);
     return true;
