@@ -25,9 +25,8 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
         return err_set(err, ERR_INTERNAL, "out of memory for the vaults");
     *kv = (KeyVault){ .site = site, .identity = identity, .access = access, .arm = arm, .ask_authority = attestation_call };
     kv->keys = key_cache_new();
-    if (!kv->keys || !vault_cache_open(kv, err)) {
-        if (!kv->keys)
-            (void)err_set(err, ERR_INTERNAL, "out of memory for the cache of keys");
+    if ((!kv->keys && !err_set(err, ERR_INTERNAL, "out of memory for the cache of keys")) || !cache_new(KEY_CACHE_MAX, &kv->key_facts, err) ||
+        !vault_cache_open(kv, err)) {
         keyvault_close(kv);
         return false;
     }
@@ -60,6 +59,7 @@ void keyvault_close(KeyVault *kv)
     courier_free(kv);
     vault_cache_close(kv->cache);
     key_cache_free(kv->keys);
+    cache_free(kv->key_facts);
     throttle_free(kv->throttle);
     free(kv);
 }

@@ -5,42 +5,43 @@
 #include "base/encode.h"
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key.h"
+#include "keyvault/keys/key_facts.h"
 #include "keyvault/vaults/throttle.h"
 
-typedef enum CryptoOp { OP_ENCRYPT, OP_DECRYPT, OP_WRAP, OP_UNWRAP, OP_SIGN, OP_VERIFY } CryptoOp;
-static const struct { const char *key_op; bool outside_validity; } ops[] = {
-    [OP_ENCRYPT] = { "encrypt", false }, [OP_DECRYPT] = { "decrypt", true },
-    [OP_WRAP] = { "wrapKey", false },    [OP_UNWRAP] = { "unwrapKey", true },
-    [OP_SIGN] = { "sign", false },       [OP_VERIFY] = { "verify", true },
-};
+/* Goes on outside nbf and exp. */
+static bool is_for_old_data(CryptoOp op) { return op == OP_DECRYPT || op == OP_UNWRAP || op == OP_VERIFY; }
 
 enum { MODULUS_DIGITS_2048 = 342 };     /* of base64url: longer keys take a millisecond and more */
 
-typedef struct Crypto { Req *req; Reply *reply; CryptoOp op; ObjectRow object; VersionRow row; KeyRef *key; bool is_elsewhere; } Crypto;
+typedef struct Crypto { Req *req; Reply *reply; CryptoOp op; KeyFacts facts; KeyRef *key; bool is_elsewhere; } Crypto;
 
 static bool check_allowed(const Crypto *crypto, Err *err)
 {
-    const char *name = ops[crypto->op].key_op;
-    const Attributes *attributes = &crypto->row.attributes;
+    const char *name = crypto_op_name(crypto->op);
+    const KeyFacts *facts = &crypto->facts;
     int64_t now_s = crypto->req->now_ms / 1000;
-    if (!attributes->enabled)
+    if (!facts->is_enabled)
         return err_named(err, ERR_DENIED, "Forbidden", "KeyDisabled", "Operation %s is not allowed on a disabled key.", name);
-    if (!ops[crypto->op].outside_validity && attributes->nbf_s.set && now_s < attributes->nbf_s.value)
+    if (!is_for_old_data(crypto->op) && facts->nbf_s.set && now_s < facts->nbf_s.value)
         return err_named(err, ERR_DENIED, "Forbidden", "KeyNotYetValid", "Operation %s is not allowed on a key that is not yet valid.", name);
-    if (!ops[crypto->op].outside_validity && attributes->exp_s.set && now_s >= attributes->exp_s.value)
+    if (!is_for_old_data(crypto->op) && facts->exp_s.set && now_s >= facts->exp_s.value)
         return err_named(err, ERR_DENIED, "Forbidden", "KeyExpired", "Operation %s is not allowed on an expired key.", name);
-    const JsonVal *key_ops = json_get(crypto->row.doc, "key_ops");
-    for (size_t i = 0; i < json_count(key_ops); i++)
-        if (str_eq(json_str(json_at(key_ops, i)), str_from(name)))
-            return true;
-    return err_named(err, ERR_DENIED, "Forbidden", NULL, "Operation %s is not permitted on this key: its key_ops do not name it.", name);
+    return facts->allows[crypto->op] ||
+           err_named(err, ERR_DENIED, "Forbidden", NULL, "Operation %s is not permitted on this key: its key_ops do not name it.", name);
 }
 
 /* A token is waited for; the private half of a long key computes too long for an event loop. */
 static bool takes_long(const Crypto *crypto)
 {
     bool is_private = crypto->op == OP_SIGN || crypto->op == OP_UNWRAP || crypto->op == OP_DECRYPT;
-    return key_place_of_doc(crypto->row.doc) == PLACE_TOKEN || (is_private && json_str(json_path(crypto->row.doc, "jwk.n")).len > MODULUS_DIGITS_2048);
+    return crypto->facts.is_in_token || (is_private && crypto->facts.modulus_digits > MODULUS_DIGITS_2048);
+}
+
+static KeyRef *cached_key(const Crypto *crypto)
+{
+    const KeyVault *kv = crypto->req->ctx;
+    Str name_key = str_lower(crypto->req->arena, key_facts_name(&crypto->facts));
+    return key_cache_get(kv->keys, req_vault(crypto->req)->id, name_key, key_facts_version(&crypto->facts));
 }
 
 static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
@@ -50,23 +51,49 @@ static bool crypto_read_txn(Txn *txn, void *ctx, Err *err)
     const KeyVault *kv = req->ctx;
     const Vault *vault = req_vault(req);
     AUTO(secret_free_auto) Secret *kept = NULL;
+    ObjectRow object;
+    VersionRow row;
     key_free(TAKE(crypto->key));                              /* run again: of the snapshot before */
-    if (!object_require(req->ctx, txn, req->arena, req_vault(req), KV_KEY, req->params[0], req_param(req, "version"), &crypto->object, &crypto->row, err) ||
-        !check_allowed(crypto, err) || (key_place_of_doc(crypto->row.doc) == PLACE_TOKEN && !hsm_check(kv, vault, err)))
+    if (!object_require(req->ctx, txn, req->arena, vault, KV_KEY, req->params[0], req_param(req, "version"), &object, &row, err))
+        return false;
+    key_facts_of(&object, &row, crypto->facts.commits, &crypto->facts);
+    if (!check_allowed(crypto, err) || (crypto->facts.is_in_token && !hsm_check(kv, vault, err)))
         return false;
     crypto->is_elsewhere = takes_long(crypto) && reply_on_worker(req, crypto->reply);
     if (crypto->is_elsewhere)
         return true;
-    crypto->key = key_cache_get(kv->keys, vault->id, crypto->object.name_key, crypto->row.version);
+    crypto->key = cached_key(crypto);
     if (crypto->key)
         return true;
-    if (!version_value(req->ctx, txn, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version, &kept, err))
+    if (!version_value(req->ctx, txn, req->arena, vault, KV_KEY, object.name, row.version, &kept, err))
         return false;
     if (!kept)
-        return err_set(err, ERR_INTERNAL, "key " STR_FMT " has no private part", STR_ARG(crypto->object.name));
-    if (!key_place_open(req->ctx, vault, crypto->row.doc, secret_bytes(kept), &crypto->key, err))
+        return err_set(err, ERR_INTERNAL, "key " STR_FMT " has no private part", STR_ARG(object.name));
+    if (!key_place_open(req->ctx, vault, row.doc, secret_bytes(kept), &crypto->key, err))
         return false;
-    key_cache_put(kv->keys, vault->id, crypto->object.name_key, crypto->row.version, crypto->key);
+    key_cache_put(kv->keys, vault->id, object.name_key, row.version, crypto->key);
+    return true;
+}
+
+/* From memory when nothing was committed since it was read, or from the store. */
+static bool find_key(Crypto *crypto, Err *err)
+{
+    Req *req = crypto->req;
+    const KeyVault *kv = req->ctx;
+    const Vault *vault = req_vault(req);
+    Str name = req->params[0], version = req_param(req, "version");
+    if (key_facts_look(kv, vault, req->arena, name, version, &crypto->facts)) {
+        if (!check_allowed(crypto, err))
+            return false;
+        crypto->is_elsewhere = takes_long(crypto) && reply_on_worker(req, crypto->reply);
+        crypto->key = crypto->is_elsewhere ? NULL : cached_key(crypto);
+        if (crypto->is_elsewhere || crypto->key)
+            return true;
+    }
+    crypto->facts.commits = store_commits(kv->site->store);   /* before the look, so what comes in between is looked at again */
+    if (!store_read(kv->site->store, crypto_read_txn, crypto, err))
+        return false;
+    key_facts_keep(kv, vault, req->arena, name, version, &crypto->facts);
     return true;
 }
 
@@ -105,7 +132,7 @@ static void reply_cipher_text(const Crypto *crypto, Reply *reply, const CipherTe
     Req *req = crypto->req;
     Str text = base64url_encode(req->arena, result->value);
     json_open(&reply->json, NULL);
-    json_put_str(&reply->json, "kid", object_url(req->ctx, req->arena, req_vault(req), KV_KEY, crypto->object.name, crypto->row.version));
+    json_put_str(&reply->json, "kid", object_url(req->ctx, req->arena, req_vault(req), KV_KEY, key_facts_name(&crypto->facts), key_facts_version(&crypto->facts)));
     json_put_str(&reply->json, "value", text);
     put_if_any(&reply->json, req->arena, "iv", result->iv);
     put_if_any(&reply->json, req->arena, "tag", result->tag);
@@ -230,7 +257,6 @@ static bool sign(const Crypto *crypto, const CryptoIn *in, Reply *reply, Err *er
 
 static bool crypto_run(Req *req, Reply *reply, CryptoOp op, Err *err)
 {
-    KeyVault *kv = req->ctx;
     Crypto crypto = { .req = req, .reply = reply, .op = op };
     const JsonVal *body;
     CryptoIn in = { 0 };
@@ -238,10 +264,10 @@ static bool crypto_run(Req *req, Reply *reply, CryptoOp op, Err *err)
     if (!object_name_check(req->params[0], err) || !req_object(req, &body, err) ||
         !json_read(body, "", is_verify ? verify_fields : value_fields, is_verify ? COUNT_OF(verify_fields) : COUNT_OF(value_fields), &in, err))
         return false;
-    bool good = store_read(kv->site->store, crypto_read_txn, &crypto, err);
+    bool good = find_key(&crypto, err);
     if (good && crypto.is_elsewhere)
         return true;
-    good = good && throttle_key_use(req, req_vault(req), json_get(crypto.row.doc, "jwk"), err);
+    good = good && throttle_key_use(req, req_vault(req), crypto.facts.is_in_token, crypto.facts.modulus_digits, err);
     good = good && (op == OP_SIGN || op == OP_VERIFY ? sign(&crypto, &in, reply, err) : wrap(&crypto, &in, reply, err));
     key_free(crypto.key);
     return good && (arena_ok(req->arena) || err_too_big(err));

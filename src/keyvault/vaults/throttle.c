@@ -132,18 +132,13 @@ ThrottleClass throttle_class_of(Str operation)
     return str_starts(operation, STR("Key")) ? THROTTLE_KEY : THROTTLE_VAULT;
 }
 
-/* RSA keys by the length of their modulus in base64url: 2048 bits are 342 digits, 3072 are 512, 4096 are 683. */
-static int64_t weight_of(const JsonVal *jwk)
-{
-    size_t digits = json_str(json_get(jwk, "n")).len;
-    return digits > 600 ? 8 : digits > 400 ? 4 : 1;
-}
+/* 2048 bits are 342 digits of base64url, 3072 are 512, 4096 are 683. */
+static int64_t weight_of(size_t modulus_digits) { return modulus_digits > 600 ? 8 : modulus_digits > 400 ? 4 : 1; }
 
-bool throttle_key_use(const Req *req, const Vault *vault, const JsonVal *jwk, Err *err)
+bool throttle_key_use(const Req *req, const Vault *vault, bool is_hsm, size_t modulus_digits, Err *err)
 {
     const KeyVault *kv = req->ctx;
-    bool is_hsm = str_ends(json_str(json_get(jwk, "kty")), STR("-HSM"));
-    return throttle_take(kv->throttle, vault, is_hsm ? THROTTLE_KEY_HSM : THROTTLE_KEY, weight_of(jwk), mono_now_ms(), err);
+    return throttle_take(kv->throttle, vault, is_hsm ? THROTTLE_KEY_HSM : THROTTLE_KEY, weight_of(modulus_digits), mono_now_ms(), err);
 }
 
 bool throttle_key_create(const Req *req, const Vault *vault, bool is_hsm, Err *err)

@@ -22,6 +22,6 @@ int64_t throttle_wait_s(Throttle *throttle, const Vault *vault, int64_t now_ms);
 
 /* What a request costs by its operation ("SecretSet"). Operations with keys, whose cost is the key's, are THROTTLE_NONE. */
 ThrottleClass throttle_class_of(Str operation);
-/* An operation with this key (its public JWK), or the making of one of this type. For handlers. */
-bool throttle_key_use(const Req *req, const Vault *vault, const JsonVal *jwk, Err *err) MUST_CHECK;
+/* An operation with a key, or the making of one. For handlers. modulus_digits: of an RSA key, in base64url; 0: another. */
+bool throttle_key_use(const Req *req, const Vault *vault, bool is_hsm, size_t modulus_digits, Err *err) MUST_CHECK;
 bool throttle_key_create(const Req *req, const Vault *vault, bool is_hsm, Err *err) MUST_CHECK;

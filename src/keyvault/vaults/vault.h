@@ -7,6 +7,7 @@
 #include "keyvault/keys/key_cache.h"
 #include "keyvault/keyvault.h"
 #include "keyvault/vaults/firewall.h"
+#include "site/cache.h"
 
 enum { VAULT_NAME_MIN = 3, VAULT_NAME_MAX = 24, RETENTION_DAYS_MIN = 7, RETENTION_DAYS_MAX = 90, VAULT_POLICIES_MAX = 1024 };
 #define VAULT_TYPE STR("Microsoft.KeyVault/vaults")
@@ -24,6 +25,7 @@ struct KeyVault {
     Arm        *arm;
     VaultCache *cache;
     KeyCache   *keys;
+    Cache      *key_facts;              /* keys/key_facts.h */
     const char *logs_dir;                                 /* of audit logs in files (diagnostics.h); NULL: none */
     Throttle   *throttle;                                 /* NULL: nobody is throttled */
     Courier    *courier;                                  /* NULL: not started, or stopped */

@@ -256,6 +256,56 @@ static void test_outside_its_time_a_key_opens_and_verifies_and_does_nothing_else
     }
 }
 
+/* Used twice, a key is in memory with what it may do. */
+static Answer used_twice(const char *name)
+{
+    Answer wrapped = op(name, "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_status(&wrapped, 200);
+    wrapped = op(name, "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_status(&wrapped, 200);
+    return wrapped;
+}
+
+static void test_each_change_counts_with_the_next_use_of_a_key_that_is_in_memory(void **state)
+{
+    (void)state;
+    Answer first = create("fast", "{\"kty\":\"RSA\"}"), wrapped = used_twice("fast");
+    assert_true(str_eq(text_at(&wrapped, "kid"), text_at(&first, "key.kid")));
+    Answer changed = vault_call("PATCH", "/keys/fast/", "{\"key_ops\":[\"unwrapKey\"]}");
+    expect_status(&changed, 200);
+    Answer denied = op("fast", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 403, "Forbidden", NULL, "wrapKey is not permitted");
+    denied = op("FAST", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 403, "Forbidden", NULL, "wrapKey is not permitted");
+    Answer second = create("fast", "{\"kty\":\"RSA\"}");
+    wrapped = used_twice("fast");
+    assert_true(str_eq(text_at(&wrapped, "kid"), text_at(&second, "key.kid")));
+    changed = vault_call("PATCH", "/keys/fast/", "{\"attributes\":{\"enabled\":false}}");
+    expect_status(&changed, 200);
+    denied = op("fast", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 403, "Forbidden", "KeyDisabled", "disabled key");
+    changed = vault_call("PATCH", "/keys/fast/", "{\"attributes\":{\"enabled\":true}}");
+    expect_status(&changed, 200);
+    (void)used_twice("fast");
+    Answer gone = vault_call("DELETE", "/keys/fast", NULL);
+    expect_status(&gone, 200);
+    denied = op("fast", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 404, "KeyNotFound", NULL, "was not found");
+}
+
+/* The clock is no commit. */
+static void test_an_expiry_counts_for_a_key_that_is_in_memory(void **state)
+{
+    (void)state;
+    int64_t expires_s = clock_now_ms(fix.site.clock) / 1000 + 3600;
+    Answer made = create("brief", text("{\"kty\":\"RSA\",\"attributes\":{\"exp\":%lld}}", (long long)expires_s));
+    expect_status(&made, 200);
+    (void)used_twice("brief");
+    clock_set_offset(fix.site.clock, clock_offset_ms(fix.site.clock) + 3600 * 1000);
+    Answer denied = op("brief", "wrapkey", "RSA-OAEP", STR("AQID"));
+    expect_error(&denied, 403, "Forbidden", "KeyExpired", "expired");
+}
+
 static void test_bad_keys_are_refused_by_name(void **state)
 {
     (void)state;
@@ -310,6 +360,8 @@ int main(void)
         cmocka_unit_test(test_every_failure_to_open_has_one_answer),
         cmocka_unit_test(test_key_ops_and_attributes_bind),
         cmocka_unit_test(test_outside_its_time_a_key_opens_and_verifies_and_does_nothing_else),
+        cmocka_unit_test(test_each_change_counts_with_the_next_use_of_a_key_that_is_in_memory),
+        cmocka_unit_test(test_an_expiry_counts_for_a_key_that_is_in_memory),
         cmocka_unit_test(test_bad_keys_are_refused_by_name),
         cmocka_unit_test(test_deleted_key_comes_back_with_its_versions),
     };
