@@ -1,5 +1,6 @@
 /* cert_own.h - private to crypto/: the parts certificates are made of and read from. */
 #pragma once
+#include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
 #include "crypto/certificates/cert.h"
 #include "crypto/keys/key_own.h"
@@ -33,6 +34,10 @@ const EVP_MD *cert_digest(const KeyRef *key, int wanted_bits);        /* of a si
 bool cert_sign(X509 *cert, const KeyRef *key, int digest_bits, Err *err) MUST_CHECK;
 bool cert_sign_request(X509_REQ *request, const KeyRef *key, int digest_bits, Err *err) MUST_CHECK;
 bool cert_sign_crl(X509_CRL *crl, const KeyRef *key, Err *err) MUST_CHECK;
+bool cert_sign_ocsp(OCSP_BASICRESP *basic, X509 *ca, const KeyRef *key, Err *err) MUST_CHECK;
+/* Empty ones, to be filled and then signed by that key and no other. The error queue may have a report; NULL: out of memory. */
+X509_CRL *cert_crl_new(const KeyRef *key);
+OCSP_BASICRESP *cert_ocsp_new(X509 *ca, const KeyRef *key);
 /* Takes over what an i2d function allocated. */
 bool cert_keep_der(Arena *arena, unsigned char *encoded, int len, Bytes *der, Err *err) MUST_CHECK;
 

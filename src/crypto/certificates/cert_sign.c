@@ -100,9 +100,110 @@ bool cert_sign_request(X509_REQ *request, const KeyRef *key, int digest_bits, Er
     return is_signed;
 }
 
+/* ---- lists and answers: the inner algorithm of a list and the responder of an answer are set by who reads them, and by no call of OpenSSL 3.0.
+ * So those that a doer signs are read from a template of a few bytes, and then filled as any other. ---- */
+
+typedef struct Template { uint8_t bytes[128]; size_t len; } Template;
+
+static void put(Template *t, const void *bytes, size_t len)
+{
+    memcpy(t->bytes + t->len, bytes, len);
+    t->len += len;
+}
+
+/* What was put since `from` becomes one value of this tag; all are short (X.690 section 8.1.3.4). */
+static void enclose(Template *t, size_t from, uint8_t tag)
+{
+    memmove(t->bytes + from + 2, t->bytes + from, t->len - from);
+    t->bytes[from] = tag;
+    t->bytes[from + 1] = (uint8_t)(t->len - from);
+    t->len += 2;
+}
+
+static bool put_algorithm(Template *t, const KeyRef *key)
+{
+    X509_ALGOR *algorithm = X509_ALGOR_new();
+    unsigned char *der = NULL;
+    int len = algorithm && set_algorithm(algorithm, key, digest_bits_of(key, 0)) ? i2d_X509_ALGOR(algorithm, &der) : 0;
+    bool fits = len > 0 && len < 32;
+    if (fits)
+        put(t, der, (size_t)len);
+    OPENSSL_free(der);
+    X509_ALGOR_free(algorithm);
+    return fits;
+}
+
+enum { DER_SEQUENCE = 0x30, DER_OCTETS = 0x04, DER_BY_KEY = 0xa2 };
+static const uint8_t no_signature[] = { 0x03, 0x01, 0x00 };
+
+X509_CRL *cert_crl_new(const KeyRef *key)
+{
+    static const uint8_t version[] = { 0x02, 0x01, 0x01 }, no_name_then[] = "\x30\x00\x17\x0d" "700101000000Z";
+    Template t = { .len = 0 };
+    if (!key->doer)
+        return X509_CRL_new();
+    put(&t, version, sizeof version);
+    if (!put_algorithm(&t, key))
+        return NULL;
+    put(&t, no_name_then, sizeof no_name_then - 1);
+    enclose(&t, 0, DER_SEQUENCE);
+    if (!put_algorithm(&t, key))
+        return NULL;
+    put(&t, no_signature, sizeof no_signature);
+    enclose(&t, 0, DER_SEQUENCE);
+    const unsigned char *at = t.bytes;
+    return d2i_X509_CRL(NULL, &at, (long)t.len);
+}
+
+OCSP_BASICRESP *cert_ocsp_new(X509 *ca, const KeyRef *key)
+{
+    static const uint8_t then_nothing[] = "\x18\x0f" "19700101000000Z" "\x30\x00";
+    Template t = { .len = 0 };
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned hash_len = 0;
+    if (!key->doer)
+        return OCSP_BASICRESP_new();
+    if (X509_pubkey_digest(ca, algorithms()->sha1, hash, &hash_len) != 1)      /* RFC 6960 section 4.2.1, KeyHash */
+        return NULL;
+    put(&t, hash, hash_len);
+    enclose(&t, 0, DER_OCTETS);
+    enclose(&t, 0, DER_BY_KEY);
+    put(&t, then_nothing, sizeof then_nothing - 1);
+    enclose(&t, 0, DER_SEQUENCE);
+    if (!put_algorithm(&t, key))
+        return NULL;
+    put(&t, no_signature, sizeof no_signature);
+    enclose(&t, 0, DER_SEQUENCE);
+    const unsigned char *at = t.bytes;
+    return d2i_OCSP_BASICRESP(NULL, &at, (long)t.len);
+}
+
 bool cert_sign_crl(X509_CRL *crl, const KeyRef *key, Err *err)
 {
-    if (key->doer)                      /* authorities keep their keys in software: OpenSSL 3.0 offers no way to set the inner algorithm of a list */
-        return err_set(err, ERR_BAD_INPUT, "a key that is elsewhere cannot sign revocation lists");
-    return X509_CRL_sign(crl, key->pkey, cert_digest(key, 0)) > 0 || openssl_failed(err, "signing a revocation list");
+    const ASN1_BIT_STRING *signature;
+    unsigned char *body = NULL;
+    SignAlg alg;
+    if (!key->doer)
+        return X509_CRL_sign(crl, key->pkey, cert_digest(key, 0)) > 0 || openssl_failed(err, "signing a revocation list");
+    if (!doer_algorithm(key, digest_bits_of(key, 0), &alg, err))
+        return false;
+    X509_CRL_get0_signature(crl, &signature, NULL);
+    int length = i2d_re_X509_CRL_tbs(crl, &body);
+    bool is_signed = sign_body(key, alg, body, length, (ASN1_BIT_STRING *)(uintptr_t)signature, err);
+    OPENSSL_free(body);
+    return is_signed;
+}
+
+bool cert_sign_ocsp(OCSP_BASICRESP *basic, X509 *ca, const KeyRef *key, Err *err)
+{
+    unsigned char *body = NULL;
+    SignAlg alg;
+    if (!key->doer)
+        return OCSP_basic_sign(basic, ca, key->pkey, cert_digest(key, 0), NULL, OCSP_NOCERTS | OCSP_NOTIME | OCSP_RESPID_KEY) == 1 || openssl_failed(err, "signing an OCSP answer");
+    if (!doer_algorithm(key, digest_bits_of(key, 0), &alg, err))
+        return false;
+    int length = i2d_OCSP_RESPDATA((OCSP_RESPDATA *)(uintptr_t)OCSP_resp_get0_respdata(basic), &body);
+    bool is_signed = sign_body(key, alg, body, length, (ASN1_BIT_STRING *)(uintptr_t)OCSP_resp_get0_signature(basic), err);
+    OPENSSL_free(body);
+    return is_signed;
 }

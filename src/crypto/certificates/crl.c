@@ -43,7 +43,7 @@ static bool add_extensions(X509_CRL *crl, const X509 *ca, int64_t number)
 bool crl_make(Arena *arena, const KeyRef *ca_key, Bytes ca_der, const CrlSpec *spec, Bytes *der, Err *err)
 {
     AUTO(X509_free_auto) X509 *ca = cert_decode(ca_der);
-    AUTO(X509_CRL_free_auto) X509_CRL *crl = X509_CRL_new();
+    AUTO(X509_CRL_free_auto) X509_CRL *crl = cert_crl_new(ca_key);
     AUTO(ASN1_TIME_free_auto) ASN1_TIME *now = ASN1_TIME_set(NULL, spec->now_ms / 1000);
     AUTO(ASN1_TIME_free_auto) ASN1_TIME *next = ASN1_TIME_set(NULL, spec->next_ms / 1000);
     if (!ca)

@@ -101,17 +101,16 @@ static bool keep_response(Arena *arena, int status, OCSP_BASICRESP *basic, Bytes
 bool ocsp_answer(Arena *arena, const OcspRequest *request, const KeyRef *ca_key, Bytes ca_der, int64_t now_ms, int64_t next_ms, Bytes *der, Err *err)
 {
     AUTO(X509_free_auto) X509 *ca = cert_decode(ca_der);
-    AUTO(OCSP_BASICRESP_free_auto) OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+    AUTO(OCSP_BASICRESP_free_auto) OCSP_BASICRESP *basic = ca ? cert_ocsp_new(ca, ca_key) : NULL;
     AUTO(ASN1_TIME_free_auto) ASN1_TIME *now = ASN1_GENERALIZEDTIME_set(NULL, now_ms / 1000);
     AUTO(ASN1_TIME_free_auto) ASN1_TIME *next = ASN1_GENERALIZEDTIME_set(NULL, next_ms / 1000);
     bool made = ca && basic && now && next;
     for (size_t i = 0; made && i < request->count; i++)
         made = add_standing(basic, request, i, now, next);
-    made = made && OCSP_copy_nonce(basic, request->message) >= 0 && set_produced_at(basic, now_ms) &&
-           OCSP_basic_sign(basic, ca, ca_key->pkey, cert_digest(ca_key, 0), NULL, OCSP_NOCERTS | OCSP_NOTIME | OCSP_RESPID_KEY) == 1;
+    made = made && OCSP_copy_nonce(basic, request->message) >= 0 && set_produced_at(basic, now_ms);
     if (!made)
         return openssl_failed(err, "making an OCSP answer");
-    return keep_response(arena, OCSP_RESPONSE_STATUS_SUCCESSFUL, basic, der, err);
+    return cert_sign_ocsp(basic, ca, ca_key, err) && keep_response(arena, OCSP_RESPONSE_STATUS_SUCCESSFUL, basic, der, err);
 }
 
 bool ocsp_malformed(Arena *arena, Bytes *der, Err *err)

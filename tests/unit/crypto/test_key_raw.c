@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "crypto/certificates/cert.h"
+#include "crypto/certificates/crl.h"
+#include "crypto/certificates/ocsp.h"
 #include "crypto/hash.h"
 #include "crypto/keys/key_oct.h"
 #include "crypto/keys/key_own.h"
@@ -289,6 +291,64 @@ static int finish(void **state)
     return 0;
 }
 
+/* Issues, revokes and answers: openssl verifies the list and the answer, and believes neither when a byte of it is another. */
+static void test_a_key_elsewhere_is_an_authoritys(void **state)
+{
+    (void)state;
+    static Str usages[] = { { "keyCertSign", 11 }, { "cRLSign", 7 }, { "digitalSignature", 16 } };
+    int64_t now_ms = real_now_ms();
+    for (int which = 0; which < TEST_KEYS; which++) {
+        AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
+        AUTO(key_free_auto) KeyRef *key = NULL;
+        AUTO(ocsp_request_done_auto) OcspRequest request = { 0 };
+        KeyPublic parts;
+        CertInfo info;
+        Bytes root, leaf, list, answer;
+        Str said;
+        size_t at;
+        Err err = { 0 };
+        CertSpec ca = { .subject = STR("CN=Far CA"), .is_ca = true, .path_length = 0, .key_usage = { usages, 3 }, .not_before_ms = now_ms - 86400000, .not_after_ms = now_ms + 86400000 };
+        CertSpec spec = { .subject = STR("CN=leaf"), .path_length = -1, .not_before_ms = now_ms - 86400000, .not_after_ms = now_ms + 86400000 };
+        assert_true(key_public(arena, test_key(which), &parts, &err));
+        assert_true(key_from_doer(&parts, &far, key_share(test_key(which)), &key, &err));
+        assert_true(cert_self_sign(arena, key, &ca, &root, &err));
+        assert_true(cert_issue(arena, key, root, test_key(TEST_P256), &spec, &leaf, &err));
+        assert_true(cert_read(arena, leaf, &info, &err));
+        CrlEntry revoked[] = { { info.serial_hex, now_ms - 3600000 } };
+        CrlSpec wanted = { .number = 7, .now_ms = now_ms - 60000, .next_ms = now_ms + 3600000, .entries = revoked, .count = 1 };
+        if (!crl_make(arena, key, root, &wanted, &list, &err))
+            fail_msg("%d: %s", which, err.text);
+        tool_write("root.der", root);
+        tool_write("leaf.der", leaf);
+        tool_write("list.der", list);
+        assert_true(tool_openssl(arena, NULL, "x509 -inform DER -in root.der -out root.pem") && tool_openssl(arena, NULL, "x509 -inform DER -in leaf.der -out leaf.pem"));
+        assert_true(tool_openssl(arena, NULL, "crl -inform DER -in list.der -out list.pem"));
+        assert_true(tool_openssl(arena, &said, "crl -in list.pem -noout -CAfile root.pem -issuer -crlnumber"));
+        assert_true(str_find(said, STR("verify OK"), &at) && str_find(said, STR("CN = Far CA"), &at) && str_find(said, STR("07"), &at));
+        assert_true(tool_openssl(arena, NULL, "verify -CAfile root.pem leaf.pem"));
+        assert_false(tool_openssl(arena, &said, "verify -crl_check -CAfile root.pem -CRLfile list.pem leaf.pem"));
+        assert_true(str_find(said, STR("certificate revoked"), &at));
+
+        assert_true(tool_openssl(arena, NULL, "ocsp -issuer root.pem -cert leaf.pem -reqout req.der"));
+        assert_true(ocsp_read(arena, tool_read(arena, "req.der"), root, &request, &err));
+        request.asked[0].standing = STANDING_GOOD;
+        if (!ocsp_answer(arena, &request, key, root, now_ms - 60000, now_ms + 3600000, &answer, &err))
+            fail_msg("%d: %s", which, err.text);
+        tool_write("resp.der", answer);
+        assert_true(tool_openssl(arena, &said, "ocsp -issuer root.pem -cert leaf.pem -no_nonce -CAfile root.pem -respin resp.der"));
+        assert_true(str_find(said, STR("Response verify OK"), &at) && str_find(said, STR("leaf.pem: good"), &at));
+        assert_true(tool_openssl(arena, NULL, "ocsp -issuer root.pem -CAfile root.pem -reqin req.der -respin resp.der"));        /* the nonce too */
+
+        ((uint8_t *)(uintptr_t)list.ptr)[list.len - 1] ^= 1;
+        tool_write("list.der", list);
+        assert_true(tool_openssl(arena, &said, "crl -inform DER -in list.der -noout -CAfile root.pem") && !str_find(said, STR("verify OK"), &at));
+        ((uint8_t *)(uintptr_t)answer.ptr)[answer.len - 1] ^= 1;
+        tool_write("resp.der", answer);
+        (void)tool_openssl(arena, &said, "ocsp -issuer root.pem -cert leaf.pem -no_nonce -CAfile root.pem -respin resp.der");
+        assert_false(str_find(said, STR("Response verify OK"), &at));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_two_signatures_tell_the_public_half),
         cmocka_unit_test(test_the_digest_structure_is_openssls),
         cmocka_unit_test(test_a_key_elsewhere_signs_certificates_and_requests),
+        cmocka_unit_test(test_a_key_elsewhere_is_an_authoritys),
     };
     return cmocka_run_group_tests(tests, NULL, finish);
 }
