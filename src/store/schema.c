@@ -57,6 +57,11 @@ static const char *const *const migration_9[] = {
     0
 };
 
+static const char *const *const migration_10[] = {
+    schema_hsm_10,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
@@ -67,6 +72,7 @@ const char *const *const *const schema_migrations[] = {
     migration_7,
     migration_8,
     migration_9,
+    migration_10,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -43,6 +43,7 @@ extern const char *const schema_batch_1[];
 extern const char *const schema_encryption_1[];
 extern const char *const schema_tasks_1[];
 extern const char *const schema_hsm_4[];
+extern const char *const schema_hsm_10[];
 extern const char *const schema_events_2[];
 extern const char *const schema_diagnostics_7[];
 extern const char *const schema_roles_8[];

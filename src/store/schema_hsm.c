@@ -1,7 +1,7 @@
 /* schema_hsm.c - private keys that a PKCS#11 token keeps for vaults.
  *
  * A row is there before its key is in the token, and goes after it: what the token has of ours is always known. A key is in use while a
- * version or a pending certificate names it. */
+ * version, a pending certificate or an issuer names it. */
 #include <stddef.h>
 #include "store/schema.h"
 
@@ -17,5 +17,11 @@ const char *const schema_hsm_4[] = {
     "ALTER TABLE kv_pending ADD COLUMN hsm_key TEXT",
     "CREATE INDEX kv_version_hsm ON kv_version (hsm_key) WHERE hsm_key IS NOT NULL",
     "CREATE INDEX kv_pending_hsm ON kv_pending (hsm_key) WHERE hsm_key IS NOT NULL",
+    NULL
+};
+
+const char *const schema_hsm_10[] = {
+    "ALTER TABLE kv_issuer ADD COLUMN hsm_key TEXT",       /* of kv_hsm_key: the key of an authority; NULL: it is in the row */
+    "CREATE INDEX kv_issuer_hsm ON kv_issuer (hsm_key) WHERE hsm_key IS NOT NULL",
     NULL
 };

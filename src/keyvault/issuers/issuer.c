@@ -3,6 +3,7 @@
 #include "keyvault/certificates/cert_policy.h"
 #include "keyvault/issuers/issuer_acme.h"
 #include "keyvault/issuers/issuer_ca.h"
+#include "keyvault/keys/hsm_key.h"
 #include "keyvault/objects/page.h"
 
 enum { DOC_MAX_BYTES = 64 << 10, ADMINS_MAX = 20, TEXT_MAX = 512, ISSUERS_MAX = 100 };
@@ -196,7 +197,7 @@ static bool issuer_name_check(Str name, Err *err)
 
 /* ---- operations ---- */
 
-typedef struct Change { Req *req; const JsonVal *body; Issuer issuer; bool must_exist, deletes; } Change;
+typedef struct Change { Req *req; const JsonVal *body; Issuer issuer; bool must_exist, deletes, wants_ca; CaMade ca; } Change;
 
 static bool count_check(Txn *txn, const Vault *vault, Err *err)
 {
@@ -209,42 +210,73 @@ static bool count_check(Txn *txn, const Vault *vault, Err *err)
     return row_int(rows, 0) < ISSUERS_MAX || err_set(err, ERR_BAD_INPUT, "A vault may have at most %d certificate issuers.", ISSUERS_MAX);
 }
 
+/* change->issuer is as it shall be. */
+static bool merge(Change *change, const Issuer *now, bool found, Err *err)
+{
+    const Req *req = change->req;
+    change->issuer = change->must_exist ? *now : (Issuer){ .name = found ? now->name : req->params[0], .is_enabled = true, .created_ms = found ? now->created_ms : req->now_ms };
+    change->issuer.updated_ms = req->now_ms;
+    if (!issuer_read(change->body, &change->issuer, err))
+        return false;
+    if (found && issuer_is_ca(now) && !issuer_is_ca(&change->issuer))
+        return err_field(err, "provider", "The issuer " STR_FMT " is an authority of this vault, which a change of provider would lose; delete it first.", STR_ARG(now->name));
+    return true;
+}
+
+static bool find_now(Change *change, Txn *txn, Issuer *now, bool *found, Err *err)
+{
+    Req *req = change->req;
+    return issuer_find(req->ctx, txn, req->arena, req_vault(req), req->params[0], now, found, err) && (*found || !change->must_exist || issuer_not_found(err, req->params[0]));
+}
+
+/* Is an authority to be made? That is done before the transaction of the change. */
+static bool look_txn(Txn *txn, void *ctx, Err *err)
+{
+    Change *change = ctx;
+    Req *req = change->req;
+    Issuer now = { 0 };
+    bool found;
+    change->wants_ca = false;
+    if (!find_now(change, txn, &now, &found, err) || !merge(change, &now, found, err))
+        return false;
+    return !issuer_is_ca(&change->issuer) || issuer_ca_is_wanted(txn, req->arena, req_vault(req), &change->issuer, &change->wants_ca, err);
+}
+
 static bool change_txn(Txn *txn, void *ctx, Err *err)
 {
     Change *change = ctx;
     Req *req = change->req;
     const Vault *vault = req_vault(req);
-    Issuer now;
+    Issuer now = { 0 };
     bool found;
-    if (!issuer_find(req->ctx, txn, req->arena, vault, req->params[0], &now, &found, err))
+    change->ca.is_used = false;
+    if (!find_now(change, txn, &now, &found, err))
         return false;
-    if (!found && change->must_exist)
-        return issuer_not_found(err, req->params[0]);
     if (change->deletes) {
         change->issuer = now;
         return issuer_acme_erase(txn, req->arena, vault, now.name, err) &&
                txn_exec(txn, NULL, err, "DELETE FROM kv_issued WHERE vault = ?1 AND issuer_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name))) &&
-               txn_exec(txn, NULL, err, "DELETE FROM kv_issuer WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name)));
+               txn_exec(txn, NULL, err, "DELETE FROM kv_issuer WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name))) &&
+               hsm_sweep(req->ctx, txn, vault, err);
     }
     if (!found && !count_check(txn, vault, err))
         return false;
-    change->issuer = change->must_exist ? now : (Issuer){ .name = found ? now.name : req->params[0], .is_enabled = true, .created_ms = found ? now.created_ms : req->now_ms };
-    change->issuer.updated_ms = req->now_ms;
-    if (!issuer_read(change->body, &change->issuer, err))
-        return false;
-    if (found && issuer_is_ca(&now) && !issuer_is_ca(&change->issuer))
-        return err_field(err, "provider", "The issuer " STR_FMT " is an authority of this vault, which a change of provider would lose; delete it first.", STR_ARG(now.name));
-    return issuer_put(req->ctx, txn, req->arena, vault, &change->issuer, err) &&
+    return merge(change, &now, found, err) && issuer_put(req->ctx, txn, req->arena, vault, &change->issuer, err) &&
            (!issuer_is_acme(&change->issuer) || issuer_acme_make(req->ctx, txn, req->arena, vault, &change->issuer, err)) &&
-           (!issuer_is_ca(&change->issuer) || issuer_ca_make(req->ctx, txn, req->arena, vault, &change->issuer, req->now_ms, err));
+           (!issuer_is_ca(&change->issuer) || issuer_ca_put(req->ctx, txn, req->arena, vault, &change->issuer, &change->ca, err));
 }
 
 static bool change_issuer(Req *req, Reply *reply, Change *change, Err *err)
 {
     if (!issuer_name_check(req->params[0], err) || (!change->deletes && !req_object(req, &change->body, err)))
         return false;
-    return plane_write(req, issuer_url(req->ctx, req->arena, req_vault(req), req->params[0]), 200, change_txn, change, err) &&
-           issuer_reply(req, reply, &change->issuer, err);
+    KeyVault *kv = req->ctx;
+    bool good = change->deletes || store_read(kv->site->store, look_txn, change, err);
+    good = good && (!change->wants_ca || issuer_ca_make(kv, req->arena, req_vault(req), &change->issuer, req->now_ms, &change->ca, err)) &&
+           plane_write(req, issuer_url(kv, req->arena, req_vault(req), req->params[0]), 200, change_txn, change, err);
+    change->ca.key.is_stored = good && change->ca.is_used;
+    key_made_done(&change->ca.key);
+    return good && issuer_reply(req, reply, &change->issuer, err);
 }
 
 bool issuer_set(Req *req, Reply *reply, Err *err) { return change_issuer(req, reply, &(Change){ .req = req }, err); }

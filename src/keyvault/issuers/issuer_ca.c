@@ -1,8 +1,9 @@
 /* issuer_ca.c - see issuer_ca.h. */
 #include "keyvault/issuers/issuer_ca.h"
 #include "keyvault/issuers/issuer_acme.h"
+#include "keyvault/keys/hsm_key.h"
 
-enum { CA_MONTHS = 120 };
+enum { CA_MONTHS = 120, CA_RSA_BITS = 3072 };
 
 void issuer_ca_done(IssuerCa *ca)
 {
@@ -27,38 +28,75 @@ static bool ca_subject(Arena *arena, const Issuer *issuer, Str *out)
     return out->ptr != NULL;
 }
 
-bool issuer_ca_make(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const Issuer *issuer, int64_t now_ms, Err *err)
+/* "EC", or where the key shall be: org_details.id, as the kind of challenge is for provider ACME. Other texts there name an organisation. */
+static bool ca_kty(const Issuer *issuer, Str *kty, Err *err)
 {
-    AUTO(key_free_auto) KeyRef *key = NULL;
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
-    Str name_key = str_lower(arena, issuer->name), subject;
+    Str wanted = json_str(json_get(issuer->org_details, "id"));
+    *kty = STR("EC");
+    if (!str_ends_nocase(wanted, STR("HSM")))
+        return true;
+    if (!str_eq_nocase(wanted, STR("EC-HSM")) && !str_eq_nocase(wanted, STR("RSA-HSM")))
+        return err_field(err, "org_details.id", "org_details.id '" STR_FMT "' names no kind of key in a hardware module; use EC-HSM or RSA-HSM, or leave it out for a key in software",
+                         STR_ARG(str_slice(wanted, 0, 40)));
+    *kty = wanted;
+    return true;
+}
+
+bool issuer_ca_is_wanted(Txn *txn, Arena *arena, const Vault *vault, const Issuer *issuer, bool *is_wanted, Err *err)
+{
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    Str kty;
+    if (!ca_kty(issuer, &kty, err) ||
+        !txn_query(txn, &rows, err, "SELECT hsm_key IS NOT NULL FROM kv_issuer WHERE vault = ?1 AND name_key = ?2 AND ca IS NOT NULL", db_text(vault->id), db_text(str_lower(arena, issuer->name))))
+        return false;
+    *err = (Err){ 0 };
+    *is_wanted = !rows_next(rows, err);
+    if (*is_wanted)
+        return err->code == ERR_NONE;
+    return row_int(rows, 0) || !str_ends_nocase(kty, STR("-HSM")) ||
+           err_field(err, "org_details.id", "The issuer " STR_FMT " has its key in software; delete it first, then its name may have one in a hardware module.", STR_ARG(issuer->name));
+}
+
+bool issuer_ca_make(KeyVault *kv, Arena *arena, const Vault *vault, const Issuer *issuer, int64_t now_ms, CaMade *out, Err *err)
+{
     Str usages[] = { STR("keyCertSign"), STR("cRLSign"), STR("digitalSignature") };     /* the last for OCSP */
-    Bytes der, sealed;
-    {
-        AUTO(rows_free_auto) Rows *rows = NULL;
-        if (!txn_query(txn, &rows, err, "SELECT 1 FROM kv_issuer WHERE vault = ?1 AND name_key = ?2 AND ca IS NOT NULL", db_text(vault->id), db_text(name_key)))
-            return false;
-        *err = (Err){ 0 };
-        if (rows_next(rows, err) || err->code != ERR_NONE)
-            return err->code == ERR_NONE;
-    }
+    Str kty, kind, subject;
+    KeyPlace place;
+    KeySpec key_spec;
     if (!ca_subject(arena, issuer, &subject))
         return err_too_big(err);
     CertSpec spec = { .subject = subject, .key_usage = { usages, COUNT_OF(usages) }, .is_ca = true, .path_length = 0,
                       .not_before_ms = now_ms - NOT_BEFORE_LEAD_MS, .not_after_ms = months_later(now_ms, CA_MONTHS) };
-    if (!key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, err))
+    if (!ca_kty(issuer, &kty, err) || !key_place_parse(kv, vault, kty, &place, &kind, err) || !key_want_spec(kind, str_eq_nocase(kind, STR("RSA")) ? CA_RSA_BITS : 0, STR_NONE, &key_spec, err) ||
+        !key_made_new(kv, vault, place, key_spec, &out->key, err))
         return false;
-    if (!cert_self_sign(arena, key, &spec, &der, err))
-        return err->code == ERR_BAD_INPUT ? err_field(err, "credentials.account_id", "credentials.account_id: '" STR_FMT "' is no name for an authority; use for example "
-                                                      "CN=Team CA, O=Example", STR_ARG(str_slice(subject, 0, 200))) : false;
-    return key_to_pkcs8(key, &pkcs8, err) && seal_put(kv->site->seal, txn, key_place(arena, vault, name_key), secret_bytes(pkcs8), arena, &sealed, err) &&
-           txn_exec(txn, NULL, err, "UPDATE kv_issuer SET ca = ?3, ca_key = ?4 WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(name_key), db_blob(der),
-                    db_blob(sealed));
+    return cert_self_sign(arena, out->key.key, &spec, &out->der, err) ||
+           (err->code == ERR_BAD_INPUT && err_field(err, "credentials.account_id", "credentials.account_id: '" STR_FMT "' is no name for an authority; use for example "
+                                                    "CN=Team CA, O=Example", STR_ARG(str_slice(subject, 0, 200))));
 }
 
-static bool ca_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name_key, Rows *rows, bool is_enabled, IssuerCa *out, Err *err)
+bool issuer_ca_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, const Issuer *issuer, CaMade *made, Err *err)
 {
-    AUTO(secret_free_auto) Secret *pkcs8 = NULL;
+    Str name_key = str_lower(arena, issuer->name);
+    Bytes sealed;
+    if (!issuer_ca_is_wanted(txn, arena, vault, issuer, &made->is_used, err) || !made->is_used)
+        return err->code == ERR_NONE;
+    if (!made->key.key)
+        return err_set(err, ERR_CONFLICT, "The issuer was changed by another request meanwhile; try again.");
+    Str hsm_key = hsm_kept_id(arena, secret_bytes(made->key.kept));
+    return hsm_name(txn, hsm_key, err) && seal_put(kv->site->seal, txn, key_place(arena, vault, name_key), secret_bytes(made->key.kept), arena, &sealed, err) &&
+           txn_exec(txn, NULL, err, "UPDATE kv_issuer SET ca = ?3, ca_key = ?4, hsm_key = ?5 WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(name_key), db_blob(made->der),
+                    db_blob(sealed), hsm_key.ptr ? db_text(hsm_key) : db_null());
+}
+
+static bool ca_key_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name_key, Rows *rows, KeyRef **out, Err *err)
+{
+    AUTO(secret_free_auto) Secret *kept = NULL;
+    return seal_get(kv->site->seal, txn, key_place(arena, vault, name_key), row_blob(rows, 1), &kept, err) && key_from_kept(kv, vault, secret_bytes(kept), out, err);
+}
+
+static bool ca_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name_key, Rows *rows, bool with_key, IssuerCa *out, Err *err)
+{
     Bytes stored = row_blob(rows, 0);
     uint8_t *der = arena_alloc(arena, stored.len);
     CertInfo info;
@@ -67,20 +105,18 @@ static bool ca_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, 
         return err_too_big(err);
     memcpy(der, stored.ptr, stored.len);
     ca.der = (Bytes){ der, stored.len };
-    if (!cert_read(arena, ca.der, &info, err) || !seal_get(kv->site->seal, txn, key_place(arena, vault, name_key), row_blob(rows, 1), &pkcs8, err) ||
-        !key_from_pkcs8(secret_bytes(pkcs8), &ca.key, err))
+    if (!cert_read(arena, ca.der, &info, err) || (with_key && !ca_key_of_row(kv, txn, arena, vault, name_key, rows, &ca.key, err)))
         return false;
     ca.not_after_ms = info.not_after_ms;
     Str url = site_vault_url(kv->site, arena, vault->name_key);
     ca.crl_url = str_printf(arena, STR_FMT "/crl/" STR_FMT, STR_ARG(url), STR_ARG(name_key));
     ca.ocsp_url = str_printf(arena, STR_FMT "/ocsp/" STR_FMT, STR_ARG(url), STR_ARG(name_key));
     ca.issuer_url = str_printf(arena, STR_FMT "/ca/" STR_FMT, STR_ARG(url), STR_ARG(name_key));
-    ca.is_enabled = is_enabled;
     *out = ca;
     return true;
 }
 
-bool issuer_ca_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err)
+bool issuer_ca_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, bool with_key, IssuerCa *out, bool *found, Err *err)
 {
     Issuer issuer;
     Str name_key = str_lower(arena, name);
@@ -94,13 +130,18 @@ bool issuer_ca_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, St
         return false;
     *err = (Err){ 0 };
     *found = rows_next(rows, err);
-    return *found ? ca_of_row(kv, txn, arena, vault, name_key, rows, issuer.is_enabled, out, err) : err->code == ERR_NONE;
+    if (!*found)
+        return err->code == ERR_NONE;
+    if (!ca_of_row(kv, txn, arena, vault, name_key, rows, with_key, out, err))
+        return false;
+    out->is_enabled = issuer.is_enabled;
+    return true;
 }
 
 bool issuer_ca_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str name, IssuerCa *out, bool *found, Err *err)
 {
     IssuerCa ca = { 0 };
-    if (!issuer_ca_read(kv, txn, arena, vault, name, &ca, found, err))
+    if (!issuer_ca_read(kv, txn, arena, vault, name, true, &ca, found, err))
         return false;
     *found = *found && ca.is_enabled;
     if (*found)

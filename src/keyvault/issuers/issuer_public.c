@@ -14,6 +14,7 @@ typedef struct PublicKind {
     Str content_type;
     bool (*read)(Public *public, Txn *txn, Err *err);
     bool (*answer)(Public *public, Bytes *der, Err *err);
+    bool is_signed;
 } PublicKind;
 
 static bool read_nothing(Public *public, Txn *txn, Err *err) { (void)public, (void)txn, (void)err; return true; }
@@ -100,9 +101,9 @@ static bool answer_standings(Public *public, Bytes *der, Err *err)
 
 /* ---- requests ---- */
 
-static const PublicKind certificate_kind = { { "application/pkix-cert", 21 }, read_nothing, answer_certificate };
-static const PublicKind list_kind = { { "application/pkix-crl", 20 }, read_list, answer_list };
-static const PublicKind standing_kind = { { "application/ocsp-response", 25 }, read_standings, answer_standings };
+static const PublicKind certificate_kind = { { "application/pkix-cert", 21 }, read_nothing, answer_certificate, false };
+static const PublicKind list_kind = { { "application/pkix-crl", 20 }, read_list, answer_list, true };
+static const PublicKind standing_kind = { { "application/ocsp-response", 25 }, read_standings, answer_standings, true };
 
 typedef struct Reading { Public *public; const PublicKind *kind; } Reading;
 
@@ -112,7 +113,7 @@ static bool public_txn(Txn *txn, void *ctx, Err *err)
     Public *public = reading->public;
     bool found;
     issuer_ca_done(&public->ca);
-    if (!issuer_ca_read(public->req->ctx, txn, public->arena, public->vault, req_param(public->req, "issuer"), &public->ca, &found, err))
+    if (!issuer_ca_read(public->req->ctx, txn, public->arena, public->vault, req_param(public->req, "issuer"), reading->kind->is_signed, &public->ca, &found, err))
         return false;
     if (!found)
         return err_named(err, ERR_NOT_FOUND, "CertificateIssuerNotFound", NULL, "There is no authority of this name.");

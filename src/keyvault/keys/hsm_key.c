@@ -240,7 +240,8 @@ bool hsm_start(KeyVault *kv, Err *err) { return !kv->site->hsm || store_write(kv
 typedef struct Sweep { Arena *arena; Str ids[SWEEP_MAX]; size_t count; Str done; } Sweep;
 
 #define NOT_NAMED "state <> 0 AND NOT EXISTS (SELECT 1 FROM kv_version v WHERE v.hsm_key = kv_hsm_key.id)" \
-                  " AND NOT EXISTS (SELECT 1 FROM kv_pending p WHERE p.hsm_key = kv_hsm_key.id)"
+                  " AND NOT EXISTS (SELECT 1 FROM kv_pending p WHERE p.hsm_key = kv_hsm_key.id)" \
+                  " AND NOT EXISTS (SELECT 1 FROM kv_issuer i WHERE i.hsm_key = kv_hsm_key.id)"
 
 static bool sweep_txn(Txn *txn, void *ctx, Err *err)
 {

@@ -43,6 +43,19 @@ void expect_in_token(size_t keys)
     assert_int_equal(count_of("SELECT count(*) FROM kv_hsm_key"), keys);
 }
 
+const char digest32[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", digest48[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
+                  digest64[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw";
+
+void expect_signs(const char *vault, const char *key, const char *alg, const char *digest)
+{
+    Answer answer = at(vault, "POST", op(key, "sign"), text("{\"alg\":\"%s\",\"value\":\"%s\"}", alg, digest));
+    expect_status(&answer, 200);
+    Str signature = text_at(&answer, "value");
+    answer = at(vault, "POST", op(key, "verify"), text("{\"alg\":\"%s\",\"digest\":\"%s\",\"value\":\"" STR_FMT "\"}", alg, digest, STR_ARG(signature)));
+    expect_status(&answer, 200);
+    assert_true(json_bool(json_get(answer.json, "value"), false));
+}
+
 int hsm_set_up(void **state)
 {
     softhsm_setup();

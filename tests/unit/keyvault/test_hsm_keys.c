@@ -4,23 +4,9 @@
 #include <openssl/x509.h>
 #include "base/encode.h"
 #include "crypto/keys/key_raw.h"
-#include "keyvault/certificates/cert_issue.h"
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/vaults/vault_arm.h"
-
-static const char digest32[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", digest48[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v",
-                  digest64[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0-Pw";
-
-static void expect_signs(const char *vault, const char *key, const char *alg, const char *digest)
-{
-    Answer answer = at(vault, "POST", op(key, "sign"), text("{\"alg\":\"%s\",\"value\":\"%s\"}", alg, digest));
-    expect_status(&answer, 200);
-    Str signature = text_at(&answer, "value");
-    answer = at(vault, "POST", op(key, "verify"), text("{\"alg\":\"%s\",\"digest\":\"%s\",\"value\":\"" STR_FMT "\"}", alg, digest, STR_ARG(signature)));
-    expect_status(&answer, 200);
-    assert_true(json_bool(json_get(answer.json, "value"), false));
-}
 
 static void expect_unwraps(const char *vault, const char *key, const char *alg)
 {
@@ -365,124 +351,6 @@ static void test_a_backup_holds_what_the_token_wrapped(void **state)
     expect_in_token(0);
 }
 
-/* ---- certificates ---- */
-
-static const char *cert_body(const char *issuer, const char *kty, bool reuses, const char *more)
-{
-    return text("{\"policy\":{\"issuer\":{\"name\":\"%s\"},\"key_props\":{\"kty\":\"%s\",\"reuse_key\":%s%s},\"x509_props\":{\"subject\":\"CN=hsm.example\",\"validity_months\":12},"
-                "\"lifetime_actions\":[{\"trigger\":{\"lifetime_percentage\":80},\"action\":{\"action_type\":\"%s\"}}]}}", issuer, kty, reuses ? "true" : "false", more,
-                strcmp(issuer, "Self") == 0 ? "AutoRenew" : "EmailContacts");
-}
-
-static void test_certificates_have_their_keys_in_the_token(void **state)
-{
-    (void)state;
-    static const char *const kinds[] = { "RSA-HSM", "EC-HSM" };
-    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-        Answer answer = prem("POST", "/certificates/c/create", cert_body("Self", kinds[i], false, ""));
-        expect_status(&answer, 202);
-        assert_int_equal(run_due(WORK_ISSUE), 1);
-        answer = prem("GET", "/certificates/c/pending", NULL);
-        assert_str(text_at(&answer, "status"), "completed");
-        answer = prem("GET", "/certificates/c", NULL);
-        expect_status(&answer, 200);
-        assert_str(text_at(&answer, "policy.key_props.kty"), kinds[i]);
-        assert_false(json_bool(json_path(answer.json, "policy.key_props.exportable"), true));
-        AUTO(key_free_auto) KeyRef *certified = NULL;
-        Bytes der;
-        must(base64_decode(fix.arena, text_at(&answer, "cer"), &der, &fix_err));
-        must(cert_public_key(der, &certified, &fix_err));
-        assert_true(cert_is_issued_by(der, der));                           /* signed by the token */
-        answer = prem("GET", "/secrets/c", NULL);
-        expect_status(&answer, 200);
-        AUTO(bundle_done_auto) Bundle bundle = { 0 };
-        must(base64_decode(fix.arena, text_at(&answer, "value"), &der, &fix_err));
-        must(bundle_read_pfx(fix.arena, der, STR(""), &bundle, &fix_err));
-        assert_null(bundle.key);                                            /* the secret has the certificate alone */
-        assert_int_equal(bundle.count, 1);
-        answer = prem("GET", "/keys/c", NULL);
-        assert_str(text_at(&answer, "key.kty"), kinds[i]);
-        expect_signs("prem", "c", i == 0 ? "RS256" : "ES256", digest32);
-        expect_in_token(1);
-
-        set_object_time(object_now() + 300 * 86400000LL);                   /* 80 % of it */
-        assert_int_equal(run_due(WORK_RENEW), 1);
-        answer = prem("GET", "/certificates/c/versions", NULL);
-        assert_int_equal(json_count(json_get(answer.json, "value")), 2);
-        expect_signs("prem", "c", i == 0 ? "RS256" : "ES256", digest32);
-        expect_in_token(2);
-        answer = prem("POST", "/certificates/c/backup", NULL);
-        expect_status(&answer, 200);
-        const char *blob = text(STR_FMT, STR_ARG(text_at(&answer, "value")));
-        answer = prem("DELETE", "/certificates/c", NULL);
-        expect_in_token(2);
-        answer = prem("DELETE", "/deletedcertificates/c", NULL);
-        expect_status(&answer, 204);
-        expect_in_token(0);
-        answer = prem("POST", "/certificates/restore", text("{\"value\":\"%s\"}", blob));
-        expect_status(&answer, 200);
-        expect_signs("prem", "c", i == 0 ? "RS256" : "ES256", digest32);
-        expect_in_token(2);
-        answer = prem("DELETE", "/certificates/c", NULL);
-        answer = prem("DELETE", "/deletedcertificates/c", NULL);
-        expect_status(&answer, 204);
-        expect_in_token(0);
-    }
-}
-
-static void test_a_request_is_signed_by_the_token_and_its_key_goes_with_it(void **state)
-{
-    (void)state;
-    Answer answer = prem("POST", "/certificates/req/create", cert_body("Unknown", "EC-HSM", true, ",\"crv\":\"P-256\""));
-    expect_status(&answer, 202);
-    expect_in_token(1);                                                     /* the pending operation names it */
-    AUTO(key_free_auto) KeyRef *ca = NULL;
-    AUTO(key_free_auto) KeyRef *asked = NULL;
-    Bytes csr, root, leaf;
-    must(base64_decode(fix.arena, text_at(&answer, "csr"), &csr, &fix_err));
-    const unsigned char *der = csr.ptr;
-    X509_REQ *request = d2i_X509_REQ(NULL, &der, (long)csr.len);
-    assert_int_equal(X509_REQ_verify(request, X509_REQ_get0_pubkey(request)), 1);
-    unsigned char *spki = NULL;
-    int spki_len = i2d_PUBKEY(X509_REQ_get0_pubkey(request), &spki);
-    must(key_from_spki((Bytes){ spki, (size_t)spki_len }, &asked, &fix_err));
-    OPENSSL_free(spki);
-    X509_REQ_free(request);
-    Str usage[] = { STR("keyCertSign") };
-    CertSpec ca_spec = { .subject = STR("CN=ca"), .is_ca = true, .path_length = -1, .key_usage = { usage, 1 }, .not_before_ms = object_now() - 1000, .not_after_ms = object_now() + 86400000 };
-    CertSpec spec = { .subject = STR("CN=hsm.example"), .not_before_ms = object_now() - 1000, .not_after_ms = object_now() + 86400000 };
-    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &ca, &fix_err));
-    must(cert_self_sign(fix.arena, ca, &ca_spec, &root, &fix_err));
-    must(cert_issue(fix.arena, ca, root, asked, &spec, &leaf, &fix_err));
-    answer = prem("POST", "/certificates/req/pending/merge", text("{\"x5c\":[\"" STR_FMT "\"]}", STR_ARG(base64_encode(fix.arena, leaf))));
-    expect_status(&answer, 201);
-    expect_signs("prem", "req", "ES256", digest32);
-    expect_in_token(1);
-
-    answer = prem("POST", "/certificates/req/create", cert_body("Unknown", "EC-HSM", true, ",\"crv\":\"P-256\""));     /* reuses the key */
-    expect_status(&answer, 202);
-    expect_in_token(1);
-    answer = prem("DELETE", "/certificates/req/pending", NULL);
-    expect_status(&answer, 200);
-    expect_in_token(1);
-    answer = prem("POST", "/certificates/req/create", cert_body("Unknown", "EC-HSM", false, ",\"crv\":\"P-384\""));
-    expect_status(&answer, 202);
-    expect_in_token(2);
-    answer = prem("DELETE", "/certificates/req/pending", NULL);
-    expect_status(&answer, 200);
-    expect_in_token(1);                                                     /* nobody can have the other any more */
-
-    answer = prem("POST", "/certificates/bad/create", cert_body("Self", "RSA-HSM", false, ",\"exportable\":true"));
-    expect_error(&answer, 400, "BadParameter", NULL, "exportable must be false");
-    answer = at("vlt", "POST", "/certificates/bad/create", cert_body("Self", "RSA-HSM", false, ""));
-    expect_error(&answer, 400, "BadParameter", NULL, "standard vault");
-    expect_in_token(1);
-    answer = prem("DELETE", "/certificates/req", NULL);
-    answer = prem("DELETE", "/deletedcertificates/req", NULL);
-    expect_status(&answer, 204);
-    expect_in_token(0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,8 +365,6 @@ int main(void)
         cmocka_unit_test(test_a_key_from_outside_is_taken_into_the_token),
         cmocka_unit_test(test_a_transfer_arrives_in_the_token),
         cmocka_unit_test(test_a_backup_holds_what_the_token_wrapped),
-        cmocka_unit_test(test_certificates_have_their_keys_in_the_token),
-        cmocka_unit_test(test_a_request_is_signed_by_the_token_and_its_key_goes_with_it),
     };
     return cmocka_run_group_tests(tests, hsm_set_up, hsm_tear_down);
 }
