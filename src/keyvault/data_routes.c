@@ -55,7 +55,7 @@ const Route data_routes[] = {
     POST("/keys/{name}/backup",                     "keys/backup",            KEY_BODY, key_backup,        "KeyBackup"),
     POST("/keys/{name}/rotate",                       "keys/rotate",            KEY_BODY, key_rotate,       "KeyRotate"),
     POST("/keys/{name}/release",                      "keys/release",           RELEASE_BODY, key_release,  "KeyRelease"),      /* of the newest version, as 2025-07-01 has it */
-    READ("/keys/{name}/attestation",                  "keys/get",               route_not_built,            "KeyAttestationGet"),
+    { METHOD_GET, "/keys/{name}/attestation", "2025-07-01", NULL, "keys/get", WHERE_INLINE, BODY_NONE, 0, key_get, "KeyGetAttestation" },
     READ("/keys/{name}/rotationpolicy",               "keys/getrotationpolicy", key_rotation_get,           "KeyRotationPolicyGet"),
     PUT("/keys/{name}/rotationpolicy",                "keys/setrotationpolicy", KEY_BODY, key_rotation_set, "KeyRotationPolicySet"),
     READ("/keys/{name}/versions",                     "keys/list",              key_list_versions,          "KeyListVersions"),

@@ -84,7 +84,7 @@ class Npm(unittest.TestCase):
             "reserved": [400, "BadParameter"], "keys": 15, "certificateVersions": 2, "mergeRefused": [400, "BadParameter"], "noContacts": [404, "ContactsNotFound"],
             "issuers": [["all-issuer", "DigiCert"]], "noIssuer": [404, "CertificateIssuerNotFound"], "certificatesDeleted": ["all-cert"], "certificatePurged": [404, "CertificateNotFound"],
             "certificates": ["all-cert", "all-import", "all-merge"], "withPending": ["all-cert", "all-csr", "all-import", "all-merge"],
-            "attestation": [501, "NotImplemented"], "uncalled": ["KeyClient.getKeyAttestation"]})        # of Managed HSM's keys
+            "uncalled": []})
 
     def test_batch_accounts_and_pools(self):
         identity = self.site.vy("identity", "create", "-g", "npm", "-n", "npm-id")

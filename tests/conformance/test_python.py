@@ -14,8 +14,8 @@ from vaultyard import Answer, Site
 RECORDED = ["X509CertificateProperties.basic_constraints", "CertificateItem.subject", "DeletedCertificateItem.subject", "CertificateBundle.pending"]
 
 
-# Attestation is of Managed HSM's keys (501, seen); what is sent as it is has no operation of its own.
-UNCALLED_KEYS = ["CryptographyClient.send_request", "KeyClient.get_key_attestation", "KeyClient.send_request"]
+# What is sent as it is has no operation of its own.
+UNCALLED_KEYS = ["CryptographyClient.send_request", "KeyClient.send_request"]
 
 
 class Python(unittest.TestCase):
@@ -95,7 +95,7 @@ class Python(unittest.TestCase):
             "tampered": [400, "BadParameter", None], "many versions": 129, "pages": [25, 25, 25, 25, 25, 4],
             "names": ["py-P-256", "py-P-256K", "py-P-384", "py-P-521", "py-aes-128", "py-aes-192", "py-aes-256", "py-curves", "py-exportable", "py-import-2048",
                       "py-import-3072", "py-import-4096", "py-mac", "py-many", "py-oct", "py-release", "py-release-oct", "py-rsa", "py-sizes"],
-            "attestation": [501, "NotImplemented", None], "uncalled": UNCALLED_KEYS})
+            "attestation": None, "uncalled": UNCALLED_KEYS})
 
     def test_resource_manager_answers_by_its_contract(self):
         contract = Contract("keyvault-arm", "2023-07-01", may_be_null=["nextLink"])
