@@ -2,6 +2,7 @@
 And the policies of certificates: lifetime actions through files, as vy and az write them."""
 import base64
 import json
+import re
 import subprocess
 import unittest
 
@@ -97,6 +98,53 @@ class Import(unittest.TestCase):
         for name, value in (("raw", text), ("b64", base64.b64encode(text.encode()).decode())):
             answer = self.site.call("POST", self.site.vault_url(VAULT, f"/certificates/wire-{name}/import?api-version=7.4"), {"value": value}, self.site.token(self.site.vault_resource))
             self.assertEqual(answer.status, 200, answer)
+
+    def subjects(self, value, content_type):
+        """Of the certificates in a secret's value, in their order."""
+        if content_type == "application/x-pkcs12":
+            (self.base / "order.pfx").write_bytes(base64.b64decode(value))
+            value = subprocess.run(["openssl", "pkcs12", "-in", "order.pfx", "-passin", "pass:", "-nodes"], cwd=self.base, check=True, capture_output=True, text=True).stdout
+        blocks = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", value, re.S)
+        shown = [subprocess.run(["openssl", "x509", "-noout", "-subject", "-nameopt", "multiline,-align"], input=block, check=True, capture_output=True, text=True).stdout for block in blocks]
+        return [text.rsplit("commonName = ", 1)[1].strip() for text in shown]
+
+    def wire(self, method, path, body=None, version="2025-07-01", status=200):
+        answer = self.site.call(method, self.site.vault_url(VAULT, f"{path}?api-version={version}"), body, self.site.token(self.site.vault_resource))
+        self.assertEqual(answer.status, status, answer)
+        return answer.json
+
+    def test_the_order_of_a_chain_is_kept_on_wish(self):
+        """preserveCertOrder, which came with 7.6: without it the leaf comes first, then its issuers."""
+        ordered, came = ["leaf.example.org", "middle.example.org", "Test root"], ["Test root", "middle.example.org", "leaf.example.org"]
+        text = (self.base / "mixed.pem").read_text()
+        leaf = base64.b64encode(self.der("leaf.pem")).decode()
+        for number, (version, keeps, content_type, expected) in enumerate((("2025-07-01", True, "application/x-pem-file", came), ("7.6", True, "application/x-pkcs12", came),
+                                                                           ("2025-07-01", False, "application/x-pkcs12", ordered), ("2025-07-01", None, "application/x-pem-file", ordered),
+                                                                           ("7.5", True, "application/x-pem-file", ordered))):
+            with self.subTest(version=version, keeps=keeps, content_type=content_type):
+                body = {"value": text, "policy": {"secret_props": {"contentType": content_type}}} | ({} if keeps is None else {"preserveCertOrder": keeps})
+                made = self.wire("POST", f"/certificates/order-{number}/import", body, version)
+                self.assertEqual((made["cer"], made.get("preserveCertOrder")), (leaf, True if expected is came else None))
+                self.assertEqual(self.wire("GET", f"/certificates/order-{number}/").get("preserveCertOrder"), True if expected is came else None)
+                secret = self.wire("GET", f"/secrets/order-{number}/")
+                self.assertEqual(self.subjects(secret["value"], content_type), expected)
+        self.assertIn("preserveCertOrder", self.wire("POST", "/certificates/order-bad/import", {"value": text, "preserveCertOrder": "yes"}, status=400)["error"]["message"])
+        self.wire("GET", "/certificates/order-bad/", status=404)
+
+    def test_a_merge_keeps_the_order_that_its_creation_asked_for(self):
+        policy = {"issuer": {"name": "Unknown"}, "x509_props": {"subject": "CN=merged"}, "secret_props": {"contentType": "application/x-pem-file"}}
+        for name, more, expected in (("merge-kept", {"preserveCertOrder": True}, ["Test root", "merged"]), ("merge-usual", {}, ["merged", "Test root"])):
+            operation = self.wire("POST", f"/certificates/{name}/create", {"policy": policy, **more}, status=202)
+            self.assertEqual(operation.get("preserveCertOrder"), more.get("preserveCertOrder"))
+            (self.base / "merge.csr").write_bytes(base64.b64decode(operation["csr"]))
+            self.openssl("x509", "-req", "-inform", "DER", "-in", "merge.csr", "-CA", "root.pem", "-CAkey", "root.key", "-CAcreateserial", "-days", "9", "-out", "merged.pem")
+            chain = [base64.b64encode(self.der(file)).decode() for file in ("root.pem", "merged.pem")]
+            made = self.wire("POST", f"/certificates/{name}/pending/merge", {"x5c": chain}, status=201)
+            self.assertEqual((made["cer"], made.get("preserveCertOrder")), (chain[1], more.get("preserveCertOrder")))
+            self.assertEqual(self.subjects(self.wire("GET", f"/secrets/{name}/")["value"], "application/x-pem-file"), expected)
+
+    def der(self, file):
+        return subprocess.run(["openssl", "x509", "-in", file, "-outform", "DER"], cwd=self.base, check=True, capture_output=True).stdout
 
     def test_a_policy_and_attributes_go_with_it(self):
         policy = {"keyProperties": {"exportable": False, "keyType": "RSA", "keySize": 2048, "reuseKey": False}, "secretProperties": {"contentType": "application/x-pkcs12"},

@@ -68,14 +68,20 @@ static size_t find_leaf(const Bundle *bundle)
 static void move_up(Bundle *bundle, size_t from, size_t to)
 {
     Bytes moved = bundle->certs[from];
+    size_t came = bundle->came_as[from];
     memmove(&bundle->certs[to + 1], &bundle->certs[to], (from - to) * sizeof moved);
     bundle->certs[to] = moved;
+    memmove(&bundle->came_as[to + 1], &bundle->came_as[to], (from - to) * sizeof came);
+    bundle->came_as[to] = came;
 }
 
 bool bundle_order(Bundle *bundle, const char *file, Err *err)
 {
     if (!bundle->count)
         return err_set(err, ERR_BAD_INPUT, "the %s has no certificate", file);
+    for (size_t i = 0; i < bundle->count; i++)
+        bundle->came_as[i] = i;
+    bundle->leaf = 0;
     size_t leaf = find_leaf(bundle);
     if (leaf == bundle->count)
         return err_set(err, ERR_BAD_INPUT, "none of the certificates in the %s belongs to its private key", file);
@@ -89,4 +95,13 @@ bool bundle_order(Bundle *bundle, const char *file, Err *err)
         move_up(bundle, issuer, at);
     }
     return true;
+}
+
+void bundle_order_undo(Bundle *bundle)
+{
+    Bytes ordered[BUNDLE_CERTS_MAX];
+    memcpy(ordered, bundle->certs, sizeof ordered);
+    for (size_t i = 0; i < bundle->count; i++)
+        bundle->certs[bundle->came_as[i]] = ordered[i];
+    bundle->leaf = bundle->came_as[0];
 }

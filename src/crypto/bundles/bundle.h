@@ -8,6 +8,8 @@ typedef struct Bundle {
     KeyRef *key;                          /* NULL: certificates only */
     Bytes   certs[BUNDLE_CERTS_MAX];      /* DER; leaf first, then issuers in chain order; in the arena */
     size_t  count;
+    size_t  came_as[BUNDLE_CERTS_MAX];    /* where each was before bundle_order (reading does that too): certs[i] was number came_as[i] */
+    size_t  leaf;                         /* for bundle_write_pfx: which one is the key's; 0 after bundle_order */
 } Bundle;
 void bundle_done(Bundle *bundle);         /* frees the key reference */
 DEFINE_AUTO_DONE(Bundle, bundle_done)
@@ -20,6 +22,7 @@ bool bundle_read_certs(Arena *arena, Bytes file, Bundle *out, Err *err) MUST_CHE
 /* Puts the leaf first (the key's certificate; without a key, one that issued no other), then its issuers, then the rest
  * as they came. ERR_BAD_INPUT: no certificate, or none for the key. `file` is what the message calls the source. */
 bool bundle_order(Bundle *bundle, const char *file, Err *err) MUST_CHECK;
+void bundle_order_undo(Bundle *bundle);   /* back to where they were; leaf says which is the key's */
 Str  pem_of_cert(Arena *arena, Bytes der);
 Str  pem_of_public_key(Arena *arena, Bytes spki);
 bool pem_to_cert(Arena *arena, Str pem, Bytes *der, Err *err) MUST_CHECK;                                  /* the first certificate */

@@ -47,6 +47,39 @@ static PKCS12 *create(const Bundle *bundle, const char *password, int rounds)
     return pfx;
 }
 
+/* With the key's certificate where it is, which PKCS12_create does not leave there. */
+static PKCS12 *create_in_place(const Bundle *bundle, const char *password, int rounds)
+{
+    STACK_OF(PKCS7) *safes = NULL;
+    STACK_OF(PKCS12_SAFEBAG) *bags = NULL;
+    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned int id_len = 0;
+    PKCS12 *pfx = NULL;
+    X509 *leaf = cert_decode(bundle->certs[bundle->leaf]);
+    bool whole = leaf && X509_digest(leaf, EVP_sha1(), id, &id_len);
+    X509_free(leaf);
+    for (size_t i = 0; whole && i < bundle->count; i++) {
+        X509 *cert = cert_decode(bundle->certs[i]);
+        PKCS12_SAFEBAG *bag = cert ? PKCS12_add_cert(&bags, cert) : NULL;
+        whole = bag && (i != bundle->leaf || !bundle->key || PKCS12_add_localkeyid(bag, id, (int)id_len));
+        X509_free(cert);
+    }
+    whole = whole && PKCS12_add_safe_ex(&safes, bags, NID_aes_256_cbc, rounds, password, NULL, NULL);
+    sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+    bags = NULL;
+    if (whole && bundle->key) {
+        PKCS12_SAFEBAG *bag = PKCS12_add_key_ex(&bags, bundle->key->pkey, 0, rounds, NID_aes_256_cbc, password, NULL, NULL);
+        whole = bag && PKCS12_add_localkeyid(bag, id, (int)id_len) && PKCS12_add_safe(&safes, bags, -1, 0, NULL);
+        sk_PKCS12_SAFEBAG_pop_free(bags, PKCS12_SAFEBAG_free);
+    }
+    if (whole && (pfx = PKCS12_add_safes_ex(safes, 0, NULL, NULL)) && !PKCS12_set_mac(pfx, password, -1, NULL, 0, rounds, EVP_sha256())) {
+        PKCS12_free(pfx);
+        pfx = NULL;
+    }
+    sk_PKCS7_pop_free(safes, PKCS7_free);
+    return pfx;
+}
+
 bool bundle_write_pfx(const Bundle *bundle, Str password, Secret **pfx, Err *err)
 {
     AUTO(secret_free_auto) Secret *pass = NULL;
@@ -54,7 +87,7 @@ bool bundle_write_pfx(const Bundle *bundle, Str password, Secret **pfx, Err *err
         return false;
     if (bundle->key && !key_is_private(bundle->key))
         return err_set(err, ERR_BAD_INPUT, "only the public half of this key is here");
-    AUTO(PKCS12_free_auto) PKCS12 *made = create(bundle, (const char *)secret_ptr(pass), password.len ? ROUNDS : ROUNDS_EMPTY);
+    AUTO(PKCS12_free_auto) PKCS12 *made = (bundle->leaf ? create_in_place : create)(bundle, (const char *)secret_ptr(pass), password.len ? ROUNDS : ROUNDS_EMPTY);
     int len = made ? i2d_PKCS12(made, NULL) : 0;
     AUTO(secret_free_auto) Secret *der = len > 0 ? secret_new((size_t)len) : NULL;
     uint8_t *at = der ? secret_ptr(der) : NULL;

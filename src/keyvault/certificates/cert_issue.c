@@ -21,7 +21,7 @@ void cert_material_done(CertMaterial *material)
     *material = (CertMaterial){ 0 };
 }
 
-static bool certificate_doc_make(Arena *arena, const CertInfo *info, Str content_type, Str tags_json, Str *doc, Err *err)
+static bool certificate_doc_make(Arena *arena, const CertInfo *info, Str content_type, Str tags_json, bool keeps_order, Str *doc, Err *err)
 {
     AUTO(buf_done_auto) Buf text = { 0 };
     buf_init(&text, 256 << 10);
@@ -34,6 +34,8 @@ static bool certificate_doc_make(Arena *arena, const CertInfo *info, Str content
     json_put_str(&w, "subject", info->subject);
     if (tags_json.ptr)
         json_put_raw(&w, "tags", tags_json);
+    if (keeps_order)
+        json_put_bool(&w, "preserveCertOrder", true);
     json_close(&w);
     if (!json_end(&w, err))
         return false;
@@ -41,13 +43,17 @@ static bool certificate_doc_make(Arena *arena, const CertInfo *info, Str content
     return doc->ptr || err_too_big(err);
 }
 
-static bool secret_value_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, const CertPolicy *policy, Secret **out, Err *err)
+static bool secret_value_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, ChainOrder order, const CertPolicy *policy, Secret **out, Err *err)
 {
     AUTO(bundle_done_auto) Bundle bundle = { .key = policy->is_exportable ? key_share(key) : NULL, .count = count };
     if (count > BUNDLE_CERTS_MAX)
         return err_field(err, "x5c", "a chain may have at most %d certificates", BUNDLE_CERTS_MAX);
     for (size_t i = 0; i < count; i++)
         bundle.certs[i] = chain[i];
+    if (order.keeps && order.came_as) {
+        memcpy(bundle.came_as, order.came_as, count * sizeof *order.came_as);
+        bundle_order_undo(&bundle);
+    }
     if (str_eq(policy->content_type, CONTENT_PEM))
         return bundle_write_pem(&bundle, true, out, err);
 
@@ -72,15 +78,15 @@ bool cert_key_make(KeyVault *kv, const Vault *vault, const CertPolicy *policy, K
     return cert_policy_key(policy, &spec, err) && key_place_parse(kv, vault, policy->kty, &place, &kind, err) && key_made_new(kv, vault, place, spec, out, err);
 }
 
-bool cert_material_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, const CertPolicy *policy, Str version, Str tags_json,
+bool cert_material_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, ChainOrder order, const CertPolicy *policy, Str version, Str tags_json,
                         CertMaterial *out, Err *err)
 {
     AUTO(cert_material_done_auto) CertMaterial material = { .version = version };
     CertInfo info;
     if (!cert_read(arena, chain[0], &info, err) ||
-        !certificate_doc_make(arena, &info, policy->content_type, tags_json, &material.certificate_doc, err) ||
+        !certificate_doc_make(arena, &info, policy->content_type, tags_json, order.keeps, &material.certificate_doc, err) ||
         !key_doc_make(arena, key, cert_policy_key_ops(arena, policy), tags_json, &material.key_doc, err) ||
-        !key_kept(key, &material.key_kept, err) || !secret_value_make(arena, key, chain, count, policy, &material.secret_value, err))
+        !key_kept(key, &material.key_kept, err) || !secret_value_make(arena, key, chain, count, order, policy, &material.secret_value, err))
         return false;
     material.secret_doc = secret_doc(arena, policy->content_type, tags_json);
     material.not_before_ms = info.not_before_ms;
@@ -302,7 +308,7 @@ static bool issue_sign(Issue *issue, Err *err)
     if (!issuer_sign(issue->arena, &issue->ca, issue->key, &issue->policy, issue->now_ms, chain, &count, err))
         return false;
     issue->leaf = chain[0];
-    return cert_material_make(issue->arena, issue->key, chain, count, &issue->policy, issue->pending.version, issue->pending.tags_json,
+    return cert_material_make(issue->arena, issue->key, chain, count, (ChainOrder){ .keeps = issue->pending.keeps_order }, &issue->policy, issue->pending.version, issue->pending.tags_json,
                               &issue->material, err);
 }
 

@@ -21,8 +21,10 @@ DEFINE_AUTO_DONE(CertMaterial, cert_material_done)
 
 /* A key as the policy wants it, where it wants it; or `reused`, if that is not NULL. Outside of transactions. */
 bool cert_key_make(KeyVault *kv, const Vault *vault, const CertPolicy *policy, KeyRef *reused, KeyMade *out, Err *err) MUST_CHECK;
+/* preserveCertOrder: the secret has the chain in the order in which it came. came_as as in Bundle; NULL: it came leaf first. */
+typedef struct ChainOrder { bool keeps; const size_t *came_as; } ChainOrder;
 /* From a key and its chain (leaf first), under a policy. */
-bool cert_material_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, const CertPolicy *policy, Str version, Str tags_json,
+bool cert_material_make(Arena *arena, KeyRef *key, const Bytes *chain, size_t count, ChainOrder order, const CertPolicy *policy, Str version, Str tags_json,
                         CertMaterial *out, Err *err) MUST_CHECK;
 
 /* Writes the version under certificate, key and secret, feeds the changes and schedules the next renewal. */

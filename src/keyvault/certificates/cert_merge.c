@@ -11,7 +11,8 @@ typedef struct Arrival {
     Attributes attributes;
     Str        tags_json;               /* absent: those of the operation */
     Bytes      chain[BUNDLE_CERTS_MAX];
-    size_t     count;
+    size_t     count, came_as[BUNDLE_CERTS_MAX];
+    bool       keeps_order;             /* of an import; a merge keeps what its operation says */
     KeyRef    *key;
     KeyMade    made;                    /* an imported one that was taken into the token */
     CertPolicy policy;
@@ -125,6 +126,7 @@ static bool order_chain(Arrival *arrival, Err *err)
                                          : err_set(err, why.code, "%s", why.text);
     for (size_t i = 0; i < arrival->count; i++)
         arrival->chain[i] = bundle.certs[i];
+    memcpy(arrival->came_as, bundle.came_as, sizeof arrival->came_as);
     return true;
 }
 
@@ -137,7 +139,8 @@ bool certificate_pending_merge(Req *req, Reply *reply, Err *err)
         !store_read(kv->site->store, merge_read_txn, &arrival, err) || !order_chain(&arrival, err))
         return false;
     Str tags = arrival.tags_json.ptr ? arrival.tags_json : arrival.pending.tags_json;
-    if (!cert_material_make(req->arena, arrival.key, arrival.chain, arrival.count, &arrival.policy, arrival.pending.version, tags, &arrival.material, err))
+    ChainOrder order = { .keeps = arrival.pending.keeps_order, .came_as = arrival.came_as };
+    if (!cert_material_make(req->arena, arrival.key, arrival.chain, arrival.count, order, &arrival.policy, arrival.pending.version, tags, &arrival.material, err))
         return false;
     arrival.name = arrival.object.name;
     Str url = object_url(kv, req->arena, req_vault(req), KV_CERTIFICATE, arrival.name, arrival.material.version);
@@ -183,6 +186,7 @@ static bool read_bundle(Arrival *arrival, const ImportIn *in, Str *content_type,
     for (size_t i = 0; i < bundle.count; i++)
         arrival->chain[i] = bundle.certs[i];
     arrival->count = bundle.count;
+    memcpy(arrival->came_as, bundle.came_as, sizeof arrival->came_as);
     arrival->key = TAKE(bundle.key);
     *content_type = is_pem ? CONTENT_PEM : CONTENT_PFX;
     return true;
@@ -265,11 +269,12 @@ bool certificate_import(Req *req, Reply *reply, Err *err)
     Str content_type = STR_NONE;
     if (!object_name_check(req->params[0], err) || !req_object(req, &arrival.body, err) ||
         !json_read(arrival.body, "", import_fields, COUNT_OF(import_fields), &in, err) || !attributes_read(arrival.body, &arrival.attributes, err) ||
-        !tags_read(req->arena, arrival.body, TAG_CHARS_OBJECT, &arrival.tags_json, err) || !read_bundle(&arrival, &in, &content_type, err) ||
+        !tags_read(req->arena, arrival.body, TAG_CHARS_OBJECT, &arrival.tags_json, err) || !cert_order_read(req, arrival.body, &arrival.keeps_order, err) || !read_bundle(&arrival, &in, &content_type, err) ||
         !import_policy(&arrival, content_type, err))
         return false;
     arrival.pending.is_enabled = arrival.attributes.enabled;
-    if (!import_key(&arrival, err) || !cert_material_make(req->arena, arrival.key, arrival.chain, arrival.count, &arrival.policy, hex_id_new(req->arena, VERSION_DIGITS),
+    ChainOrder order = { .keeps = arrival.keeps_order, .came_as = arrival.came_as };
+    if (!import_key(&arrival, err) || !cert_material_make(req->arena, arrival.key, arrival.chain, arrival.count, order, &arrival.policy, hex_id_new(req->arena, VERSION_DIGITS),
                             arrival.tags_json, &arrival.material, err))
         return false;
     Str url = object_url(req->ctx, req->arena, req_vault(req), KV_CERTIFICATE, req->params[0], arrival.material.version);

@@ -50,12 +50,13 @@ bool policy_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str na
                     db_text(vault->id), db_text(name_key), db_int(policy->created_ms), db_int(policy->updated_ms), db_blob(sealed));
 }
 
-typedef struct PendingDoc { Str issuer, csr, error_code, error_text, details; bool cancellation_requested, is_enabled; const JsonVal *tags; } PendingDoc;
+typedef struct PendingDoc { Str issuer, csr, error_code, error_text, details; bool cancellation_requested, is_enabled, keeps_order; const JsonVal *tags; } PendingDoc;
 static const JsonField pending_fields[] = {
     JSON_FIELD(PendingDoc, issuer,                 "issuer",    JSON_REQUIRED),
     JSON_FIELD(PendingDoc, csr,                    "csr",       JSON_REQUIRED),
     JSON_FIELD(PendingDoc, cancellation_requested, "cancel",    JSON_REQUIRED),
     JSON_FIELD(PendingDoc, is_enabled,             "enabled",   JSON_REQUIRED),
+    JSON_FIELD(PendingDoc, keeps_order,            "keepsOrder", JSON_OPTIONAL),
     JSON_FIELD(PendingDoc, tags,                   "tags",      JSON_OPTIONAL),
     JSON_FIELD(PendingDoc, error_code,             "errorCode", JSON_OPTIONAL),
     JSON_FIELD(PendingDoc, error_text,             "errorText", JSON_OPTIONAL),
@@ -82,7 +83,7 @@ bool pending_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str 
         return false;
     *out = (PendingRow){ .request_id = str_dup(arena, row_text(rows, 0)), .version = str_dup(arena, row_text(rows, 1)),
                          .status = str_dup(arena, row_text(rows, 2)), .started_ms = row_int(rows, 3), .issuer = doc.issuer, .csr = doc.csr,
-                         .cancellation_requested = doc.cancellation_requested, .is_enabled = doc.is_enabled,
+                         .cancellation_requested = doc.cancellation_requested, .is_enabled = doc.is_enabled, .keeps_order = doc.keeps_order,
                          .tags_json = doc.tags ? json_text(arena, doc.tags) : STR_NONE,
                          .error_code = doc.error_code, .error_text = doc.error_text, .details = doc.details };
     return arena_ok(arena) || err_too_big(err);
@@ -101,6 +102,8 @@ bool pending_put(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Str n
     json_put_str(&w, "csr", row->csr);
     json_put_bool(&w, "cancel", row->cancellation_requested);
     json_put_bool(&w, "enabled", row->is_enabled);
+    if (row->keeps_order)
+        json_put_bool(&w, "keepsOrder", true);
     if (row->tags_json.ptr)
         json_put_raw(&w, "tags", row->tags_json);
     json_put_str(&w, "errorCode", row->error_code);
@@ -174,12 +177,31 @@ void pending_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault 
         json_close(w);
     }
     json_put_str(w, "request_id", row->request_id);
+    if (row->keeps_order)
+        json_put_bool(w, "preserveCertOrder", true);
     json_close(w);
 }
 
 bool pending_not_found(Err *err, Str name)
 {
     return err_named(err, ERR_NOT_FOUND, "PendingCertificateNotFound", NULL, "Pending certificate not found: " STR_FMT, STR_ARG(name));
+}
+
+typedef struct OrderIn { bool keeps; } OrderIn;
+static const JsonField order_fields[] = { JSON_FIELD(OrderIn, keeps, "preserveCertOrder", JSON_OPTIONAL) };
+
+bool cert_order_read(const Req *req, const JsonVal *body, bool *keeps, Err *err)
+{
+    Str version = req->api_version;
+    OrderIn in = { 0 };
+    *keeps = false;
+    bool is_date = str_starts(version, STR("20"));
+    if (is_date ? str_cmp(str_slice(version, 0, 10), STR("2025-07-01")) < 0 : !str_starts(version, STR("7.6")) || str_eq(version, STR("7.6-preview.1")))
+        return true;
+    if (!json_read(body, "", order_fields, COUNT_OF(order_fields), &in, err))
+        return false;
+    *keeps = in.keeps;
+    return true;
 }
 
 static bool name_is_free(Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Err *err)

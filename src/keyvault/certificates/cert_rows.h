@@ -20,6 +20,7 @@ typedef struct PendingRow {
     Str     csr;                        /* base64 of PKCS#10 */
     bool    cancellation_requested;
     bool    is_enabled;                 /* attributes.enabled that the version will have */
+    bool    keeps_order;                /* preserveCertOrder */
     Str     tags_json;                  /* absent: none */
     Str     error_code, error_text;     /* of a failed one */
     Str     details;                    /* of one in progress: what its issuer has to say; absent: nothing */
@@ -35,6 +36,9 @@ bool pending_is_in_progress(const PendingRow *row);
 /* Members of a CertificateOperation, as the whole body. */
 void pending_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, Str name, const PendingRow *row);
 bool pending_not_found(Err *err, Str name);
+
+/* Member preserveCertOrder of a body; false in an api-version that does not know it (it came with 7.6). */
+bool cert_order_read(const Req *req, const JsonVal *body, bool *keeps, Err *err) MUST_CHECK;
 
 /* May a new version be made or imported under this name? ERR_CONFLICT: deleted, taken by a key or secret, or an operation is in progress. */
 typedef struct CertUsable { ObjectRow object; bool exists; PendingRow pending; bool has_pending; } CertUsable;

@@ -98,7 +98,7 @@ static bool create_read_body(Create *create, Err *err)
     Attributes attributes = { .enabled = true };
     if (!object_name_check(req->params[0], err) || !req_object(req, &create->body, err) ||
         !attributes_read(create->body, &attributes, err) ||
-        !tags_read(req->arena, create->body, TAG_CHARS_OBJECT, &create->pending.tags_json, err))
+        !tags_read(req->arena, create->body, TAG_CHARS_OBJECT, &create->pending.tags_json, err) || !cert_order_read(req, create->body, &create->pending.keeps_order, err))
         return false;
     create->pending.is_enabled = attributes.enabled;
     const JsonVal *policy = json_get(create->body, "policy");

@@ -108,7 +108,7 @@ static bool renewal_make(Renewal *renewal, Err *err)
     if (!issuer_sign(arena, &renewal->ca, renewal->made.key, &renewal->policy, renewal->now_ms, chain, &count, err))
         return false;
     renewal->leaf = chain[0];
-    return cert_material_make(arena, renewal->made.key, chain, count, &renewal->policy, renewal->operation.version, tags_json, &renewal->material, err);
+    return cert_material_make(arena, renewal->made.key, chain, count, (ChainOrder){ 0 }, &renewal->policy, renewal->operation.version, tags_json, &renewal->material, err);
 }
 
 static bool renewal_write_txn(Txn *txn, void *ctx, Err *err)

@@ -292,7 +292,7 @@ static bool take_chain(Order *order, AcmeClient *client, const AcmeOrder *state,
         return false;
     if (!key_same_public(certified, order->key))
         return err_set(err, ERR_BAD_INPUT, "the ACME server's certificate is for another key than the request's");
-    return cert_material_make(order->arena, order->key, order->chain, order->chain_count, &order->policy, order->pending.version, order->pending.tags_json, &order->material, err);
+    return cert_material_make(order->arena, order->key, order->chain, order->chain_count, (ChainOrder){ .keeps = order->pending.keeps_order }, &order->policy, order->pending.version, order->pending.tags_json, &order->material, err);
 }
 
 static bool need_account(Order *order, AcmeClient *client, bool *went_on, Err *err)

@@ -64,6 +64,7 @@ static void certificate_write(JsonWriter *w, const KeyVault *kv, Arena *arena, c
     if (part == BUNDLE_WHOLE) {
         json_put_str(w, "cer", json_str(json_get(row->doc, "cer")));
         json_put_str(w, "contentType", json_str(json_get(row->doc, "contentType")));
+        json_put_value(w, "preserveCertOrder", json_get(row->doc, "preserveCertOrder"));
     } else {
         json_put_str(w, "subject", json_str(json_get(row->doc, "subject")));
     }

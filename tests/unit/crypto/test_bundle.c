@@ -144,6 +144,35 @@ static void test_any_order_comes_out_leaf_first(void **state)
         }
 }
 
+static void test_an_order_can_be_undone_and_written(void **state)
+{
+    (void)state;
+    const Bytes orders[][4] = {
+        { chain.leaf, chain.middle, chain.root, chain.other }, { chain.root, chain.middle, chain.leaf, chain.other },
+        { chain.other, chain.root, chain.middle, chain.leaf }, { chain.middle, chain.leaf, chain.root, chain.other },
+    };
+    AUTO(arena_free_auto) Arena *arena = arena_new(4 << 20);
+    for (size_t i = 0; i < COUNT_OF(orders); i++)
+        for (int with_key = 0; with_key < 2; with_key++) {
+            AUTO(secret_free_auto) Secret *pfx = NULL;
+            AUTO(bundle_done_auto) Bundle back = { 0 };
+            Bundle bundle = { .key = test_key(TEST_P256), .count = 4 };
+            Err err;
+            memcpy(bundle.certs, orders[i], sizeof orders[i]);
+            assert_true(bundle_order(&bundle, "list", &err));
+            assert_cert(&bundle, 0, chain.leaf);
+            bundle_order_undo(&bundle);
+            bundle.key = with_key ? bundle.key : NULL;
+            assert_cert(&bundle, bundle.leaf, chain.leaf);
+            assert_true(bundle_write_pfx(&bundle, STR(""), &pfx, &err));
+            assert_true(reads_pfx(arena, secret_bytes(pfx), "", &back, &err));
+            assert_int_equal(back.key != NULL, with_key);
+            bundle_order_undo(&back);
+            for (size_t c = 0; c < 4; c++)
+                assert_cert(&back, c, orders[i][c]);
+        }
+}
+
 static void test_a_certificate_given_twice_is_kept_once(void **state)
 {
     (void)state;
@@ -510,7 +539,7 @@ int main(void)
         cmocka_unit_test(test_a_pfx_keeps_key_and_chain),
         cmocka_unit_test(test_a_pfx_of_every_kind_of_key),
         cmocka_unit_test(test_certificates_alone_make_a_bundle),
-        cmocka_unit_test(test_any_order_comes_out_leaf_first),
+        cmocka_unit_test(test_any_order_comes_out_leaf_first), cmocka_unit_test(test_an_order_can_be_undone_and_written),
         cmocka_unit_test(test_a_certificate_given_twice_is_kept_once),
         cmocka_unit_test(test_openssl_reads_our_files),
         cmocka_unit_test(test_pfx_files_of_openssl_old_and_new_are_read),
