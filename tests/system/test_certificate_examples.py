@@ -38,23 +38,29 @@ def postgresql_starts_tls(plain):
 
 
 class CertificateExamples(AgentCase):
-    def start(self, example, place, service, more):
-        """The agent by the example; `more` is put behind the hook's words so that it finds the test's own service."""
+    def start(self, example, place, service, more, program=None):
+        """The agent by the example; `more` is put behind the hook's first word, or that replaced, so that it finds the test's own service."""
         url, _ = self.certificate("web")
         text = (EXAMPLES / f"{example}.json").read_text().replace("https://contoso.vault.azure.net/secrets/web", url).replace("/var/lib/certificates", str(place / "certificates"))
         settings = json.loads(text)
         settings["authenticationSettings"] = {"msiEndpoint": self.metadata.endpoint}
         settings["vaultyard"]["caFile"] = str(self.site.dir / "ca.pem")
         settings["vaultyard"]["hook"]["command"][1:1] = more
+        settings["vaultyard"]["hook"]["command"][0] = program or settings["vaultyard"]["hook"]["command"][0]
         (place / "settings.json").write_text(json.dumps(settings))
         log = open(place / "log", "ab")
         self.addCleanup(log.close)
         agent = subprocess.Popen([str(BUILD / "vaultyard-certs"), "--settings", str(place / "settings.json"), "--status", str(place / "1.status")], stderr=log)
         self.addCleanup(self.end, agent)
-        wait_for("the certificate", lambda: (place / "certificates" / "kv-agent.web.d" / "key.pem").exists())
+        wait_for("the certificate", lambda: any(path.exists() for path in self.chains(place)))
         running = subprocess.Popen([str(part) for part in service], stdout=log, stderr=log, **({"user": "postgres", "group": "postgres", "extra_groups": []} if example == "postgresql" else {}))
         self.addCleanup(self.end, running)
         return place
+
+    @staticmethod
+    def chains(place):
+        """Where the leaf stands first: in a directory of separate files, or in the one that has the key too."""
+        return place / "certificates" / "kv-agent.web.d" / "fullchain.pem", place / "certificates" / "kv-agent.web"
 
     @staticmethod
     def end(process):
@@ -73,7 +79,7 @@ class CertificateExamples(AgentCase):
         for _ in range(2):
             self.certificate("web")
             wanted = wait_for("the new one is served", another)
-            pem = (place / "certificates" / "kv-agent.web.d" / "fullchain.pem").read_text()
+            [pem] = [path.read_text() for path in self.chains(place) if path.exists()]
             self.assertEqual(wanted, hashlib.sha1(ssl.PEM_cert_to_DER_cert(pem[:pem.index("-----END CERTIFICATE-----") + 25])).hexdigest().upper())
             wait_for("the hook is told to have succeeded", lambda: state()["hook"]["succeeded"] and not state()["hook"]["pending"])
             first = wanted
@@ -92,6 +98,17 @@ class CertificateExamples(AgentCase):
         self.start("postgresql", place, [POSTGRESQL / "postgres", "-D", data], ["-h", str(data), "-p", str(port)])
         self.assertEqual((link / "key.pem").stat().st_uid, user.pw_uid)
         self.rotates(place, port, postgresql_starts_tls)
+
+    def test_haproxy_serves_the_renewed_certificate(self):
+        place, port = self.site.base / "haproxy", free_port()
+        place.mkdir()
+        (place / "haproxy.cfg").write_text(f"defaults\n mode http\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nfrontend web\n"
+                                           f" bind 127.0.0.1:{port} ssl crt {place}/certificates/kv-agent.web\n http-request return status 200\n")
+        systemctl = place / "systemctl"                                                   # for this machine's: it does what haproxy.service has as ExecReload
+        systemctl.write_text(f'#!/bin/sh\ntest "$*" = "reload haproxy.service" && haproxy -W -f {place}/haproxy.cfg -c -q && kill -USR2 "$(cat {place}/pid)"\n')
+        systemctl.chmod(0o755)
+        self.start("haproxy", place, ["/usr/sbin/haproxy", "-W", "-f", place / "haproxy.cfg", "-p", place / "pid"], [], str(systemctl))
+        self.rotates(place, port)
 
     def test_nginx_serves_the_renewed_certificate(self):
         place, port = self.site.base / "nginx", free_port()
