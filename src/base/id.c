@@ -1,11 +1,13 @@
 /* id.c - random identifiers. */
 #include "base/id.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include "base/encode.h"
 
-void random_fill(void *out, size_t len_bytes)
+static void from_kernel(void *out, size_t len_bytes)
 {
     uint8_t *at = out;
     while (len_bytes) {
@@ -17,6 +19,35 @@ void random_fill(void *out, size_t len_bytes)
         at += got;
         len_bytes -= (size_t)got;
     }
+}
+
+/* Ids and nonces are short and many: four to each secret that is set. So each thread asks for some of them at once. What was given out is
+ * wiped, and a child process begins with none of its parent's. Whatever is longer, as keys are, comes from the kernel each time. */
+enum { SHORT_MAX = 16, STOCK_SIZE = 512 };
+static _Thread_local struct { uint8_t bytes[STOCK_SIZE]; size_t left; } stock;
+
+static void forget_stock(void) { explicit_bzero(&stock, sizeof stock); }
+static void forget_stock_in_children(void)
+{
+    if (pthread_atfork(NULL, NULL, forget_stock) != 0)
+        abort();
+}
+
+void random_fill(void *out, size_t len_bytes)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    if (len_bytes > SHORT_MAX) {
+        from_kernel(out, len_bytes);
+        return;
+    }
+    if (stock.left < len_bytes) {
+        (void)pthread_once(&once, forget_stock_in_children);
+        from_kernel(stock.bytes, sizeof stock.bytes);
+        stock.left = sizeof stock.bytes;
+    }
+    stock.left -= len_bytes;
+    memcpy(out, stock.bytes + stock.left, len_bytes);
+    explicit_bzero(stock.bytes + stock.left, len_bytes);
 }
 
 Str guid_new(Arena *arena)
