@@ -38,6 +38,17 @@ def words_of_vy(command):
     return {name for line in lines if line for name in line.group(1).split()}
 
 
+def lost(of_az, of_vy, path=""):
+    """What az says and vy says not, or otherwise; what is empty counts as not said."""
+    if isinstance(of_az, dict) and isinstance(of_vy, dict):
+        return [text for key, value in of_az.items() for text in lost(value, of_vy.get(key), f"{path}.{key}")]
+    if isinstance(of_az, dict) and of_vy is None:
+        return lost(of_az, {}, path)
+    if isinstance(of_az, list) and isinstance(of_vy, list) and len(of_az) == len(of_vy):
+        return [text for number, pair in enumerate(zip(of_az, of_vy)) for text in lost(*pair, f"{path}[{number}]")]
+    return [] if of_az in (None, "", [], {}) or (of_az == 0 and of_az is not False) or of_az == of_vy else [f"{path}: az says {of_az!r}, vy {of_vy!r}"]
+
+
 class AzWords(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -111,6 +122,22 @@ class AzWords(unittest.TestCase):
                     of_az, of_vy = ([item["name"] for item in items] for items in (of_az, of_vy))
                 self.assertEqual(of_vy, of_az)
         self.assertEqual(self.az("keyvault", "certificate", "show", *vault, "-n", "managed")["policy"]["x509CertificateProperties"]["validityInMonths"], 24)
+
+    def test_5b_results_say_the_same(self):
+        vault, vy = ["--vault-name", "az-words"], self.site.vy
+        vy("keyvault", "secret", "set", *vault, "-n", "shown", "--value", "v", "--expires", "2035-01-02", "--tags", "a=b")
+        for name, more in (("rsa", ["--tags", "a=b", "--ops", "sign", "verify"]), ("ec", ["--kty", "EC", "--not-before", "2020-01-02"]), ("gone", [])):
+            vy("keyvault", "key", "create", *vault, "-n", name, *more)
+        vy("keyvault", "key", "delete", *vault, "-n", "gone")
+        policy = {"lifetimeActions": [{"trigger": {"timeAfterCreate": "P90D"}, "action": {"type": "Rotate"}}], "attributes": {"expiryTime": "P1Y"}}
+        vy("keyvault", "key", "rotation-policy", "update", *vault, "-n", "rsa", "--value", json.dumps(policy))
+        vy("keyvault", "certificate", "issuer", "create", *vault, "--issuer-name", "i", "--provider-name", "DigiCert", "--account-id", "acc", "--admin-email", "a@example.com")
+        for words in (["secret", "show", *vault, "-n", "shown"], ["secret", "list", *vault], ["key", "show", *vault, "-n", "rsa"], ["key", "show", *vault, "-n", "ec"],
+                      ["key", "list", *vault], ["key", "show-deleted", *vault, "-n", "gone"], ["key", "rotation-policy", "show", *vault, "-n", "rsa"], ["certificate", "show", *vault, "-n", "managed"],
+                      ["certificate", "list-versions", *vault, "-n", "managed"], ["certificate", "pending", "show", *vault, "-n", "managed"],
+                      ["certificate", "issuer", "show", *vault, "--issuer-name", "i"]):
+            with self.subTest(words):
+                self.assertEqual(lost(self.az("keyvault", *words), vy("keyvault", *words)), [])
 
     def test_6_a_vault_changed_by_path_is_the_same(self):
         for name, program in (("az", self.az), ("vy", self.site.vy)):

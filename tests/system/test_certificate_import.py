@@ -128,6 +128,9 @@ class Import(unittest.TestCase):
                 self.assertEqual(self.wire("GET", f"/certificates/order-{number}/").get("preserveCertOrder"), True if expected is came else None)
                 secret = self.wire("GET", f"/secrets/order-{number}/")
                 self.assertEqual(self.subjects(secret["value"], content_type), expected)
+                told = self.site.call("GET", self.site.vault_url(VAULT, f"/secrets/order-{number}/?api-version=2025-07-01&outContentType=application/x-pem-file"),
+                                      token=self.site.token(self.site.vault_resource)).json
+                self.assertEqual(self.subjects(told["value"], "application/x-pem-file"), expected)
         self.assertIn("preserveCertOrder", self.wire("POST", "/certificates/order-bad/import", {"value": text, "preserveCertOrder": "yes"}, status=400)["error"]["message"])
         self.wire("GET", "/certificates/order-bad/", status=404)
 

@@ -75,7 +75,7 @@ class Keys(unittest.TestCase):
             refused = self.vy("import", "--vault-name", VAULT, "-n", f"own-{size}", "--pem-file", str(self.work / f"own-{size}.pem"), "--pem-password", "wrong", code=2)
             self.assertIn("does not open", refused.stderr)
             made = self.key("import", f"own-{size}", "--pem-file", self.work / f"own-{size}.pem", "--pem-password", "secret", "--ops", "decrypt", "encrypt")
-            self.assertEqual(made["key"]["key_ops"], ["decrypt", "encrypt"])
+            self.assertEqual(made["key"]["keyOps"], ["decrypt", "encrypt"])
             self.openssl("pkey", "-in", f"own-{size}.pem", "-passin", "pass:secret", "-pubout", "-out", f"own-{size}.expected")
             self.assertEqual(self.download(f"own-{size}").read_bytes(), (self.work / f"own-{size}.expected").read_bytes())
             (self.work / "plain").write_bytes(b"attack at dawn")

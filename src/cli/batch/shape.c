@@ -1,5 +1,6 @@
 /* shape.c - from the services' JSON to az's. */
 #include "cli/batch/shape.h"
+#include <stdio.h>
 #include "base/clock.h"
 #include "base/encode.h"
 
@@ -87,16 +88,20 @@ void shape_role_definition(Cli *cli, JsonWriter *w, const JsonVal *item)
 /* ---- objects of a vault ---- */
 
 /* az writes times as Python does: +00:00 instead of Z. */
-static void put_seconds(Cli *cli, JsonWriter *w, const char *name, const JsonVal *seconds)
+Str shape_time(Arena *arena, int64_t seconds)
 {
     char text[32];
 
-    if (json_kind(seconds) != JSON_INT) {
+    time_format(seconds * 1000, 0, text, sizeof text);
+    return str_printf(arena, "%.19s+00:00", text);
+}
+
+static void put_seconds(Cli *cli, JsonWriter *w, const char *name, const JsonVal *seconds)
+{
+    if (json_kind(seconds) != JSON_INT)
         json_put_null(w, name);
-        return;
-    }
-    time_format(json_int(seconds, 0) * 1000, 0, text, sizeof text);
-    json_put_str(w, name, str_printf(cli->arena, "%.19s+00:00", text));
+    else
+        json_put_str(w, name, shape_time(cli->arena, json_int(seconds, 0)));
 }
 
 static void put_attributes(Cli *cli, JsonWriter *w, const JsonVal *a)
@@ -155,6 +160,26 @@ void shape_secret(Cli *cli, JsonWriter *w, const JsonVal *item)
     json_close(w);
 }
 
+/* az writes the numbers of a key in plain base64, and those that are not shown as null. */
+static void put_jwk(Cli *cli, JsonWriter *w, const JsonVal *jwk)
+{
+    static const char *const numbers[] = { "d", "dp", "dq", "e", "k", "n", "p", "q", "qi", "t", "x", "y" };
+
+    json_open(w, "key");
+    put_optional(w, "crv", json_get(jwk, "crv"));
+    put_optional(w, "keyOps", json_get(jwk, "key_ops"));
+    json_put_value(w, "kid", json_get(jwk, "kid"));
+    json_put_value(w, "kty", json_get(jwk, "kty"));
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        Bytes bytes;
+        if (base64url_decode(cli->arena, json_str(json_get(jwk, numbers[i])), &bytes, &(Err){ 0 }) && bytes.len > 0)
+            json_put_str(w, numbers[i], base64_encode(cli->arena, bytes));
+        else
+            json_put_null(w, numbers[i]);
+    }
+    json_close(w);
+}
+
 void shape_key(Cli *cli, JsonWriter *w, const JsonVal *item)
 {
     Str kid = json_str(json_get(item, "kid"));
@@ -162,12 +187,35 @@ void shape_key(Cli *cli, JsonWriter *w, const JsonVal *item)
     json_open(w, NULL);
     put_attributes(cli, w, json_get(item, "attributes"));
     put_deleted(cli, w, item);
-    json_put_value(w, "key", json_get(item, "key"));
+    if (json_get(item, "key"))
+        put_jwk(cli, w, json_get(item, "key"));
     json_put_str(w, "kid", kid);
     json_put_str(w, "name", object_name(kid.ptr ? kid : json_str(json_path(item, "key.kid"))));
     put_optional(w, "managed", json_get(item, "managed"));
     put_optional(w, "releasePolicy", json_get(item, "release_policy"));
     put_optional(w, "tags", json_get(item, "tags"));
+    json_close(w);
+}
+
+void shape_rotation_policy(Cli *cli, JsonWriter *w, const JsonVal *item)
+{
+    const JsonVal *attributes = json_get(item, "attributes"), *actions = json_get(item, "lifetimeActions");
+
+    json_open(w, NULL);
+    put_seconds(cli, w, "createdOn", json_get(attributes, "created"));
+    put_optional(w, "expiresIn", json_get(attributes, "expiryTime"));
+    json_put_value(w, "id", json_get(item, "id"));
+    json_open_array(w, "lifetimeActions");
+    for (size_t i = 0; i < json_count(actions); i++) {
+        const JsonVal *action = json_at(actions, i);
+        json_open(w, NULL);
+        json_put_value(w, "action", json_path(action, "action.type"));
+        put_optional(w, "timeAfterCreate", json_path(action, "trigger.timeAfterCreate"));
+        put_optional(w, "timeBeforeExpiry", json_path(action, "trigger.timeBeforeExpiry"));
+        json_close(w);
+    }
+    json_close_array(w);
+    put_seconds(cli, w, "updatedOn", json_get(attributes, "updated"));
     json_close(w);
 }
 
@@ -246,7 +294,8 @@ static void put_inside(JsonWriter *w, const JsonVal *v, bool to_wire)
     for (size_t i = 0; i < json_count(v); i++) {
         Str name = STR_NONE;
         const JsonVal *item = json_kind(v) == JSON_OBJECT ? json_member(v, i, &name) : json_at(v, i);
-        if (!(to_wire && json_kind(item) == JSON_NULL))
+        bool is_time = str_eq(name, STR("created")) || str_eq(name, STR("updated"));      /* the service's to say, in its own form */
+        if (!(to_wire && (json_kind(item) == JSON_NULL || is_time)))
             put_renamed(w, name.ptr ? renamed(name, to_wire) : name, item, to_wire);
     }
 }
@@ -262,6 +311,11 @@ static void put_renamed(JsonWriter *w, Str name, const JsonVal *v, bool to_wire)
         json_open_array_named(w, name);
         put_inside(w, v, to_wire);
         json_close_array(w);
+    } else if (!to_wire && json_kind(v) == JSON_INT && (str_eq(name, STR("created")) || str_eq(name, STR("updated")))) {
+        char text[32];
+        time_format(json_int(v, 0) * 1000, 0, text, sizeof text);
+        (void)snprintf(text + 19, sizeof text - 19, "+00:00");
+        json_put_str_named(w, name, str_from(text));
     } else {
         json_put_value_named(w, name, v);
     }

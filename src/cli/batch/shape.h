@@ -12,6 +12,8 @@ void shape_secret(Cli *cli, JsonWriter *w, const JsonVal *item);
 void shape_certificate(Cli *cli, JsonWriter *w, const JsonVal *item);
 void shape_operation(Cli *cli, JsonWriter *w, const JsonVal *item);      /* a certificate's pending operation */
 void shape_key(Cli *cli, JsonWriter *w, const JsonVal *item);
+void shape_rotation_policy(Cli *cli, JsonWriter *w, const JsonVal *item);
+Str  shape_time(Arena *arena, int64_t seconds);                           /* as Python writes it: +00:00 instead of Z */
 void shape_role_definition(Cli *cli, JsonWriter *w, const JsonVal *item);
 
 /* A certificate policy as az writes it or as the service does, to the service's names; members that are null are left out. */

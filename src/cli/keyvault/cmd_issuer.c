@@ -1,5 +1,4 @@
 /* cmd_issuer.c - whom a vault asks for certificates, and whom it tells about them: issuers with their administrators, contacts. */
-#include "base/clock.h"
 #include "base/encode.h"
 #include "cli/batch/shape.h"
 #include "cli/keyvault/object.h"
@@ -55,9 +54,9 @@ static void shape_issuer(Cli *cli, JsonWriter *w, const JsonVal *item)
     json_open(w, NULL);
     if (attributes) {
         json_open(w, "attributes");
-        json_put_str(w, "created", time_str(cli->arena, json_int(json_get(attributes, "created"), 0) * 1000, 0));
+        json_put_str(w, "created", shape_time(cli->arena, json_int(json_get(attributes, "created"), 0)));
         json_put_value(w, "enabled", json_get(attributes, "enabled"));
-        json_put_str(w, "updated", time_str(cli->arena, json_int(json_get(attributes, "updated"), 0) * 1000, 0));
+        json_put_str(w, "updated", shape_time(cli->arena, json_int(json_get(attributes, "updated"), 0)));
         json_close(w);
     }
     if (json_get(item, "credentials")) {

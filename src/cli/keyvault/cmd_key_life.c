@@ -137,13 +137,9 @@ bool run_key_rotate(Cli *cli, Err *err)
 
 static bool rotation_policy(Cli *cli, const char *method, Str text, Err *err)
 {
-    Answer answer;
     Str base;
 
-    if (!object_base(cli, "keys", false, &base, err) || !call_service(cli, method, to_vault(cli), versioned(cli, base, "/rotationpolicy"), text, &answer, err))
-        return false;
-    json_put_value(&cli->w, NULL, answer.json);
-    return true;
+    return object_base(cli, "keys", false, &base, err) && call_shown(cli, method, to_vault(cli), versioned(cli, base, "/rotationpolicy"), text, shape_rotation_policy, err);
 }
 
 bool run_key_policy_show(Cli *cli, Err *err) { return rotation_policy(cli, "GET", STR_NONE, err); }

@@ -121,7 +121,11 @@ static bool pfx_to_pem(Arena *arena, Bytes pfx_base64, Secret **out, Err *err)
 {
     AUTO(bundle_done_auto) Bundle bundle = { 0 };
     Bytes pfx = { 0 };
-    bool done = base64_decode(arena, str_of(pfx_base64), &pfx, err) && bundle_read_pfx(arena, pfx, STR(""), &bundle, err) && bundle_write_pem(&bundle, true, out, err);
+    bool done = base64_decode(arena, str_of(pfx_base64), &pfx, err) && bundle_read_pfx(arena, pfx, STR(""), &bundle, err);
+    if (done) {
+        bundle_order_undo(&bundle);                        /* preserveCertOrder holds in either form */
+        done = bundle_write_pem(&bundle, true, out, err);
+    }
     secret_wipe((void *)(uintptr_t)pfx.ptr, pfx.len);
     return done;
 }
