@@ -1,6 +1,5 @@
 /* definitions.c - role definitions for reading, and what the caller may do at a scope. */
 #include "access/parts.h"
-#include "base/id.h"
 #include "site/odata.h"
 
 Str role_definition_id(Arena *arena, Str subscription, Str role_guid)

@@ -3,7 +3,6 @@
  * Nobody bills here, so billingScope is taken and not used. Who rules a whole subscription may make more; the new one is its maker's
  * (or that of the principal named as its owner), and asking again for the same alias answers the same subscription. */
 #include "arm/parts.h"
-#include "base/id.h"
 
 #define ALIAS_TYPE "Microsoft.Subscription/aliases"
 

@@ -5,7 +5,6 @@
 #include "certs/sign_in.h"
 #include <limits.h>
 #include <stdlib.h>
-#include "base/clock.h"
 #include "base/encode.h"
 #include "base/file.h"
 #include "crypto/assertion.h"

@@ -3,7 +3,6 @@
 #include "base/encode.h"
 #include "cli/batch/shape.h"
 #include "cli/call.h"
-#include "cli/output.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 

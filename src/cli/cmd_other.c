@@ -1,5 +1,4 @@
 /* cmd_other.c - the development clock, calls by hand, the version. */
-#include "base/encode.h"
 #include "cli/batch/shape.h"
 #include "cli/call.h"
 #include "cli/profile.h"

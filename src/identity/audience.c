@@ -1,6 +1,5 @@
 /* audience.c - whom a token may be for: one table of planes, and the names of the tenant's own applications. */
 #include "identity/parts.h"
-#include "base/id.h"
 
 enum { AUDIENCES_MAX = 12 };
 

@@ -3,7 +3,6 @@
  * Only client credentials so far. Answers and AADSTS numbers are Entra's. A wrong secret, a secret of somebody else and no secret at
  * all for this application get one answer after the same work; that a secret has expired is told only to who knows it. */
 #include "base/encode.h"
-#include "base/id.h"
 #include "http/form.h"
 #include "identity/parts.h"
 

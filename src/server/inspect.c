@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "base/file.h"
 #include "base/log.h"
 #include "server/command.h"
 #include "server/wiring.h"

@@ -3,7 +3,6 @@
 #include "batch/jobs/run.h"
 #include "base/log.h"
 #include "batch/encryption/encryption.h"
-#include "batch/nodes/node_settle.h"
 #include "batch/parts.h"
 
 enum { TASKS_A_STEP = 200, KEY_AGAIN_MS = 5000, SCRATCH_BYTES = 256 << 20 };

@@ -1,6 +1,5 @@
 /* run_compose.c - what a node is told of a run: the task's own document, with what its job and pool add. */
 #include "batch/jobs/run_wire.h"
-#include "base/clock.h"
 #include "batch/parts.h"
 
 enum { DOCUMENT_MAX = 4 * 1024 * 1024 };

@@ -1,6 +1,5 @@
 /* node_runs.c - what becomes of a node's runs when it leaves, restarts, or is lost, and of an account's when its key is. */
 #include "batch/nodes/node_runs.h"
-#include "batch/nodes/node_settle.h"
 #include "batch/parts.h"
 
 enum { END_WAIT_MS = 8 * 1000 };        /* a task that is ended has five seconds, and its node has to say so */

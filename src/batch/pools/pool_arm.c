@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include "batch/certificates/account_certificate_feature.h"
 #include "batch/certificates/account_certificate_refs.h"
-#include "batch/pools/pool_shape.h"
 
 #define TYPE "Microsoft.Batch/batchAccounts/pools"
 

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "batch/encryption/encryption.h"
-#include "batch/nodes/command.h"
 #include "batch/nodes/node_runs.h"
 
 enum { NODES_MAX = 3 * 1000, LOOK_AGAIN_MS = 2000, LEASE_GRACE_MS = 500, ENDED_LATELY_MS = 15000 };

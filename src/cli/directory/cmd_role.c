@@ -1,5 +1,4 @@
 /* cmd_role.c - role assignments. */
-#include "base/encode.h"
 #include "base/id.h"
 #include "cli/batch/shape.h"
 #include "cli/call.h"

@@ -1,7 +1,6 @@
 /* cmd_role_definition.c - role definitions, in the grammar of az: what is given to create and update is a JSON object with Name, Description, Actions,
  * NotActions, DataActions, NotDataActions and AssignableScopes, or what list and show print. */
 #include <unistd.h>
-#include "base/encode.h"
 #include "base/id.h"
 #include "cli/batch/shape.h"
 #include "cli/call.h"

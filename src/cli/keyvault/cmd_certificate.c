@@ -2,7 +2,6 @@
 #include "base/encode.h"
 #include "cli/generic_update.h"
 #include "cli/keyvault/object.h"
-#include "cli/profile.h"
 #include "cli/progress.h"
 #include "cli/run.h"
 #include "crypto/bundles/bundle.h"

@@ -2,11 +2,8 @@
  *
  * Values are base64 and iv, tag and aad hex on the command line and in results, as in az. */
 #include "base/encode.h"
-#include "base/file.h"
-#include "base/secret.h"
 #include "cli/batch/shape.h"
 #include "cli/keyvault/object.h"
-#include "cli/profile.h"
 #include "cli/run.h"
 #include "crypto/bundles/bundle.h"
 

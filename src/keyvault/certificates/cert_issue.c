@@ -8,7 +8,6 @@
 #include "keyvault/objects/feed.h"
 #include "keyvault/certificates/cert_mail.h"
 #include "keyvault/issuers/acme_order.h"
-#include "keyvault/issuers/issuer_acme.h"
 #include "keyvault/keys/key.h"
 #include "keyvault/secrets/secret.h"
 

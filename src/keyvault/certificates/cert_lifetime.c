@@ -1,6 +1,5 @@
 /* cert_lifetime.c - what a policy means for one version: its validity, when it renews, what its key may do. */
 #include <time.h>
-#include "base/clock.h"
 #include "keyvault/certificates/cert_policy.h"
 
 static const int64_t DAY_MS = 86400 * 1000LL;

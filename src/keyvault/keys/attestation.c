@@ -1,6 +1,5 @@
 /* attestation.c - tokens of attestation authorities. */
 #include "keyvault/keys/attestation.h"
-#include "base/clock.h"
 #include "base/encode.h"
 #include "base/wait.h"
 #include "crypto/certificates/cert.h"

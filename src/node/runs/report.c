@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "node/runs/outcome.h"
 #include "node/runs/runs_own.h"
 
 enum { REPORT_ARENA = 4 << 20, REPORT_TIMEOUT_MS = 10000, PAUSE_FIRST_MS = 200, PAUSE_MAX_MS = 5000 };
