@@ -214,15 +214,7 @@ static bool write_lease(Lease *lease, JsonWriter *w, Err *err)
     json_put_str(w, "account", lease->account.name);
     json_put_str(w, "accountUrl", str_printf(arena, "https://" STR_FMT, STR_ARG(site_batch_host(site, arena, lease->account.name, lease->account.location))));
     json_put_str(w, "pool", lease->pool.id);
-    json_open_array(w, "identities");
-    for (size_t i = 0; i < count; i++) {
-        json_open(w, NULL);
-        json_put_str(w, "resourceId", list[i].resource_id);
-        json_put_str(w, "clientId", list[i].client_id);
-        json_put_str(w, "principalId", list[i].principal_id);
-        json_close(w);
-    }
-    json_close_array(w);
+    identities_write(w, "identities", list, count);
     if (lease->suspended)
         json_put_bool(w, "suspended", true);
     else

@@ -23,15 +23,7 @@ static void write_identity(Arena *arena, Str json, JsonWriter *w)
         return;
     json_open(w, "identity");
     json_put_str(w, "type", STR("UserAssigned"));
-    json_open_array(w, "userAssignedIdentities");
-    for (size_t i = 0; i < count; i++) {
-        json_open(w, NULL);
-        json_put_str(w, "resourceId", list[i].resource_id);
-        json_put_str(w, "clientId", list[i].client_id);
-        json_put_str(w, "principalId", list[i].principal_id);
-        json_close(w);
-    }
-    json_close_array(w);
+    identities_write(w, "userAssignedIdentities", list, count);
     json_close(w);
 }
 

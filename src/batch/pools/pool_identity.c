@@ -23,6 +23,19 @@ bool identities_from_json(Arena *arena, Str json, AssignedIdentity **out, size_t
     return true;
 }
 
+void identities_write(JsonWriter *w, const char *name, const AssignedIdentity *list, size_t count)
+{
+    json_open_array(w, name);
+    for (size_t i = 0; i < count; i++) {
+        json_open(w, NULL);
+        json_put_str(w, "resourceId", list[i].resource_id);
+        json_put_str(w, "clientId", list[i].client_id);
+        json_put_str(w, "principalId", list[i].principal_id);
+        json_close(w);
+    }
+    json_close_array(w);
+}
+
 Str identities_to_json(Arena *arena, const AssignedIdentity *list, size_t count)
 {
     AUTO(buf_done_auto) Buf buf = { 0 };
@@ -30,15 +43,7 @@ Str identities_to_json(Arena *arena, const AssignedIdentity *list, size_t count)
     Err err = { 0 };
     buf_init(&buf, JSON_MAX);
     json_begin(&w, &buf);
-    json_open_array(&w, NULL);
-    for (size_t i = 0; i < count; i++) {
-        json_open(&w, NULL);
-        json_put_str(&w, "resourceId", list[i].resource_id);
-        json_put_str(&w, "clientId", list[i].client_id);
-        json_put_str(&w, "principalId", list[i].principal_id);
-        json_close(&w);
-    }
-    json_close_array(&w);
+    identities_write(&w, NULL, list, count);
     return json_end(&w, &err) ? str_dup(arena, buf_str(&buf)) : STR_NONE;
 }
 

@@ -10,6 +10,7 @@ typedef struct AssignedIdentity { Str resource_id, client_id, principal_id; } As
 enum { ASSIGNED_IDENTITIES_MAX = 100 };
 
 bool identities_from_json(Arena *arena, Str json, AssignedIdentity **out, size_t *count, Err *err) MUST_CHECK;
+void identities_write(JsonWriter *w, const char *name, const AssignedIdentity *list, size_t count);      /* the same as member `name` */
 Str  identities_to_json(Arena *arena, const AssignedIdentity *list, size_t count);
 
 /* "identity" of a body: {type: "UserAssigned", userAssignedIdentities: {"<ARM id>": {}}}; absent or type None is none.
