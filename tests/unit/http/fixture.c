@@ -533,3 +533,10 @@ void fixture_wait_parked(Fixture *fixture, int64_t count)
         usleep(1000);
     }
 }
+
+void has(Str text, const char *part)
+{
+    size_t at;
+    if (!str_find(text, str_from(part), &at))
+        fail_msg("'%s' is not in '" STR_FMT "'", part, STR_ARG(text));
+}

@@ -43,6 +43,8 @@ HttpClient *fixture_client(const Fixture *fixture, bool over_unix);
 /* One call with token "good"; asserts that an answer came. host_labels: "v1.vault". */
 HttpAnswer fixture_call(const Fixture *fixture, HttpClient *client, Arena *arena, const char *method, const char *host_labels, const char *path, Str body);
 
+void has(Str text, const char *part);                   /* fails the test where it is not */
+
 /* Plain servers, byte by byte. A read that gets nothing for a minute ends, so that a wrong server fails the test and does not hang it. */
 int  raw_connect(const Fixture *fixture);
 void raw_send(int fd, Str bytes);

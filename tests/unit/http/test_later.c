@@ -40,13 +40,6 @@ static int ask(const char *how, size_t body)
     return fd;
 }
 
-static void has(Str text, const char *part)
-{
-    size_t at;
-    if (!str_find(text, str_from(part), &at))
-        fail_msg("'%s' is not in '" STR_FMT "'", part, STR_ARG(text));
-}
-
 static void answers(int fd, const char *status, const char *part)
 {
     Str answer = raw_read_answer(arena, fd);

@@ -50,13 +50,6 @@ static Str answer_of(int fd)
     return answer;
 }
 
-static void has(Str text, const char *part)
-{
-    size_t at;
-    if (!str_find(text, str_from(part), &at))
-        fail_msg("'%s' is not in '" STR_FMT "'", part, STR_ARG(text));
-}
-
 static void test_wake_answers_a_parked_request(void **state)
 {
     (void)state;

@@ -46,13 +46,6 @@ static HttpAnswer call_as(const char *token, const char *method, const char *pat
     return answer;
 }
 
-static void has(Str text, const char *part)
-{
-    size_t at;
-    if (!str_find(text, str_from(part), &at))
-        fail_msg("'%s' is not in '" STR_FMT "'", part, STR_ARG(text));
-}
-
 static void lacks(Str text, const char *part)
 {
     size_t at;

@@ -41,13 +41,6 @@ static int ask(const char *method, const char *target)
     return fd;
 }
 
-static void has(Str text, const char *part)
-{
-    size_t at;
-    if (!str_find(text, str_from(part), &at))
-        fail_msg("'%s' is not in '" STR_FMT "'", part, STR_ARG(text));
-}
-
 static void test_a_stream_is_sent_as_its_pieces_come(void **state)
 {
     (void)state;

@@ -52,12 +52,6 @@ static bool is_in(Str text, const char *part)
     return str_find(text, str_from(part), &at);
 }
 
-static void has(Str text, const char *part)
-{
-    if (!is_in(text, part))
-        fail_msg("'%s' is not in '" STR_FMT "'", part, STR_ARG(text));
-}
-
 static void answers(int fd, const char *status, const char *part)
 {
     Str answer = raw_read_answer(arena, fd);
