@@ -8,6 +8,7 @@
 #include "keyvault/events/expiry.h"
 #include "keyvault/events/subscription.h"
 #include "keyvault/issuers/acme_order.h"
+#include "keyvault/issuers/issuer_responder.h"
 #include "keyvault/keys/attestation.h"
 #include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/hsm_key.h"
@@ -35,6 +36,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     runner_register(site->runner, WORK_ORDER, RUNNER_REAL_TIME, acme_order_run, kv);
     runner_register(site->runner, WORK_MAIL, RUNNER_OBJECT_TIME, cert_mail_run, kv);
     runner_register(site->runner, WORK_RENEW, RUNNER_OBJECT_TIME, certificate_renew_run, kv);
+    runner_register(site->runner, WORK_RESPONDER, RUNNER_OBJECT_TIME, responder_run, kv);
     runner_register(site->runner, WORK_ROTATE, RUNNER_OBJECT_TIME, key_rotation_run, kv);
     runner_register(site->runner, WORK_EXPIRY, RUNNER_OBJECT_TIME, expiry_run, kv);
     runner_register(site->runner, WORK_NOTIFY, RUNNER_OBJECT_TIME, key_notify_run, kv);

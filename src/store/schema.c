@@ -62,6 +62,11 @@ static const char *const *const migration_10[] = {
     0
 };
 
+static const char *const *const migration_11[] = {
+    schema_responder_11,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
@@ -73,6 +78,7 @@ const char *const *const *const schema_migrations[] = {
     migration_8,
     migration_9,
     migration_10,
+    migration_11,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -47,6 +47,7 @@ extern const char *const schema_hsm_10[];
 extern const char *const schema_events_2[];
 extern const char *const schema_diagnostics_7[];
 extern const char *const schema_roles_8[];
+extern const char *const schema_responder_11[];
 extern const char *const schema_issuers_3[];
 extern const char *const schema_contacts_5[];
 extern const char *const schema_identity_6[];

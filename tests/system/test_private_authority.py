@@ -91,6 +91,8 @@ class PrivateAuthority(unittest.TestCase):
             subprocess.run(["curl", "--silent", "--fail", "--cacert", str(self.site.dir / "ca.pem"), "-o", str(answer), *send], check=True)
             said = openssl("ocsp", "-issuer", str(ca), "-CAfile", str(ca), "-reqin", str(question), "-respin", str(answer))
             self.assertRegex(said, r"^Response verify OK\n$")                       # and the nonce is the question's
+            signer = openssl("ocsp", "-respin", str(answer), "-noverify", "-resp_text")
+            self.assertRegex(signer, r"Subject: CN ?= ?OCSP responder of asked(?s:.*)OCSP Signing(?s:.*)OCSP No Check")
             return re.search(r"^\S+: (good|revoked|unknown)", openssl("ocsp", "-issuer", str(ca), *which, "-no_nonce", "-CAfile", str(ca), "-respin", str(answer)), re.M).group(1)
 
         for method in ("POST", "GET"):

@@ -12,6 +12,7 @@ typedef struct CertSpec {
     bool      is_ca;                /* basicConstraints CA:TRUE */
     Str       crl_url;              /* cRLDistributionPoints; absent: none */
     Str       ocsp_url, issuer_url; /* authorityInfoAccess: where its standing is asked, where the issuer's certificate is; absent: none */
+    bool      is_ocsp_unchecked;    /* id-pkix-ocsp-nocheck: of a responder whose own standing nobody asks (RFC 6960 section 4.2.2.2.1) */
     int       path_length;          /* -1: none; only with is_ca */
     int64_t   not_before_ms, not_after_ms;   /* cut to seconds; their order is not checked (makecert makes such certificates) */
     int       digest_bits;          /* of the signature: 256, 384 or 512; 0: as fits the signing key */

@@ -336,6 +336,14 @@ static bool add_authority_access(const CertSpec *spec, STACK_OF(X509_EXTENSION) 
     return added;
 }
 
+static bool add_no_check(STACK_OF(X509_EXTENSION) **out)
+{
+    ASN1_NULL *nothing = ASN1_NULL_new();
+    bool added = nothing && X509V3_add1_i2d(out, NID_id_pkix_OCSP_noCheck, nothing, 0, X509V3_ADD_DEFAULT) == 1;
+    ASN1_NULL_free(nothing);
+    return added;
+}
+
 bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *err)
 {
     STACK_OF(X509_EXTENSION) *made = NULL;
@@ -346,6 +354,7 @@ bool cert_extensions(const CertSpec *spec, STACK_OF(X509_EXTENSION) **out, Err *
         && (!spec->ekus.count || add_extended_usage(&spec->ekus, &made))
         && (!has_alternative_name(spec) || add_alternative_names(spec, nameless, &made))
         && (str_empty(spec->crl_url) || add_crl_point(spec->crl_url, &made))
+        && (!spec->is_ocsp_unchecked || add_no_check(&made))
         && ((str_empty(spec->ocsp_url) && str_empty(spec->issuer_url)) || add_authority_access(spec, &made));
     if (complete) {
         *out = made;

@@ -98,22 +98,28 @@ static bool keep_response(Arena *arena, int status, OCSP_BASICRESP *basic, Bytes
     return cert_keep_der(arena, encoded, len, der, err);
 }
 
-bool ocsp_answer(Arena *arena, const OcspRequest *request, const KeyRef *ca_key, Bytes ca_der, int64_t now_ms, int64_t next_ms, Bytes *der, Err *err)
+/* Who asks has the authority's certificate, but not its responder's. */
+static bool add_signer(OCSP_BASICRESP *basic, X509 *signer)
 {
-    AUTO(X509_free_auto) X509 *ca = cert_decode(ca_der);
-    AUTO(OCSP_BASICRESP_free_auto) OCSP_BASICRESP *basic = ca ? cert_ocsp_new(ca, ca_key) : NULL;
-    AUTO(ASN1_TIME_free_auto) ASN1_TIME *now = ASN1_GENERALIZEDTIME_set(NULL, now_ms / 1000);
-    AUTO(ASN1_TIME_free_auto) ASN1_TIME *next = ASN1_GENERALIZEDTIME_set(NULL, next_ms / 1000);
-    bool made = ca && basic && now && next;
-    for (size_t i = 0; made && i < request->count; i++)
-        made = add_standing(basic, request, i, now, next);
-    made = made && OCSP_copy_nonce(basic, request->message) >= 0 && set_produced_at(basic, now_ms);
-    if (!made)
-        return openssl_failed(err, "making an OCSP answer");
-    return cert_sign_ocsp(basic, ca, ca_key, err) && keep_response(arena, OCSP_RESPONSE_STATUS_SUCCESSFUL, basic, der, err);
+    return X509_NAME_cmp(X509_get_subject_name(signer), X509_get_issuer_name(signer)) == 0 || OCSP_basic_add1_cert(basic, signer) == 1;
 }
 
-bool ocsp_malformed(Arena *arena, Bytes *der, Err *err)
+bool ocsp_answer(Arena *arena, const OcspRequest *request, const KeyRef *key, Bytes signer_der, int64_t now_ms, int64_t next_ms, Bytes *der, Err *err)
 {
-    return keep_response(arena, OCSP_RESPONSE_STATUS_MALFORMEDREQUEST, NULL, der, err);
+    AUTO(X509_free_auto) X509 *signer = cert_decode(signer_der);
+    AUTO(OCSP_BASICRESP_free_auto) OCSP_BASICRESP *basic = signer ? cert_ocsp_new(signer, key) : NULL;
+    AUTO(ASN1_TIME_free_auto) ASN1_TIME *now = ASN1_GENERALIZEDTIME_set(NULL, now_ms / 1000);
+    AUTO(ASN1_TIME_free_auto) ASN1_TIME *next = ASN1_GENERALIZEDTIME_set(NULL, next_ms / 1000);
+    bool made = signer && basic && now && next;
+    for (size_t i = 0; made && i < request->count; i++)
+        made = add_standing(basic, request, i, now, next);
+    made = made && OCSP_copy_nonce(basic, request->message) >= 0 && set_produced_at(basic, now_ms) && add_signer(basic, signer);
+    if (!made)
+        return openssl_failed(err, "making an OCSP answer");
+    return cert_sign_ocsp(basic, signer, key, err) && keep_response(arena, OCSP_RESPONSE_STATUS_SUCCESSFUL, basic, der, err);
+}
+
+bool ocsp_refuse(Arena *arena, OcspRefusal refusal, Bytes *der, Err *err)
+{
+    return keep_response(arena, (int)refusal, NULL, der, err);
 }

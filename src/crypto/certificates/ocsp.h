@@ -1,4 +1,4 @@
-/* ocsp.h - OCSP (RFC 6960): what relying parties ask about certificates of one authority, and answers that the authority signs itself.
+/* ocsp.h - OCSP (RFC 6960): what relying parties ask about certificates of one authority, and answers that it or a responder of its own signs.
  *
  * A request is at most OCSP_REQUEST_MAX bytes and asks for at most OCSP_ASKED_MAX certificates; a nonce (RFC 9654) of 1 to 128 bytes comes
  * back. Signatures of requests are optional in the RFC and say nothing to us: what is answered is for everybody. */
@@ -25,7 +25,9 @@ bool ocsp_read(Arena *arena, Bytes der, Bytes ca_der, OcspRequest *out, Err *err
 void ocsp_request_done(OcspRequest *request);
 DEFINE_AUTO_DONE(OcspRequest, ocsp_request_done)
 
-/* The signed answer: thisUpdate and producedAt are now_ms. */
-bool ocsp_answer(Arena *arena, const OcspRequest *request, const KeyRef *ca_key, Bytes ca_der, int64_t now_ms, int64_t next_ms, Bytes *der, Err *err) MUST_CHECK;
-/* What answers a request that could not be read: status malformedRequest, unsigned as section 2.3 has it. */
-bool ocsp_malformed(Arena *arena, Bytes *der, Err *err) MUST_CHECK;
+/* The answer, signed by the authority or by a responder that it certified for that (section 4.2.2.2), whose certificate then comes along. thisUpdate and
+ * producedAt are now_ms. */
+bool ocsp_answer(Arena *arena, const OcspRequest *request, const KeyRef *key, Bytes signer_der, int64_t now_ms, int64_t next_ms, Bytes *der, Err *err) MUST_CHECK;
+/* What answers a request that gets no signed answer: it could not be read, or nobody may answer for the authority (section 2.3). */
+typedef enum OcspRefusal { OCSP_MALFORMED = 1, OCSP_UNAUTHORIZED = 6 } OcspRefusal;
+bool ocsp_refuse(Arena *arena, OcspRefusal refusal, Bytes *der, Err *err) MUST_CHECK;

@@ -3,6 +3,7 @@
 #include "keyvault/certificates/cert_policy.h"
 #include "keyvault/issuers/issuer_acme.h"
 #include "keyvault/issuers/issuer_ca.h"
+#include "keyvault/issuers/issuer_responder.h"
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/objects/page.h"
 
@@ -254,7 +255,7 @@ static bool change_txn(Txn *txn, void *ctx, Err *err)
         return false;
     if (change->deletes) {
         change->issuer = now;
-        return issuer_acme_erase(txn, req->arena, vault, now.name, err) &&
+        return issuer_acme_erase(txn, req->arena, vault, now.name, err) && responder_erase(txn, req->arena, vault, now.name, err) &&
                txn_exec(txn, NULL, err, "DELETE FROM kv_issued WHERE vault = ?1 AND issuer_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name))) &&
                txn_exec(txn, NULL, err, "DELETE FROM kv_issuer WHERE vault = ?1 AND name_key = ?2", db_text(vault->id), db_text(str_lower(req->arena, now.name))) &&
                hsm_sweep(req->ctx, txn, vault, err);

@@ -6,7 +6,7 @@
  *
  * GET /ca/{issuer} is the authority's certificate, GET /crl/{issuer} its revocation list, and POST /ocsp/{issuer} or GET
  * /ocsp/{issuer}/{base64 of a request} say how single certificates stand: in DER and for everybody, as relying parties need them (RFC 5280
- * sections 4.2.1.13, 4.2.2.1 and 5, RFC 6960). Revoked is what was disabled, deleted or purged in the vault and has not expired. */
+ * sections 4.2.1.13, 4.2.2.1 and 5, RFC 6960; issuer_responder.h signs the latter). Revoked is what was disabled, deleted or purged in the vault and has not expired. */
 #pragma once
 #include "crypto/certificates/cert.h"
 #include "keyvault/certificates/cert_policy.h"

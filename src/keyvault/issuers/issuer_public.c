@@ -2,19 +2,29 @@
 #include "base/encode.h"
 #include "crypto/certificates/crl.h"
 #include "crypto/certificates/ocsp.h"
-#include "keyvault/issuers/issuer_ca.h"
+#include "keyvault/issuers/issuer_responder.h"
 
 enum { REVOKED_MAX = 10000, PUBLIC_ARENA_BYTES = 16 << 20 };
-static const int64_t CRL_LIFE_MS = 24 * 3600 * 1000LL, OCSP_LIFE_MS = 3600 * 1000LL;
+static const int64_t CRL_LIFE_MS = 24 * 3600 * 1000LL;
 
-typedef struct Public { Req *req; Arena *arena; const Vault *vault; IssuerCa ca; CrlEntry *revoked; size_t count; Bytes asked; OcspRequest question; bool is_malformed; } Public;
+typedef struct Public {
+    Req *req;
+    Arena *arena;
+    const Vault *vault;
+    IssuerCa ca;
+    CrlEntry *revoked; size_t count;
+    Bytes asked;
+    OcspRequest question;
+    Responder responder;
+    bool is_malformed, has_responder;
+} Public;
 
 /* Of the authority, in the reading transaction; then the answer, outside it. */
 typedef struct PublicKind {
     Str content_type;
     bool (*read)(Public *public, Txn *txn, Err *err);
     bool (*answer)(Public *public, Bytes *der, Err *err);
-    bool is_signed;
+    bool is_signed;                     /* by the authority itself */
 } PublicKind;
 
 static bool read_nothing(Public *public, Txn *txn, Err *err) { (void)public, (void)txn, (void)err; return true; }
@@ -83,27 +93,34 @@ static bool read_standing(Public *public, Txn *txn, OcspAsked *asked, Err *err)
 static bool read_standings(Public *public, Txn *txn, Err *err)
 {
     ocsp_request_done(&public->question);
+    responder_done(&public->responder);
     public->is_malformed = !ocsp_read(public->arena, public->asked, public->ca.der, &public->question, err);
     if (public->is_malformed)
         return err->code == ERR_BAD_INPUT;                /* the protocol has an answer of its own for that */
     for (size_t i = 0; i < public->question.count; i++)
         if (!read_standing(public, txn, &public->question.asked[i], err))
             return false;
-    return true;
+    return responder_find(public->req->ctx, txn, public->arena, public->vault, &public->ca, public->req->now_ms, &public->responder, &public->has_responder, err);
 }
 
+/* An authority that has expired can have nobody answer for it. */
 static bool answer_standings(Public *public, Bytes *der, Err *err)
 {
-    int64_t now_ms = public->req->now_ms;
-    return public->is_malformed ? ocsp_malformed(public->arena, der, err)
-                                : ocsp_answer(public->arena, &public->question, public->ca.key, public->ca.der, now_ms, now_ms + OCSP_LIFE_MS, der, err);
+    const Req *req = public->req;
+    int64_t now_ms = req->now_ms, until_ms = now_ms + OCSP_LIFE_MS;
+    if (public->is_malformed || public->ca.not_after_ms <= now_ms)
+        return ocsp_refuse(public->arena, public->is_malformed ? OCSP_MALFORMED : OCSP_UNAUTHORIZED, der, err);
+    if (!public->has_responder && !responder_make(req->ctx, public->arena, public->vault, req_param(req, "issuer"), now_ms, &public->responder, err))
+        return false;
+    const Responder *responder = &public->responder;
+    return ocsp_answer(public->arena, &public->question, responder->key, responder->der, now_ms, until_ms < responder->not_after_ms ? until_ms : responder->not_after_ms, der, err);
 }
 
 /* ---- requests ---- */
 
 static const PublicKind certificate_kind = { { "application/pkix-cert", 21 }, read_nothing, answer_certificate, false };
 static const PublicKind list_kind = { { "application/pkix-crl", 20 }, read_list, answer_list, true };
-static const PublicKind standing_kind = { { "application/ocsp-response", 25 }, read_standings, answer_standings, true };
+static const PublicKind standing_kind = { { "application/ocsp-response", 25 }, read_standings, answer_standings, false };
 
 typedef struct Reading { Public *public; const PublicKind *kind; } Reading;
 
@@ -150,6 +167,7 @@ static bool read_public(Req *req, Reply *reply, const PublicKind *kind, Bytes as
     bool good = public_answer(&public, kind, reply, err);
     issuer_ca_done(&public.ca);
     ocsp_request_done(&public.question);
+    responder_done(&public.responder);
     vault_release(vault);
     return good;
 }

@@ -189,6 +189,7 @@ bool vault_erase(KeyVault *kv, Txn *txn, const Vault *vault, Err *err)
         "DELETE FROM kv_acme_account WHERE vault = ?1",
         "DELETE FROM kv_mailed WHERE vault = ?1",
         "DELETE FROM kv_contacts WHERE vault = ?1",
+        "DELETE FROM kv_responder WHERE vault = ?1",
         "DELETE FROM kv_issued WHERE vault = ?1",
         "DELETE FROM kv_issuer WHERE vault = ?1",
         "DELETE FROM kv_pending WHERE vault = ?1",

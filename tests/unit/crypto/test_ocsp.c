@@ -6,7 +6,7 @@
 
 #define DAY_MS INT64_C(86400000)
 
-typedef struct Authority { Arena *arena; KeyRef *key; Bytes ca, leaf; Str leaf_serial; int64_t now_ms; } Authority;
+typedef struct Authority { Arena *arena; KeyRef *key, *responder_key; Bytes ca, leaf, responder, pretender; Str leaf_serial; int64_t now_ms; } Authority;
 static Authority fix;
 static Err fix_err;
 #define must(call) do { fix_err = (Err){ 0 }; if (!(call)) fail_msg("%s: %s", #call, fix_err.text); } while (0)
@@ -24,6 +24,13 @@ static int set_up(void **state)
     must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &fix.key, &fix_err));
     must(cert_self_sign(fix.arena, fix.key, &ca, &fix.ca, &fix_err));
     must(cert_issue(fix.arena, fix.key, fix.ca, fix.key, &leaf, &fix.leaf, &fix_err));
+    Str purpose = STR("1.3.6.1.5.5.7.3.9");
+    CertSpec responder = { .subject = STR("CN=responder"), .path_length = -1, .key_usage = { usages + 2, 1 }, .ekus = { &purpose, 1 }, .is_ocsp_unchecked = true,
+                           .not_before_ms = fix.now_ms - DAY_MS, .not_after_ms = fix.now_ms + DAY_MS };
+    CertSpec pretender = { .subject = STR("CN=responder"), .path_length = -1, .key_usage = { usages + 2, 1 }, .not_before_ms = fix.now_ms - DAY_MS, .not_after_ms = fix.now_ms + DAY_MS };
+    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &fix.responder_key, &fix_err));
+    must(cert_issue(fix.arena, fix.key, fix.ca, fix.responder_key, &responder, &fix.responder, &fix_err));
+    must(cert_issue(fix.arena, fix.key, fix.ca, fix.responder_key, &pretender, &fix.pretender, &fix_err));
     must(cert_read(fix.arena, fix.leaf, &info, &fix_err));
     fix.leaf_serial = info.serial_hex;
     tool_write("ca.der", fix.ca);
@@ -37,6 +44,7 @@ static int tear_down(void **state)
 {
     (void)state;
     key_free(fix.key);
+    key_free(fix.responder_key);
     arena_free(fix.arena);
     return 0;
 }
@@ -64,10 +72,12 @@ static Str verdict(const char *how, CertStanding standing, int64_t answered_ms)
     assert_true(str_eq(request.asked[0].serial_hex, fix.leaf_serial));
     request.asked[0].standing = standing;
     request.asked[0].revoked_ms = fix.now_ms - DAY_MS / 2;
-    must(ocsp_answer(fix.arena, &request, fix.key, fix.ca, answered_ms, answered_ms + DAY_MS, &answer, &fix_err));
-    tool_write("resp.der", answer);
-    assert_true(tool_openssl(fix.arena, &out, "ocsp -issuer ca.pem -CAfile ca.pem -reqin req.der -respin resp.der"));
-    assert_true(contains(out, "Response verify OK") && !contains(out, "onc"));
+    for (int by_authority = 1; by_authority >= 0; by_authority--) {
+        must(ocsp_answer(fix.arena, &request, by_authority ? fix.key : fix.responder_key, by_authority ? fix.ca : fix.responder, answered_ms, answered_ms + DAY_MS, &answer, &fix_err));
+        tool_write("resp.der", answer);
+        assert_true(tool_openssl(fix.arena, &out, "ocsp -issuer ca.pem -CAfile ca.pem -reqin req.der -respin resp.der"));
+        assert_true(contains(out, "Response verify OK") && !contains(out, "onc"));
+    }
     (void)tool_openssl(fix.arena, &out, "ocsp -issuer ca.pem %s -cert leaf.pem -no_nonce -CAfile ca.pem -respin resp.der", how);
     return out;
 }
@@ -79,6 +89,25 @@ static void test_openssl_verifies_each_standing(void **state)
     assert_true(contains(good, "Response verify OK") && contains(good, "leaf.pem: good"));
     assert_true(contains(revoked, "Response verify OK") && contains(revoked, "leaf.pem: revoked") && contains(revoked, "Revocation Time"));
     assert_true(contains(unknown, "Response verify OK") && contains(unknown, "leaf.pem: unknown"));
+}
+
+static void test_responder_is_certified_for_that_and_nothing_else(void **state)
+{
+    (void)state;
+    AUTO(ocsp_request_done_auto) OcspRequest request = { 0 };
+    Bytes answer;
+    Str out;
+    must(ocsp_read(fix.arena, asked_by_openssl(""), fix.ca, &request, &fix_err));
+    request.asked[0].standing = STANDING_GOOD;
+    must(ocsp_answer(fix.arena, &request, fix.responder_key, fix.pretender, fix.now_ms, fix.now_ms + DAY_MS, &answer, &fix_err));
+    tool_write("resp.der", answer);
+    (void)tool_openssl(fix.arena, &out, "ocsp -issuer ca.pem -CAfile ca.pem -reqin req.der -respin resp.der");
+    assert_true(contains(out, "Response Verify Failure") && contains(out, "missing ocspsigning usage"));
+    fix_err = (Err){ 0 };
+    assert_false(ocsp_answer(fix.arena, &request, fix.key, fix.responder, fix.now_ms, fix.now_ms + DAY_MS, &answer, &fix_err));      /* not the certificate's key */
+    tool_write("responder.der", fix.responder);
+    assert_true(tool_openssl(fix.arena, &out, "x509 -inform DER -in responder.der -noout -text"));
+    assert_true(contains(out, "OCSP Signing") && contains(out, "OCSP No Check") && contains(out, "CA:FALSE"));
 }
 
 static void test_answer_has_the_time_it_was_given(void **state)
@@ -121,10 +150,14 @@ static void test_what_is_no_request_is_refused(void **state)
     assert_false(ocsp_read(fix.arena, (Bytes){ bytes, OCSP_REQUEST_MAX + 1 }, fix.ca, &none, &fix_err));
     Bytes answer;
     Str out;
-    must(ocsp_malformed(fix.arena, &answer, &fix_err));
+    must(ocsp_refuse(fix.arena, OCSP_MALFORMED, &answer, &fix_err));
     tool_write("resp.der", answer);
     (void)tool_openssl(fix.arena, &out, "ocsp -respin resp.der -noverify");
     assert_true(contains(out, "malformedrequest"));
+    must(ocsp_refuse(fix.arena, OCSP_UNAUTHORIZED, &answer, &fix_err));
+    tool_write("resp.der", answer);
+    (void)tool_openssl(fix.arena, &out, "ocsp -respin resp.der -noverify");
+    assert_true(contains(out, "unauthorized"));
 }
 
 static void test_more_certificates_than_the_limit_are_refused(void **state)
@@ -156,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_openssl_verifies_each_standing),
+        cmocka_unit_test(test_responder_is_certified_for_that_and_nothing_else),
         cmocka_unit_test(test_answer_has_the_time_it_was_given),
         cmocka_unit_test(test_foreign_authority_is_unknown),
         cmocka_unit_test(test_what_is_no_request_is_refused),

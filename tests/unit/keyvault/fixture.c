@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/events/expiry.h"
+#include "keyvault/issuers/issuer_responder.h"
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_notify.h"
 #include "keyvault/keys/key_rotation.h"
@@ -259,7 +260,7 @@ Str vault_id_of(const char *name)
 }
 
 static const struct { const char *kind; RunnerFn *fn; } kinds[] = {
-    { WORK_ISSUE, certificate_issue_run }, { WORK_ROTATE, key_rotation_run }, { WORK_NOTIFY, key_notify_run }, { WORK_RENEW, certificate_renew_run }, { WORK_PURGE, object_purge_run }, { WORK_EXPIRY, expiry_run }, { WORK_HSM, hsm_sweep_run }, { WORK_VAULT_PURGE, vault_purge_run },
+    { WORK_ISSUE, certificate_issue_run }, { WORK_ROTATE, key_rotation_run }, { WORK_NOTIFY, key_notify_run }, { WORK_RENEW, certificate_renew_run }, { WORK_RESPONDER, responder_run }, { WORK_PURGE, object_purge_run }, { WORK_EXPIRY, expiry_run }, { WORK_HSM, hsm_sweep_run }, { WORK_VAULT_PURGE, vault_purge_run },
 };
 
 typedef struct Take { const char *kind; int64_t now_ms; Str key; bool found; } Take;
