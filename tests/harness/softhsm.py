@@ -67,7 +67,7 @@ class SoftHsm:
 
 class RemoteHsm(SoftHsm):
     """The token in a process of its own: `p11-kit server` with SoftHSM2, which serve reaches through p11-kit's client module as a vendor's network device. It
-    can be pulled and put back. p11-kit 0.24 passes no AES mechanism but AES-ECB, so this is a token that wraps no keys."""
+    can be pulled and put back. p11-kit passes some mechanisms and not others; 0.24 none of AES but AES-ECB, so there it is a token that wraps no keys."""
 
     def __init__(self, label="site"):
         super().__init__(label)
@@ -81,6 +81,11 @@ class RemoteHsm(SoftHsm):
 
     def serve_args(self, module=None):
         return super().serve_args(module or self.client)
+
+    def mechanisms(self):
+        """Their names as pkcs11-tool has them, of those that p11-kit passes."""
+        done = subprocess.run(["pkcs11-tool", "--module", self.client, "--token-label", self.label, "--list-mechanisms"], check=True, capture_output=True, text=True)
+        return {line.split(",")[0].strip() for line in done.stdout.splitlines()}
 
     def plug(self):
         self.server = subprocess.Popen(["setpriv", "--reuid", "vaultyard", "--regid", "vaultyard", "--clear-groups", "p11-kit", "server", "--foreground", "--provider", MODULE,

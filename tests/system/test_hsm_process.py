@@ -112,12 +112,17 @@ class HsmProcess(unittest.TestCase):
         self.use("r")
 
     def test_what_the_token_cannot_do_is_refused_by_name(self):
-        """No mechanism that wraps keys, and AES block by block alone."""
+        """AES block by block is enough to wrap; what else p11-kit does not pass is no mechanism of the token, and is refused as such."""
         self.call("POST", "/keys/sym/create", {"kty": "oct-HSM", "key_size": 256, "key_ops": ["encrypt", "decrypt", "wrapKey", "unwrapKey", "sign", "verify"]})
         wrapped = self.call("POST", "/keys/sym//wrapkey", {"alg": "A256KW", "value": DIGEST})["value"]
         self.assertEqual(self.call("POST", "/keys/sym//unwrapkey", {"alg": "A256KW", "value": wrapped})["value"], DIGEST)
-        for path, alg in (("encrypt", "A256GCM"), ("encrypt", "A256CBCPAD"), ("sign", "HS256")):
-            error = self.call("POST", f"/keys/sym//{path}", {"alg": alg, "value": DIGEST}, status=400)["error"]
-            self.assertIn(f"does not do {alg}", error["message"])
-        self.assertIn("lets no key out", self.call("POST", "/keys/sym/backup", status=403)["error"]["message"])
-
+        passed = self.hsm.mechanisms()
+        self.assertIn("AES-ECB", passed)
+        wraps = bool(passed & {"AES-KEY-WRAP-PAD", "mechtype-0x210A"})
+        for path, alg, does in (("encrypt", "A256GCM", "AES-GCM" in passed), ("encrypt", "A256CBCPAD", "AES-CBC-PAD" in passed), ("sign", "HS256", wraps and "SHA256-HMAC" in passed)):
+            answer = self.call("POST", f"/keys/sym//{path}", {"alg": alg, "value": DIGEST}, status=200 if does else 400)
+            if not does:
+                self.assertIn(f"does not do {alg}", answer["error"]["message"])
+        answer = self.call("POST", "/keys/sym/backup", status=200 if wraps else 403)
+        if not wraps:
+            self.assertIn("lets no key out", answer["error"]["message"])
