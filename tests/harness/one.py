@@ -1,6 +1,7 @@
 """one.py FILE: runs the unittest cases of one file, a line each, and ends with a RESULT line for run.py."""
 import importlib.util
 import json
+import os
 import sys
 import time
 import unittest
@@ -41,6 +42,7 @@ class Lines(unittest.TestResult):
         self.say(test, "SKIP")
 
 
+os.umask(0o022)                                              # others read what tests write: the service's user, nodes, servers that drop their rights
 path = sys.argv[1]
 spec = importlib.util.spec_from_file_location("tests_of_this_file", path)
 module = importlib.util.module_from_spec(spec)

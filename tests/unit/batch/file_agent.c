@@ -67,6 +67,7 @@ void file_agent_start(FileAgent *agent, World *world, Str credential)
     *agent = (FileAgent){ .world = world };
     (void)snprintf(agent->credential, sizeof agent->credential, STR_FMT, STR_ARG(credential));
     (void)snprintf(agent->root, sizeof agent->root, "/tmp/batch-files-XXXXXX");
+    (void)umask(022);                                       /* as on a node, whatever ours is */
     assert_non_null(mkdtemp(agent->root));
     assert_int_equal(pthread_create(&agent->thread, NULL, agent_main, agent), 0);
 }

@@ -295,6 +295,7 @@ void node_fixture_start(NodeFixture *fixture)
     Err err = { 0 };
     *fixture = (NodeFixture){ .arena = arena_new(ARENA), .dir = "/tmp/vaultyard-node-XXXXXX", .program = program };
     assert_non_null(fixture->arena);
+    (void)umask(022);                                               /* a node has this one from the container runtime, whatever ours is */
     assert_non_null(mkdtemp(fixture->dir));
     assert_int_equal(chmod(fixture->dir, 0755), 0);                 /* tasks of other users live below */
     assert_true(readlink("/proc/self/exe", program, sizeof program - 1) > 0);
