@@ -1,4 +1,5 @@
 """nodes_site.py: a data directory as `vaultyard init` makes it and a host process on it, without a server. Needs root and runc or crun."""
+import atexit
 import contextlib
 import glob
 import json
@@ -14,7 +15,11 @@ import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROBE = str(pathlib.Path(os.environ.get("VAULTYARD_BUILD", ROOT / "build")) / "tests" / "system" / "host_probe")
+# A copy: users without rights run it too, and the build may be in a folder that nobody else enters.
+PROBE_DIR = tempfile.mkdtemp(prefix="vaultyard-probe-")
+atexit.register(shutil.rmtree, PROBE_DIR)
+os.chmod(PROBE_DIR, 0o755)
+PROBE = shutil.copy(pathlib.Path(os.environ.get("VAULTYARD_BUILD", ROOT / "build")) / "tests" / "system" / "host_probe", PROBE_DIR)
 SERVICE_UID = 64999                     # no user of the machine: the service has rights by number only
 RUNTIME = shutil.which("runc", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") or shutil.which("crun")
 SIZE = "STANDARD_A0"                    # 1 core, 768 MiB
