@@ -131,12 +131,14 @@ static bool void_one_lease(Txn *txn, const QueueNow *now, bool *found, Err *err)
     *found = rows_next(rows, &failed);
     if (!*found)
         return failed.code == ERR_NONE || (*err = failed, false);
-    int64_t failures = row_int(rows, 2) + 1;
+    int64_t failures = row_int(rows, 2) + 1, wait_ms = failures == 1 ? 0 : queue_retry_after_ms(failures);
+    if (wait_ms > RUNNER_RETRY_INTERRUPTED_MOST_MS)
+        wait_ms = RUNNER_RETRY_INTERRUPTED_MOST_MS;
     return txn_exec(txn, NULL, err,
                     "UPDATE runner_work SET failures = ?3, retry_ms = ?4, failed_ms = ?5, last_error = ?6, lease_owner = NULL, lease_until_ms = 0"
                     " WHERE kind = ?1 AND key = ?2",
                     db_text(row_text(rows, 0)), db_text(row_text(rows, 1)), db_int(failures),
-                    db_int(failures == 1 ? 0 : now->real_ms + queue_retry_after_ms(failures)), db_int(now->real_ms),
+                    db_int(wait_ms == 0 ? 0 : now->real_ms + wait_ms), db_int(now->real_ms),
                     db_text(STR("the server ended while this ran")));
 }
 

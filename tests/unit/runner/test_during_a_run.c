@@ -258,6 +258,24 @@ static void test_a_run_that_was_killed_runs_again(void **state)
     site_done(&site);
 }
 
+static void test_what_was_interrupted_often_waits_for_seconds_alone(void **state)
+{
+    (void)state;
+    Site site;
+    site_make(&site);
+    schedule(&site, "plain", "a", START_MS - 1);
+    write_sql(site.place.store, "UPDATE runner_work SET lease_owner = 'the process before', lease_until_ms = 1000000000 + 2000, failures = 20 WHERE key = 'a'");
+    must(runner_start(site.runner, 2, E));
+    move_time(&site, RUNNER_RETRY_INTERRUPTED_MOST_MS - 1);
+    only_probe_runs(&site);
+    move_time(&site, 1);
+    wait_for(&site.ran);
+    assert_string_equal(site.runs[site.run_count - 1].name, "plain:a");
+    assert_int_equal(site.runs[site.run_count - 1].attempt, 22);
+    gone(&site, "plain", "a");
+    site_done(&site);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_thousands_of_keys_run_once_each),
         cmocka_unit_test(test_work_of_another_server_is_left_until_its_lease_ends),
         cmocka_unit_test(test_a_run_that_outlives_its_lease_does_not_run_twice_here),
+        cmocka_unit_test(test_what_was_interrupted_often_waits_for_seconds_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
