@@ -200,7 +200,7 @@ class Document4(unittest.TestCase):
         self.assertEqual(self.vy("keyvault", "key", "list", "--vault-name", "cmkvault"), [])
         type(self).kid = self.key("batchkey")
         shown = self.vy("keyvault", "key", "show", "--id", self.kid)["key"]
-        self.assertEqual((shown["kid"], shown["kty"], shown["key_ops"]), (self.kid, "RSA", ["wrapKey", "unwrapKey"]))
+        self.assertEqual((shown["kid"], shown["kty"], shown["keyOps"]), (self.kid, "RSA", ["wrapKey", "unwrapKey"]))
         self.assertRegex(self.kid, rf"^https://cmkvault\.vault\.vaultyard\.localhost:{self.site.port}/keys/batchkey/[0-9a-f]{{32}}$")
 
     # -- Enable customer-managed keys on Azure Batch Account
