@@ -1,8 +1,8 @@
-/* read.c - strict JSON as read-only views of jansson values, which parse.c makes.
+/* read.c - strict JSON: our own checks of size, depth and text first, then jansson, then read-only views.
  *
  * A JsonVal is a jansson value; the document is freed with the arena. */
 #include "json/read.h"
-#include "json/parse.h"
+#include <stdio.h>
 
 /* jansson's kinds have the names of ours: hers are renamed while her header is read. Her json_is_* macros are not used. */
 #define JSON_OBJECT  JANSSON_OBJECT
@@ -28,16 +28,63 @@
 #define VAL(v)  ((json_t *)(uintptr_t)(v))
 #define VIEW(j) ((const JsonVal *)(j))
 
+/* jansson's own depth limit is 2,048; ours keeps every recursive walk short. Also turns ",}" and ",]" into " }" and " ]"
+ * when trailing commas are allowed, in the caller's copy. Strings are skipped; whether they are sound is jansson's to say. */
+static bool scan(char *text, size_t len, unsigned flags, Err *err)
+{
+    int depth = 0;
+    bool in_string = false;
+    char *comma = NULL;                         /* the comma that only white space has followed so far */
+    bool value_before = false;                  /* the comma follows a value, not '[' or ',' */
+    char last = '\0';
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+            continue;
+        }
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+            continue;
+        if ((c == '{' || c == '[') && ++depth > JSON_DEPTH_MAX)
+            return err_set(err, ERR_BAD_INPUT, "the JSON body is nested deeper than %d levels", JSON_DEPTH_MAX);
+        if (c == '}' || c == ']') {
+            depth--;
+            if (comma && value_before && (flags & JSON_TRAILING_COMMAS))
+                *comma = ' ';
+        }
+        comma = NULL;
+        if (c == ',') {
+            comma = &text[i];
+            value_before = last != '[' && last != '{' && last != ',' && last != ':' && last != '\0';
+        }
+        in_string = c == '"';
+        last = c;
+    }
+    return true;
+}
+
 static void release(void *root) { json_decref(root); }
 
 bool json_parse(Arena *arena, Str text, unsigned flags, const JsonVal **root, Err *err)
 {
-    void *parsed;
-    if (!json_tree_parse(text, (flags & JSON_TRAILING_COMMAS) != 0, JSON_DEPTH_MAX, &parsed, err))
+    Str copy = str_dup(arena, text.ptr ? text : STR(""));
+    if (!copy.ptr)
+        return err_too_big(err);
+    if (copy.len && memchr(copy.ptr, '\0', copy.len))
+        return err_set(err, ERR_BAD_INPUT, "the JSON body holds a NUL character");
+    if (!scan((char *)copy.ptr, copy.len, flags, err))
         return false;
+
+    json_error_t why;
+    json_t *parsed = json_loadb(copy.ptr, copy.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    if (!parsed)
+        return err_set(err, ERR_BAD_INPUT, "the JSON body is malformed at line %d column %d: %s", why.line, why.column, why.text);
     if (!arena_defer(arena, release, parsed))
         return err_too_big(err);
-    *root = parsed;
+    *root = VIEW(parsed);
     return true;
 }
 
