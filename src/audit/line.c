@@ -1,12 +1,12 @@
 /* line.c - {"number":7,"mac":"<64 hex digits>","record":{...}} */
 #include "audit/line.h"
-#include <stdio.h>
+#include "base/format.h"
 
 static const char digits[] = "0123456789abcdef";
 
 size_t line_head(const ChainPoint *point, char out[LINE_HEAD_MAX])
 {
-    int len = snprintf(out, LINE_HEAD_MAX, "{\"number\":%lld,\"mac\":\"", (long long)point->number);
+    int len = text_print(out, LINE_HEAD_MAX, "{\"number\":%lld,\"mac\":\"", (long long)point->number);
     char *at = out + len;
     for (int i = 0; i < CHAIN_MAC_SIZE; i++) {
         *at++ = digits[point->mac[i] >> 4];

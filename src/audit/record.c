@@ -1,6 +1,6 @@
 /* record.c - members and order of learn.microsoft.com/azure/key-vault/general/logging ("Interpret your Key Vault logs"). */
 #include "audit/record.h"
-#include <stdio.h>
+#include "base/format.h"
 #include "json/write.h"
 
 enum { SHORT_MAX_BYTES = 512, LONG_MAX_BYTES = 2048 };      /* as JSON a byte may become two: RECORD_MAX holds the longest record */
@@ -22,6 +22,8 @@ static Str signature_of(int status)
 
 static bool is_clean(Str text)
 {
+    if (str_is_printable(text))
+        return true;
     for (size_t i = 0; i < text.len; i++)
         if ((uint8_t)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F)
             return false;
@@ -50,7 +52,7 @@ bool record_put(Buf *out, const AuditRecord *record, Err *err)
 {
     JsonWriter w;
     char duration[24];
-    (void)snprintf(duration, sizeof duration, "%lld", (long long)record->duration_ms);
+    (void)text_print(duration, sizeof duration, "%lld", (long long)record->duration_ms);
 
     json_begin(&w, out);
     json_open(&w, NULL);

@@ -44,6 +44,16 @@ static bool buf_room(Buf *buf, size_t more)
     return true;
 }
 
+char *buf_space(Buf *buf, size_t len)
+{
+    if (!buf_room(buf, len))
+        return NULL;
+    char *space = buf->ptr + buf->len;
+    buf->len += len;
+    buf->ptr[buf->len] = '\0';
+    return space;
+}
+
 void buf_put(Buf *buf, const void *bytes, size_t len)
 {
     if (!buf_room(buf, len))

@@ -14,6 +14,8 @@ void buf_init(Buf *buf, size_t max_bytes);
 void buf_done(Buf *buf);                                  /* frees; the Buf may be initialised again */
 DEFINE_AUTO_DONE(Buf, buf_done)
 
+/* `len` more bytes, the caller's to fill; NULL: refused, or failed before. */
+char *buf_space(Buf *buf, size_t len);
 void buf_put(Buf *buf, const void *bytes, size_t len);
 void buf_put_str(Buf *buf, Str text);
 void buf_put_char(Buf *buf, char c);

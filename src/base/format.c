@@ -107,3 +107,12 @@ int text_format(char *out, size_t size, const char *fmt, va_list args)
         out[made.len < size ? made.len : size - 1] = '\0';
     return (int)made.len;
 }
+
+int text_print(char *out, size_t size, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int len = text_format(out, size, fmt, args);
+    va_end(args);
+    return len;
+}

@@ -97,6 +97,25 @@ Str str_cut(Str *rest, char separator)
     return (Str){ whole.ptr, len };
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* Eight at a time, by the usual borrow: a byte of `eight - EACH_BYTE(0x20)` has its top bit set where it was less, or where it was 0xA0 and more. */
+bool str_is_printable(Str s)
+{
+    size_t i = 0;
+    for (; s.len - i >= 8; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, s.ptr + i, sizeof eight);
+        uint64_t delete = eight ^ EACH_BYTE(0x7F);
+        if (((eight - EACH_BYTE(0x20)) | eight | (delete - EACH_BYTE(1))) & EACH_BYTE(0x80))
+            return false;
+    }
+    for (; i < s.len; i++)
+        if (s.ptr[i] < 0x20 || s.ptr[i] > 0x7E)
+            return false;
+    return true;
+}
+
 bool str_is_utf8(Str s)
 {
     const uint8_t *p = (const uint8_t *)s.ptr, *end = p + s.len;

@@ -36,6 +36,7 @@ Str  str_trim(Str s);                                            /* ASCII white 
 Str  str_slice(Str s, size_t from, size_t to);                   /* clamped to the text */
 Str  str_cut(Str *rest, char separator);                         /* the text before the separator; *rest is what follows, absent at the end */
 bool str_is_utf8(Str s);                                         /* shortest forms, no surrogates */
+bool str_is_printable(Str s);                                    /* ASCII from the space to '~', nothing else */
 
 /* Whole text as a decimal number within min..max. ERR_BAD_INPUT otherwise; no sign '+', no spaces, no leading zeros. */
 bool str_to_int64(Str text, int64_t min, int64_t max, int64_t *out, Err *err) MUST_CHECK;

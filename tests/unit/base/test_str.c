@@ -32,6 +32,22 @@ static void test_utf8_refuses_overlong_surrogate_and_cut_forms(void **state)
         assert_false(str_is_utf8(str_from(bad[i])));
 }
 
+/* Each byte at each place of texts shorter and longer than what is looked at at once. */
+static void test_printable_is_said_of_printable_ascii_alone(void **state)
+{
+    (void)state;
+    char text[20];
+    assert_true(str_is_printable(STR("")));
+    for (size_t len = 1; len <= sizeof text; len++)
+        for (size_t at = 0; at < len; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                memset(text, at % 2 ? ' ' : '~', len);
+                text[at] = (char)byte;
+                if (str_is_printable((Str){ text, len }) != (byte >= 0x20 && byte <= 0x7E))
+                    fail_msg("byte %d at %zu of %zu", byte, at, len);
+            }
+}
+
 static void test_cut_walks_the_parts(void **state)
 {
     (void)state;
@@ -85,6 +101,7 @@ int main(void)
         cmocka_unit_test(test_error_texts_are_utf8_however_they_were_cut),
         cmocka_unit_test(test_numbers_are_whole_and_within_bounds),
         cmocka_unit_test(test_utf8_refuses_overlong_surrogate_and_cut_forms),
+        cmocka_unit_test(test_printable_is_said_of_printable_ascii_alone),
         cmocka_unit_test(test_cut_walks_the_parts),
         cmocka_unit_test(test_comparisons),
         cmocka_unit_test(test_cstr_refuses_an_embedded_nul),

@@ -124,6 +124,45 @@ static void test_writer_refuses_a_broken_order(void **state)
     buf_done(&buf);
 }
 
+/* RFC 8259 section 7, for each byte at each place of texts shorter and longer than what is looked at at once. */
+static void test_what_has_to_be_escaped_is_and_nothing_else(void **state)
+{
+    (void)state;
+    char text[20];
+    for (size_t len = 1; len <= sizeof text; len++)
+        for (size_t at = 0; at < len; at++)
+            for (int byte = 0; byte < 256; byte++) {
+                memset(text, 'a', len);
+                text[at] = (char)byte;
+                Buf wanted;
+                buf_init(&wanted, 1000);
+                buf_put(&wanted, text, at);
+                if (byte == '\n')
+                    buf_put_str(&wanted, STR("\\n"));
+                else if (byte < 0x20)
+                    buf_printf(&wanted, "\\u%04x", byte);
+                else if (byte == '"' || byte == '\\')
+                    buf_printf(&wanted, "\\%c", byte);
+                else
+                    buf_put_char(&wanted, (char)byte);
+                buf_put(&wanted, text + at + 1, len - at - 1);
+                Buf buf;
+                JsonWriter w;
+                buf_init(&buf, 1000);
+                json_begin(&w, &buf);
+                json_open(&w, NULL);
+                json_put_str_named(&w, (Str){ text, len }, (Str){ text, len });
+                json_close(&w);
+                Str got = buf_str(&buf), part = buf_str(&wanted);
+                bool is_right = got.len == 2 * part.len + 7 && str_eq(str_slice(got, 2, 2 + part.len), part) &&
+                                str_eq(str_slice(got, part.len + 5, 2 * part.len + 5), part) && str_starts(got, STR("{\"")) && str_ends(got, STR("\"}"));
+                if (!is_right)
+                    fail_msg("byte %d at %zu of %zu: " STR_FMT, byte, at, len, STR_ARG(got));
+                buf_done(&buf);
+                buf_done(&wanted);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_wrong_missing_and_unknown_fields_are_named),
         cmocka_unit_test(test_written_values_read_back_the_same),
         cmocka_unit_test(test_writer_refuses_a_broken_order),
+        cmocka_unit_test(test_what_has_to_be_escaped_is_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
