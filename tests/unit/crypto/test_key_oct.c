@@ -241,6 +241,27 @@ static void test_uses_that_do_not_fit_are_refused_by_field(void **state)
 }
 
 /* A symmetric key asked for what only others can, and another key asked for what only it can. */
+/* Padding makes the longest value longer. */
+static void test_the_longest_value_comes_back(void **state)
+{
+    (void)state;
+    static const CipherAlg algs[] = { CIPHER_A128GCM, CIPHER_A128CBC, CIPHER_A128CBCPAD, CIPHER_A128KW, CIPHER_CKM_AES_KEY_WRAP_PAD };
+    AUTO(arena_free_auto) Arena *arena = arena_new(32 << 20);
+    AUTO(key_free_auto) KeyRef *key = key_of((Bytes){ (const uint8_t *)"0123456789abcdef", 16 });
+    Bytes longest = { arena_alloc(arena, CIPHER_VALUE_MAX + 1), CIPHER_VALUE_MAX };
+    for (size_t i = 0; i < COUNT_OF(algs); i++) {
+        AUTO(secret_free_auto) Secret *plain = NULL;
+        CipherText text;
+        Err err = { 0 };
+        assert_true(key_encrypt(key, algs[i], longest, (Bytes){ 0 }, (Bytes){ 0 }, arena, &text, &err));
+        if (!key_decrypt(key, algs[i], &text, &plain, &err))
+            fail_msg("algorithm %zu: %s", i, err.text);
+        same(secret_bytes(plain), longest);
+        assert_false(key_encrypt(key, algs[i], (Bytes){ longest.ptr, longest.len + 1 }, (Bytes){ 0 }, (Bytes){ 0 }, arena, &text, &err));
+        assert_string_equal(err.target, "value");
+    }
+}
+
 static void test_kinds_do_not_mix(void **state)
 {
     (void)state;
@@ -326,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_hs256_of_rfc_7520),
         cmocka_unit_test(test_openssl_makes_the_same_macs),
         cmocka_unit_test(test_uses_that_do_not_fit_are_refused_by_field),
+        cmocka_unit_test(test_the_longest_value_comes_back),
         cmocka_unit_test(test_kinds_do_not_mix),
         cmocka_unit_test(test_a_doer_does_the_private_operations),
     };
