@@ -175,6 +175,17 @@ class Fleet(unittest.TestCase):
         for _, mend in sorted(mends, key=lambda mend: mend[0]):
             mend()
 
+    @staticmethod
+    def behind(readers, newest):
+        return [(node, link) for (node, link), seen in readers.seen.items() if not seen or seen[-1][1] != newest[link]]
+
+    def tells(self, node):
+        """For who reads of a failure: what runs on the node, and the last that its agents said."""
+        root = self.site.dir / "host" / "nodes" / node / "root"
+        logs = [path for path in root.glob("var/log/**/*.log") if path.is_file()]
+        running = {program: self.pids(node, program) for program in ("vaultyard-node", "vaultyard-certs")}
+        return "\n".join([f"{node}: {running}", *(f"{path.name}: {line}" for path in logs for line in path.read_text(errors="replace").splitlines()[-25:])])
+
     def test_all_converge_and_no_reader_sees_half_of_anything(self):
         self.chance, self.counts, self.kinds = random.Random(SEED), dict.fromkeys(("renewals", "kills", "cuts"), 0), set()
         roots = {node: self.site.dir / "host" / "nodes" / node / "root" for node in self.node_ids}
@@ -188,7 +199,10 @@ class Fleet(unittest.TestCase):
             due = self.renew()
             wait_for("the last renewals", lambda: all(self.versions(name)[-1][0] >= due for name in NAMES))
             newest = {link: self.versions(name)[-1][1] for link, name in LINKS.items()}
-            wait_for("every node has the newest versions", lambda: all(seen and seen[-1][1] == newest[link] for (_, link), seen in readers.seen.items()), timeout=CONVERGE_WITHIN_S)
+            try:
+                wait_for("every node has the newest versions", lambda: not self.behind(readers, newest), timeout=CONVERGE_WITHIN_S)
+            except AssertionError as late:
+                raise AssertionError("\n".join([str(late), *(self.tells(node) for node in sorted({node for node, _ in self.behind(readers, newest)}))])) from None
             converged = max(seen[-1][0] for seen in readers.seen.values()) - mended
         finally:
             readers.stop()
