@@ -6,6 +6,7 @@
 #include "batch/nodes/node_runs.h"
 
 enum { OPEN_ARENA = 4 * 1024 * 1024, POOLS_AT_ONCE = 2, NODES_AT_ONCE = 4, KEYS_AT_ONCE = 4, QUEUES_AT_ONCE = 4, JOBS_AT_ONCE = 4 };
+enum { MACHINES_AGAIN_MS = 10 * 1000 };         /* a host that was away is back in seconds, and then nodes wait for it */
 
 Provider *batch_provider_named(const Batch *batch, Str name)
 {
@@ -92,6 +93,8 @@ bool batch_open(Site *site, Identity *identity, Access *access, Arm *arm, Manage
     runner_allow(site->runner, WORK_JOB, JOBS_AT_ONCE);
     runner_allow(site->runner, WORK_POOL, POOLS_AT_ONCE);
     runner_allow(site->runner, WORK_NODE, NODES_AT_ONCE);
+    runner_retry_within(site->runner, WORK_POOL, MACHINES_AGAIN_MS);
+    runner_retry_within(site->runner, WORK_NODE, MACHINES_AGAIN_MS);
     arm_on_delete(arm, "Microsoft.Batch/batchAccounts", batch_account_on_group_delete, batch);
     arm_on_clock(arm, on_clock, batch);
     if (!store_write(site->store, schedule_all, batch, err)) {

@@ -101,22 +101,21 @@ bool queue_done(Txn *txn, const QueueItem *item, const QueueNow *now, int64_t ag
     return good && release(txn, item, now, err);
 }
 
-int64_t queue_retry_after_ms(int64_t failures)
+int64_t queue_retry_after_ms(int64_t failures, int64_t most_ms)
 {
     int64_t wait_ms = RUNNER_RETRY_FIRST_MS;
-    for (int64_t i = 1; i < failures && wait_ms < RUNNER_RETRY_MOST_MS; i++)
+    for (int64_t i = 1; i < failures && wait_ms < most_ms; i++)
         wait_ms *= 2;
-    return wait_ms < RUNNER_RETRY_MOST_MS ? wait_ms : RUNNER_RETRY_MOST_MS;
+    return wait_ms < most_ms ? wait_ms : most_ms;
 }
 
-bool queue_failed(Txn *txn, const QueueItem *item, const QueueNow *now, Str error, Err *err)
+bool queue_failed(Txn *txn, const QueueItem *item, const QueueNow *now, int64_t retry_after_ms, Str error, Err *err)
 {
-    int64_t failures = item->failures + 1;
     return txn_exec(txn, NULL, err,
                     "UPDATE runner_work SET failures = ?5, retry_ms = ?6, failed_ms = ?7, last_error = ?8"
                     " WHERE kind = ?1 AND key = ?2 AND version = ?3 AND lease_owner = ?4",
                     db_text(item->kind), db_text(item->key), db_int(item->version), db_text(now->owner),
-                    db_int(failures), db_int(now->real_ms + queue_retry_after_ms(failures)), db_int(now->real_ms), db_text(error))
+                    db_int(item->failures + 1), db_int(now->real_ms + retry_after_ms), db_int(now->real_ms), db_text(error))
         && release(txn, item, now, err);
 }
 
@@ -131,9 +130,7 @@ static bool void_one_lease(Txn *txn, const QueueNow *now, bool *found, Err *err)
     *found = rows_next(rows, &failed);
     if (!*found)
         return failed.code == ERR_NONE || (*err = failed, false);
-    int64_t failures = row_int(rows, 2) + 1, wait_ms = failures == 1 ? 0 : queue_retry_after_ms(failures);
-    if (wait_ms > RUNNER_RETRY_INTERRUPTED_MOST_MS)
-        wait_ms = RUNNER_RETRY_INTERRUPTED_MOST_MS;
+    int64_t failures = row_int(rows, 2) + 1, wait_ms = failures == 1 ? 0 : queue_retry_after_ms(failures, RUNNER_RETRY_INTERRUPTED_MOST_MS);
     return txn_exec(txn, NULL, err,
                     "UPDATE runner_work SET failures = ?3, retry_ms = ?4, failed_ms = ?5, last_error = ?6, lease_owner = NULL, lease_until_ms = 0"
                     " WHERE kind = ?1 AND key = ?2",

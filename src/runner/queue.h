@@ -30,8 +30,8 @@ bool queue_leased_elsewhere(Txn *txn, Str kind, const QueueNow *now, int64_t *co
 bool queue_lease(Txn *txn, const QueueItem *item, const QueueNow *now, bool *got, Err *err) MUST_CHECK;
 /* After a run: gives the lease back and, unless the item was scheduled or cancelled meanwhile, notes the outcome. */
 bool queue_done(Txn *txn, const QueueItem *item, const QueueNow *now, int64_t again_ms, Err *err) MUST_CHECK;
-bool queue_failed(Txn *txn, const QueueItem *item, const QueueNow *now, Str error, Err *err) MUST_CHECK;
-int64_t queue_retry_after_ms(int64_t failures);
+bool queue_failed(Txn *txn, const QueueItem *item, const QueueNow *now, int64_t retry_after_ms, Str error, Err *err) MUST_CHECK;
+int64_t queue_retry_after_ms(int64_t failures, int64_t most_ms);
 
 /* Everything leased was interrupted by the end of the process that had it. */
 bool queue_void_leases(Txn *txn, const QueueNow *now, Err *err) MUST_CHECK;

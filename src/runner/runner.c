@@ -24,6 +24,7 @@ typedef struct Kind {
     RunnerFn *fn;
     void *ctx;
     int limit, running;
+    int64_t retry_most_ms;
 } Kind;
 
 typedef struct Run {                  /* a leased item on its way through a thread; lives in its arena */
@@ -362,12 +363,14 @@ static void *find_loop(void *arg)
 
 typedef struct Outcome { Runner *runner; const Run *run; bool good; int64_t again_ms; Str error; } Outcome;
 
+static int64_t retry_after_ms(const Run *run) { return queue_retry_after_ms(run->item.failures + 1, run->kind->retry_most_ms); }
+
 static bool note_outcome(Txn *txn, void *ctx, Err *err)
 {
     Outcome *outcome = ctx;
     QueueNow now = now_of(outcome->runner);
     return outcome->good ? queue_done(txn, &outcome->run->item, &now, outcome->again_ms, err)
-                         : queue_failed(txn, &outcome->run->item, &now, outcome->error, err);
+                         : queue_failed(txn, &outcome->run->item, &now, retry_after_ms(outcome->run), outcome->error, err);
 }
 
 /* Until the store takes it, for without it the work would run again. When the runner stops first, it does: that is allowed. */
@@ -406,7 +409,7 @@ static void run_one(Runner *runner, Run *run)
             (void)err_set(&err, ERR_INTERNAL, "failed without saying why");
         outcome.error = str_from(err.text);
         log_event(LOG_WARN, "runner.failed", log_str("kind", job.kind), log_str("key", job.key), log_int("attempt", job.attempt),
-                  log_int("retry_ms", queue_retry_after_ms(job.attempt)), log_cstr("error", err.text));
+                  log_int("retry_ms", retry_after_ms(run)), log_cstr("error", err.text));
     }
     note_outcome_surely(&outcome);
 }
@@ -488,7 +491,7 @@ void runner_register(Runner *runner, const char *name, RunnerTime time, RunnerFn
     if (!grown)
         abort();                                       /* at the start of the program, and it has no way to fail */
     runner->kinds = grown;
-    runner->kinds[runner->kind_count++] = (Kind){ .name = name, .time = time, .fn = fn, .ctx = ctx, .limit = 1 };
+    runner->kinds[runner->kind_count++] = (Kind){ .name = name, .time = time, .fn = fn, .ctx = ctx, .limit = 1, .retry_most_ms = RUNNER_RETRY_MOST_MS };
 }
 
 void runner_allow(Runner *runner, const char *name, int keys_at_once)
@@ -496,6 +499,13 @@ void runner_allow(Runner *runner, const char *name, int keys_at_once)
     Kind *kind = kind_find(runner, name);
     assert(!runner->finder_runs && kind && keys_at_once > 0);
     kind->limit = keys_at_once;
+}
+
+void runner_retry_within(Runner *runner, const char *name, int64_t most_ms)
+{
+    Kind *kind = kind_find(runner, name);
+    assert(!runner->finder_runs && kind && most_ms >= RUNNER_RETRY_FIRST_MS);
+    kind->retry_most_ms = most_ms;
 }
 
 int runner_runs_at_most(const Runner *runner)

@@ -2,13 +2,14 @@
  *
  * Due times are object time (base/clock.h) unless the kind is registered as real-time. A handler runs on a runner thread,
  * outside any transaction, and must be idempotent: after a crash it runs again. On failure it is retried after 1 s, 2 s, 4 s ...
- * up to 5 min (real time), with the error kept for display. Each kind runs one key at a time unless runner_allow says more,
- * and one key never runs twice at once. What is most overdue runs first.
+ * up to 5 min (real time; runner_retry_within: less), with the error kept for display. Each kind runs one key at a time unless
+ * runner_allow says more, and one key never runs twice at once. What is most overdue runs first.
  *
  * A run holds a lease of RUNNER_LEASE_MS in the queue; there is no heartbeat, so a handler ends well within it. When several
  * servers share the store, another takes the work over once the lease has run out. A store that only one process can open
  * (store.h, SQLite) needs no such wait: at runner_start the leases of the process before are void, and its interrupted
- * runs count as a failed attempt (so a handler that kills the server is backed off as well). */
+ * runs count as a failed attempt (so a handler that kills the server is backed off as well), but wait 8 s at most: where a
+ * machine loses power again and again, what ran each time must not be left for minutes. */
 #pragma once
 #include "base/clock.h"
 #include "store/store.h"
@@ -32,6 +33,7 @@ typedef enum RunnerTime { RUNNER_OBJECT_TIME = 1, RUNNER_REAL_TIME } RunnerTime;
 bool runner_new(Store *store, Clock *clock, Runner **out, Err *err) MUST_CHECK;
 void runner_register(Runner *runner, const char *kind, RunnerTime time, RunnerFn *fn, void *ctx);   /* before runner_start; kind is static */
 void runner_allow(Runner *runner, const char *kind, int keys_at_once);                              /* before runner_start, for a handler that may run for several keys at once */
+void runner_retry_within(Runner *runner, const char *kind, int64_t most_ms);                        /* before runner_start: the longest pause after failures, where what is asked is near and others wait for it */
 int  runner_runs_at_most(const Runner *runner);                       /* by the limits of the kinds: with so many threads none waits for another */
 bool runner_start(Runner *runner, int threads, Err *err) MUST_CHECK;
 void runner_drain(Runner *runner);                                    /* lets running handlers end; nothing runs afterwards, scheduling still works (requests may go on for a moment) */

@@ -179,6 +179,27 @@ static void test_failure_backs_off_to_five_minutes_and_keeps_the_error(void **st
     site_done(&site);
 }
 
+static void test_a_kind_may_have_a_longest_pause_of_its_own(void **state)
+{
+    (void)state;
+    static const int64_t waits[] = { 1000, 2000, 4000, 5000, 5000 };
+    Site site;
+    site_make(&site);
+    atomic_store(&site.failures_left, COUNT_OF(waits));
+    runner_retry_within(site.runner, "flaky", 5000);
+    must(runner_start(site.runner, 2, E));
+    schedule(&site, "flaky", "a", START_MS);
+    for (size_t i = 0; i < COUNT_OF(waits); i++) {
+        wait_for(&site.ran);
+        const RunnerEntry *entry = settled(&site, "flaky", "a");
+        assert_int_equal(entry->retry_ms, site_now(&site) + waits[i]);
+        move_time(&site, waits[i]);
+    }
+    wait_for(&site.ran);
+    gone(&site, "flaky", "a");
+    site_done(&site);
+}
+
 static void test_back_off_is_real_time(void **state)
 {
     (void)state;
@@ -265,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_schedule_replaces_and_cancel_removes),
         cmocka_unit_test(test_again_runs_at_the_given_time),
         cmocka_unit_test(test_failure_backs_off_to_five_minutes_and_keeps_the_error),
+        cmocka_unit_test(test_a_kind_may_have_a_longest_pause_of_its_own),
         cmocka_unit_test(test_back_off_is_real_time),
         cmocka_unit_test(test_schedule_after_a_failure_starts_afresh),
         cmocka_unit_test(test_state_shows_what_is_pending_and_failing),
