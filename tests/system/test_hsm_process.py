@@ -8,6 +8,8 @@ from memory import factors_found, resident
 from softhsm import RemoteHsm
 from vaultyard import Site, wait_for
 
+NOT_SANITIZED = True        # it reads all of the server's memory, of which a sanitizer maps terabytes
+
 API = "?api-version=7.4"
 DIGEST = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
 
