@@ -14,13 +14,15 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "certs/loaded.h"
 #include "certs/scrape.h"
 #include "certs/status.h"
-#include "certs/watch.h"
 
 enum { INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_FIRST_MAX_MS = 60 * 1000, RETRY_MAX_MS = 15 * 60 * 1000, REPORT_WITHIN_MS = 500,
        STATE_ARENA_BYTES = 32 * 1024 * 1024, REMOVE_ARENA_BYTES = 1024 * 1024 };
+
+typedef enum Watched { WATCHED_CLOCK = 1, WATCHED_SETTINGS = 2 } Watched;
 
 typedef struct CertAgent {
     const CertAgentConfig *config;
@@ -418,6 +420,9 @@ static int64_t step(CertAgent *agent)
         if (!tracked->is_due && !looks_at(&agent->loaded->looks, i) && left_ms < wait_ms)
             wait_ms = left_ms;
     }
+    int64_t look_at_ms = watch_look_at_ms(&agent->watch);
+    if (look_at_ms != INT64_MAX && look_at_ms - mono_ms < wait_ms)
+        wait_ms = look_at_ms - mono_ms;
     if (scrape_at_ms != INT64_MAX && scrape_at_ms - mono_ms < wait_ms)
         wait_ms = scrape_at_ms - mono_ms;
     if (hook_at_ms != INT64_MAX && hook_at_ms - mono_ms < wait_ms)
@@ -444,7 +449,7 @@ static bool wait(CertAgent *agent, int64_t wait_ms)
         log_event(LOG_ERROR, "certs.cannot_wait", log_cstr("error", err.text));
         return false;
     }
-    unsigned watched = agent->watch.fd >= 0 && fds[1].revents ? watch_take(&agent->watch) : 0;
+    unsigned watched = watch_take(&agent->watch);
     if (watched & WATCHED_CLOCK)
         read_clock(agent);
     if (watched & WATCHED_SETTINGS)
@@ -511,6 +516,18 @@ static void find_state_path(CertAgent *agent)
         (void)snprintf(agent->state_path, sizeof agent->state_path, "%.*sstate.json", slash ? (int)(slash - status) + 1 : 0, status);
 }
 
+static void watch_files(CertAgent *agent)
+{
+    const CertAgentConfig *config = agent->config;
+    Err err = { 0 };
+    if (config->once)
+        return;
+    bool all = watch_add(&agent->watch, config->settings_path, WATCHED_SETTINGS, &err);
+    all = (!config->clock_path || watch_add(&agent->watch, config->clock_path, WATCHED_CLOCK, &err)) && all;
+    if (!all)
+        log_event(LOG_WARN, "certs.files_not_watched", log_cstr("error", err.text), log_int("looked_at_every_s", WATCH_LOOK_MS / 1000));
+}
+
 /* What the process before owed and had. */
 static bool remember(CertAgent *agent, Err *err)
 {
@@ -526,14 +543,13 @@ static bool remember(CertAgent *agent, Err *err)
 
 int cert_agent_run(const CertAgentConfig *config)
 {
-    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = { .fd = -1 }, .report_by_ms = INT64_MAX };
+    CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = WATCH_NONE, .report_by_ms = INT64_MAX };
     Err err = { 0 };
     bool is_unusable = false;
     hook_init(&agent.hook);
     find_state_path(&agent);
     /* Before they are read: settings that are replaced while we start are found out. */
-    if (!config->once && !watch_init(config->clock_path, config->settings_path, &agent.watch, &err))
-        log_event(LOG_WARN, "certs.settings_not_watched", log_cstr("error", err.text));      /* polls and SIGHUP find them out as well */
+    watch_files(&agent);
     if (!loaded_new(config, &agent.loaded, &is_unusable, &err) && is_unusable) {
         log_event(LOG_ERROR, "certs.settings_unusable", log_cstr("error", err.text));
         say_status(&agent, SERVICE_BAD_SETTINGS, err.text);

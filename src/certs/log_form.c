@@ -19,7 +19,7 @@ static const struct { const char *event, *component, *says; } sentences[] = {
     { "certs.settings_unusable",    "CertificateManagementConfiguration", "{error}" },
     { "certs.settings_refused",     "CertificateManagementConfiguration", "the changed settings cannot be used, the former stay: {error}" },
     { "certs.settings_applied",     "CertificateManagementConfiguration", "changed settings are in use" },
-    { "certs.settings_not_watched", "CertificateManagementConfiguration", "changes of the settings are found by polls only: {error}" },
+    { "certs.files_not_watched", "CertificateManagementConfiguration", "the settings file is looked at every {looked_at_every_s} s instead of being watched: {error}" },
     { "certs.installed",            "CertificateManager",                 "retrieved '{url}'; most recent version is '{version}'" },
     { "certs.sync_failed",          "CertificateManager",                 "could not bring '{url}' up to date: {error}" },
     { "certs.not_cleaned_up",       "CertificateManager",                 "cannot remove what is no longer observed: {error}" },

@@ -313,11 +313,8 @@ static bool wait_for_event(Agent *agent)
         if (read(agent->wake, &count, sizeof count) == sizeof count && agent->retry_ms == 0)
             agent->next_lease_ms = 0;
     }
-    if (fds[2].revents) {
-        extensions_watched(agent->extensions);
-        if (agent->retry_ms == 0)
-            agent->next_lease_ms = 0;
-    }
+    if (extensions_watched(agent->extensions) && agent->retry_ms == 0)
+        agent->next_lease_ms = 0;
     return atomic_load(&agent->leaving);
 }
 

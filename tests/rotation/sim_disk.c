@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -99,6 +100,12 @@ ssize_t __wrap_write(int fd, const void *bytes, size_t size)
     errno = kept;
     return -1;
 }
+
+/* A descriptor that tells nothing, since nobody else writes here: the kernel gives few of the real ones, and takes its time to have one back. */
+int __wrap_inotify_init1(int flags);
+int __wrap_inotify_init1(int flags) { return (void)flags, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask);
+int __wrap_inotify_add_watch(int fd, const char *path, uint32_t mask) { return (void)path, (void)mask, fd; }
 
 int __real_clock_gettime(clockid_t id, struct timespec *out); int __wrap_clock_gettime(clockid_t id, struct timespec *out);
 int __wrap_clock_gettime(clockid_t id, struct timespec *out)

@@ -18,7 +18,7 @@ from vaultyard import BUILD
 
 HERE = pathlib.Path(__file__).parent
 MACHINES, YEARS, USUAL_SEED = 200, 10, 20261122
-WORKERS = 2 * (os.cpu_count() or 1)         # half of its time one waits for the kernel to let go of an inotify instance, with each of the 20,000 kills
+WORKERS = os.cpu_count() or 1
 
 
 def cpu_s():

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,12 +15,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "node/places.h"
 
 #define EXTENSION_BUILD "1363.13"
 #define LOG_DIR         "/var/log/azure/Microsoft.Azure.KeyVault.KeyVaultForLinux"
 enum { DIR_MAX = 512, PATH_MAX_BYTES = DIR_MAX + 100 };
-enum { RESTART_FIRST_MS = 500, RESTART_MAX_MS = 30000, STATUS_MAX_BYTES = 64 * 1024, LOG_MAX_BYTES = 8 * 1024 * 1024 };
+enum { RESTART_FIRST_MS = 500, RESTART_MAX_MS = 30000, LASTED_MS = 60000, STATUS_MAX_BYTES = 64 * 1024, LOG_MAX_BYTES = 8 * 1024 * 1024 };
 
 typedef struct Extension {
     char name[128];
@@ -30,13 +30,13 @@ typedef struct Extension {
     Str settings;                       /* compact JSON */
     bool requires_sync, seen;
     pid_t pid;                          /* 0: not running */
-    int watch;
-    int64_t start_at_ms, pause_ms;      /* monotonic */
+    int64_t started_ms, start_at_ms, pause_ms;      /* monotonic */
 } Extension;
 
 struct Extensions {
     const char *program_dir, *below;
-    int inotify;
+    Watch watch;
+    bool is_blind;                      /* said in the log: statuses are looked at by time */
     Extension items[EXTENSIONS_MAX];
     size_t count;
 };
@@ -48,11 +48,7 @@ bool extensions_new(const char *program_dir, const char *below, Extensions **out
         return err_set(err, ERR_INTERNAL, "out of memory");
     extensions->program_dir = program_dir;
     extensions->below = below;
-    extensions->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (extensions->inotify < 0) {
-        free(extensions);
-        return err_errno(err, "cannot watch files");
-    }
+    extensions->watch = WATCH_NONE;
     *out = extensions;
     return true;
 }
@@ -75,18 +71,12 @@ void extensions_free(Extensions *extensions)
         stop(&extensions->items[i]);
         arena_free(extensions->items[i].arena);
     }
-    (void)close(extensions->inotify);
+    watch_done(&extensions->watch);
     free(extensions);
 }
 
-int extensions_watch_fd(const Extensions *extensions) { return extensions->inotify; }
-
-void extensions_watched(Extensions *extensions)
-{
-    char events[4096];
-    while (read(extensions->inotify, events, sizeof events) > 0)
-        continue;
-}
+int extensions_watch_fd(const Extensions *extensions) { return extensions->watch.fd; }
+bool extensions_watched(Extensions *extensions) { return watch_take(&extensions->watch) != 0; }
 
 static bool is_word(Str text)
 {
@@ -103,6 +93,28 @@ static bool is_true(const JsonVal *v)
     return json_bool(v, false) || str_eq_nocase(json_str(v), STR("true"));
 }
 
+static void status_path(const Extension *extension, char path[PATH_MAX_BYTES])
+{
+    (void)snprintf(path, PATH_MAX_BYTES, "%s/status/1.status", extension->dir);
+}
+
+/* A node that can watch nothing is as good a node: it hears of a status a little later. */
+static void watch_status(Extensions *extensions, const char *path)
+{
+    Err err = { 0 };
+    bool watched = watch_add(&extensions->watch, path, 1, &err);
+    if (!watched && !extensions->is_blind)
+        log_event(LOG_WARN, "node.files_not_watched", log_cstr("error", err.text), log_int("looked_at_every_s", WATCH_LOOK_MS / 1000));
+    extensions->is_blind = !watched;
+}
+
+static void unwatch_status(Extensions *extensions, const Extension *extension)
+{
+    char path[PATH_MAX_BYTES];
+    status_path(extension, path);
+    watch_drop(&extensions->watch, path);
+}
+
 /* The directories of one that does not run, without a status: one of another process says nothing. */
 static bool make_room(Extensions *extensions, Extension *extension, Err *err)
 {
@@ -110,10 +122,10 @@ static bool make_room(Extensions *extensions, Extension *extension, Err *err)
     (void)snprintf(path, sizeof path, "%s/status", extension->dir);
     if (!dir_make(path, 0755, err))
         return false;
-    extension->watch = inotify_add_watch(extensions->inotify, path, IN_MOVED_TO | IN_CLOSE_WRITE);
-    (void)snprintf(path, sizeof path, "%s/status/1.status", extension->dir);
+    status_path(extension, path);
     if (unlink(path) < 0 && errno != ENOENT)
         return err_errno(err, "cannot remove %s", path);
+    watch_status(extensions, path);
     (void)snprintf(path, sizeof path, "%s/config", extension->dir);
     if (!dir_make(path, 0700, err))
         return false;
@@ -160,7 +172,7 @@ static void start(Extensions *extensions, Extension *extension)
     char program[PATH_MAX_BYTES], settings[PATH_MAX_BYTES], status[PATH_MAX_BYTES], clock[PATH_MAX_BYTES];
     (void)snprintf(program, sizeof program, "%s/vaultyard-certs", extensions->program_dir);
     (void)snprintf(settings, sizeof settings, "%s/config/1.settings", extension->dir);
-    (void)snprintf(status, sizeof status, "%s/status/1.status", extension->dir);
+    status_path(extension, status);
     (void)snprintf(clock, sizeof clock, "%s" NODE_CLOCK_FILE, extensions->below);
     static char settings_option[] = "--settings", status_option[] = "--status", clock_option[] = "--clock";
     static char path[] = "PATH=/usr/sbin:/usr/bin", home[] = "HOME=/root", lang[] = "LANG=C.UTF-8";
@@ -185,6 +197,7 @@ static void start(Extensions *extensions, Extension *extension)
         return;
     }
     extension->pid = child;
+    extension->started_ms = mono_now_ms();
     log_event(LOG_INFO, "node.extension_started", log_cstr("name", extension->name), log_int("pid", child));
 }
 
@@ -246,8 +259,10 @@ static bool apply_one(Extensions *extensions, const JsonVal *item, Err *err)
     bool moves = strcmp(dir, extension->dir) != 0;
     if (extension->arena && !moves && str_eq(settings, extension->settings))
         return true;
-    if (moves)
+    if (moves) {
         stop(extension);
+        unwatch_status(extensions, extension);
+    }
     arena_free(TAKE(extension->arena));                         /* until all is laid out: else the next lease would take this one's settings for done */
     (void)snprintf(extension->dir, sizeof extension->dir, "%s", dir);
     extension->requires_sync = is_true(json_path(asked.settings, "secretsManagementSettings.requireInitialSync"));
@@ -277,6 +292,7 @@ bool extensions_apply(Extensions *extensions, const JsonVal *list, Err *err)
             continue;
         }
         stop(extension);
+        unwatch_status(extensions, extension);
         arena_free(extension->arena);
         *extension = extensions->items[--extensions->count];
     }
@@ -285,13 +301,16 @@ bool extensions_apply(Extensions *extensions, const JsonVal *list, Err *err)
 
 int64_t extensions_tend(Extensions *extensions)
 {
-    int64_t next = -1, now = mono_now_ms();
+    int64_t now = mono_now_ms(), look_at_ms = watch_look_at_ms(&extensions->watch);
+    int64_t next = look_at_ms == INT64_MAX ? -1 : look_at_ms > now ? look_at_ms - now : 0;
     for (size_t i = 0; i < extensions->count; i++) {
         Extension *extension = &extensions->items[i];
         int status;
         if (extension->pid > 0 && waitpid(extension->pid, &status, WNOHANG) == extension->pid) {
             log_event(LOG_WARN, "node.extension_ended", log_cstr("name", extension->name), log_int("status", status));
             extension->pid = 0;
+            if (now - extension->started_ms > LASTED_MS)
+                extension->pause_ms = RESTART_FIRST_MS;
             extension->start_at_ms = now + extension->pause_ms;
         }
         if (extension->pid > 0 || !extension->arena)            /* settings that could not be written: the next lease tries it again */
@@ -314,7 +333,7 @@ static bool status_read(const Extension *extension, Arena *arena, Status *out)
     Str text;
     const JsonVal *root;
     Err ignored;
-    (void)snprintf(path, sizeof path, "%s/status/1.status", extension->dir);
+    status_path(extension, path);
     if (!file_read(arena, path, STATUS_MAX_BYTES, &text, &ignored) || !json_parse(arena, text, JSON_STRICT, &root, &ignored))
         return false;
     const JsonVal *first = json_at(root, 0);

@@ -15,6 +15,23 @@ enum { EVENT_WITHIN_MS = 120 * 1000, ARENA_BYTES = 8 << 20 };
 typedef struct Machine { char dir[64], programs[80], refuses[100]; Extensions *extensions; Arena *arena; } Machine;
 static Machine machine;
 
+/* ---- the machine's clock and its inotify instances, which the linker leads here ---- */
+
+static int64_t clock_ahead_ms;
+static bool no_inotify;
+
+int64_t __real_mono_now_ms(void);
+int64_t __wrap_mono_now_ms(void);
+int64_t __wrap_mono_now_ms(void) { return __real_mono_now_ms() + clock_ahead_ms; }
+
+int __real_inotify_init1(int flags);
+int __wrap_inotify_init1(int flags);
+int __wrap_inotify_init1(int flags)
+{
+    errno = EMFILE;
+    return no_inotify ? -1 : __real_inotify_init1(flags);
+}
+
 /* ---- the program: says who it is in its status, and waits to be stopped. With a file "refuses" beside it, it ends at once. ---- */
 
 static int be_the_program(char **argv)
@@ -47,6 +64,8 @@ static int set_up(void **state)
     char self[200] = "";
     Err err = { 0 };
     (void)state;
+    clock_ahead_ms = 0;
+    no_inotify = false;
     machine = (Machine){ .dir = "/tmp/vaultyard-ext-XXXXXX", .arena = arena_new(ARENA_BYTES) };
     assert_non_null(mkdtemp(machine.dir));
     (void)snprintf(machine.programs, sizeof machine.programs, "%s/programs", machine.dir);
@@ -120,7 +139,7 @@ static pid_t process(size_t i, pid_t former)
         struct pollfd fd = { .fd = extensions_watch_fd(machine.extensions), .events = POLLIN };
         if (poll(&fd, 1, EVENT_WITHIN_MS) == 0)
             fail_msg("no status came");
-        extensions_watched(machine.extensions);
+        (void)extensions_watched(machine.extensions);
     }
 }
 
@@ -241,7 +260,57 @@ static void test_one_that_ends_is_started_again_after_a_pause_that_grows(void **
     assert_true(is_there(process(0, 0)));
 }
 
+static void test_the_pause_begins_anew_after_a_run_that_lasted(void **state)
+{
+    siginfo_t ended;
+    pid_t pid = 0;
+    int64_t pauses[4];
+    (void)state;
+    apply(item("KVExt", "1.0", "{}"));
+    for (size_t i = 0; i < COUNT_OF(pauses); i++) {
+        pid = process(0, pid);
+        if (i == 3)
+            clock_ahead_ms += 24 * 3600 * 1000;
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
+        pauses[i] = extensions_tend(machine.extensions);
+        clock_ahead_ms += pauses[i];
+        (void)extensions_tend(machine.extensions);
+    }
+    assert_true(pauses[1] > 500 && pauses[2] > 1000);
+    assert_in_range(pauses[3], 1, 500);
+}
+
+static void say(const char *status, const char *message)
+{
+    Err err = { 0 };
+    Str text = str_printf(machine.arena, "[{\"status\":{\"status\":\"%s\",\"formattedMessage\":{\"message\":\"%s\"}}}]", status, message);
+    assert_true(file_replace(in_dir(FIRST_DIR "/status/1.status"), bytes_of(text), 0644, (uid_t)-1, (gid_t)-1, &err));
+}
+
 /* ---- what cannot be ---- */
+
+static void test_without_inotify_a_status_is_found_by_looking(void **state)
+{
+    (void)state;
+    no_inotify = true;
+    apply(item("KVExt", "1.0", "{}"));
+    assert_int_equal(extensions_watch_fd(machine.extensions), -1);
+    while (!extensions_watched(machine.extensions)) {
+        int64_t look_ms = extensions_tend(machine.extensions);
+        assert_in_range(look_ms, 0, 2000);
+        assert_int_equal(poll(NULL, 0, (int)look_ms), 0);
+    }
+    assert_true(is_there(process(0, 0)));
+
+    no_inotify = false;                                         /* others have ended: it is watched again with the next look */
+    clock_ahead_ms += extensions_tend(machine.extensions);
+    (void)extensions_watched(machine.extensions);
+    assert_true(extensions_watch_fd(machine.extensions) >= 0);
+    assert_int_equal(extensions_tend(machine.extensions), -1);
+    say("success", "so it is");
+    assert_true(extensions_watched(machine.extensions));
+}
 
 static void test_what_is_no_extension_of_ours_is_refused_and_the_others_run(void **state)
 {
@@ -311,13 +380,6 @@ static void test_settings_that_cannot_be_written_come_with_the_next_lease(void *
 
 /* ---- what the node's state hears of them ---- */
 
-static void say(const char *status, const char *message)
-{
-    Err err = { 0 };
-    Str text = str_printf(machine.arena, "[{\"status\":{\"status\":\"%s\",\"formattedMessage\":{\"message\":\"%s\"}}}]", status, message);
-    assert_true(file_replace(in_dir(FIRST_DIR "/status/1.status"), bytes_of(text), 0644, (uid_t)-1, (gid_t)-1, &err));
-}
-
 static void test_a_node_waits_for_the_first_sync_where_that_is_required(void **state)
 {
     static const struct { const char *status; ExtensionsState state; } rows[] = {
@@ -365,6 +427,8 @@ int main(int argc, char **argv)
         TEST(test_another_version_lives_in_a_directory_of_its_own),
         TEST(test_what_is_not_asked_for_any_more_is_stopped),
         TEST(test_one_that_ends_is_started_again_after_a_pause_that_grows),
+        TEST(test_the_pause_begins_anew_after_a_run_that_lasted),
+        TEST(test_without_inotify_a_status_is_found_by_looking),
         TEST(test_what_is_no_extension_of_ours_is_refused_and_the_others_run),
         TEST(test_there_is_a_most_of_them),
         TEST(test_settings_that_cannot_be_written_come_with_the_next_lease),
