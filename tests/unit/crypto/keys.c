@@ -1,6 +1,8 @@
 /* keys.c - keys that tests share. */
 #include "keys.h"
+#include <openssl/rsa.h>
 #include "../cm.h"
+#include "crypto/keys/key_own.h"
 
 static KeyRef *keys[TEST_KEYS];
 
@@ -17,10 +19,23 @@ KeyRef *test_key(int which)
     return keys[which];
 }
 
-void test_keys_free(void)
+int test_keys_free(void **state)
 {
+    (void)state;
     for (int i = 0; i < TEST_KEYS; i++) {
         key_free(keys[i]);
         keys[i] = NULL;
     }
+    return 0;
+}
+
+void test_key_bare(const KeyRef *key, bool is_private, Bytes in, uint8_t *out)
+{
+    size_t len = in.len;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+    assert_int_equal(is_private ? EVP_PKEY_decrypt_init(ctx) : EVP_PKEY_encrypt_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
+    assert_int_equal(is_private ? EVP_PKEY_decrypt(ctx, out, &len, in.ptr, in.len) : EVP_PKEY_encrypt(ctx, out, &len, in.ptr, in.len), 1);
+    assert_int_equal(len, in.len);
+    EVP_PKEY_CTX_free(ctx);
 }

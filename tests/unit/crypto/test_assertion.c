@@ -54,7 +54,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_assertion_names_its_certificate_and_holds_ten_minutes), cmocka_unit_test(test_other_keys_and_halves_are_refused),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    test_keys_free();
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

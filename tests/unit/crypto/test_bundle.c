@@ -46,6 +46,21 @@ static void assert_whole_chain(const Bundle *bundle)
     assert_cert(bundle, 2, chain.root);
 }
 
+/* The chain and a certificate of nobody's in it, in orders that no reader may rely on; the first is the right one. */
+enum { ORDERS = 7 };
+static Bundle in_order(size_t which)
+{
+    const Bytes orders[ORDERS][4] = {
+        { chain.leaf, chain.middle, chain.root, chain.other }, { chain.root, chain.middle, chain.leaf, chain.other },
+        { chain.other, chain.root, chain.middle, chain.leaf }, { chain.other, chain.middle, chain.root, chain.leaf },
+        { chain.leaf, chain.other, chain.root, chain.middle }, { chain.middle, chain.leaf, chain.other, chain.root },
+        { chain.middle, chain.leaf, chain.root, chain.other },
+    };
+    Bundle bundle = { .key = test_key(TEST_P256), .count = 4 };
+    memcpy(bundle.certs, orders[which], sizeof orders[which]);
+    return bundle;
+}
+
 static bool reads_pfx(Arena *arena, Bytes pfx, const char *password, Bundle *out, Err *err)
 {
     bool read = bundle_read_pfx(arena, pfx, str_from(password), out, err);
@@ -120,18 +135,13 @@ static void test_certificates_alone_make_a_bundle(void **state)
 static void test_any_order_comes_out_leaf_first(void **state)
 {
     (void)state;
-    const Bytes orders[][4] = {
-        { chain.root, chain.middle, chain.leaf, chain.other }, { chain.other, chain.middle, chain.root, chain.leaf },
-        { chain.leaf, chain.other, chain.root, chain.middle }, { chain.middle, chain.leaf, chain.other, chain.root },
-    };
     AUTO(arena_free_auto) Arena *arena = arena_new(4 << 20);
-    for (size_t i = 0; i < COUNT_OF(orders); i++)
+    for (size_t i = 0; i < ORDERS; i++)
         for (int key_first = 0; key_first < 2; key_first++) {
             AUTO(secret_free_auto) Secret *pem = NULL;
             AUTO(bundle_done_auto) Bundle back = { 0 };
-            Bundle bundle = { .key = test_key(TEST_P256), .count = 4 };
+            Bundle bundle = in_order(i);
             Err err;
-            memcpy(bundle.certs, orders[i], sizeof orders[i]);
             assert_true(bundle_write_pem(&bundle, key_first, &pem, &err));
             assert_int_equal(str_starts(str_of(secret_bytes(pem)), STR("-----BEGIN PRIVATE KEY-----\n")), key_first);
             assert_int_equal(str_ends(str_of(secret_bytes(pem)), STR("-----END PRIVATE KEY-----\n")), !key_first);
@@ -147,18 +157,13 @@ static void test_any_order_comes_out_leaf_first(void **state)
 static void test_an_order_can_be_undone_and_written(void **state)
 {
     (void)state;
-    const Bytes orders[][4] = {
-        { chain.leaf, chain.middle, chain.root, chain.other }, { chain.root, chain.middle, chain.leaf, chain.other },
-        { chain.other, chain.root, chain.middle, chain.leaf }, { chain.middle, chain.leaf, chain.root, chain.other },
-    };
     AUTO(arena_free_auto) Arena *arena = arena_new(4 << 20);
-    for (size_t i = 0; i < COUNT_OF(orders); i++)
+    for (size_t i = 0; i < ORDERS; i++)
         for (int with_key = 0; with_key < 2; with_key++) {
             AUTO(secret_free_auto) Secret *pfx = NULL;
             AUTO(bundle_done_auto) Bundle back = { 0 };
-            Bundle bundle = { .key = test_key(TEST_P256), .count = 4 };
+            Bundle bundle = in_order(i);
             Err err;
-            memcpy(bundle.certs, orders[i], sizeof orders[i]);
             assert_true(bundle_order(&bundle, "list", &err));
             assert_cert(&bundle, 0, chain.leaf);
             bundle_order_undo(&bundle);
@@ -169,7 +174,7 @@ static void test_an_order_can_be_undone_and_written(void **state)
             assert_int_equal(back.key != NULL, with_key);
             bundle_order_undo(&back);
             for (size_t c = 0; c < 4; c++)
-                assert_cert(&back, c, orders[i][c]);
+                assert_cert(&back, c, in_order(i).certs[c]);
         }
 }
 
@@ -528,8 +533,7 @@ static int finish(void **state)
 {
     (void)state;
     arena_free(chain.arena);
-    test_keys_free();
-    return 0;
+    return test_keys_free(state);
 }
 
 int main(void)

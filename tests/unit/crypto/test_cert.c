@@ -458,13 +458,6 @@ static void test_foreign_certificates_are_read(void **state)
     assert_int_equal(err.code, ERR_BAD_INPUT);
 }
 
-static int finish(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,5 +477,5 @@ int main(void)
         cmocka_unit_test(test_a_full_arena_is_a_clean_refusal),
         cmocka_unit_test(test_foreign_certificates_are_read),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

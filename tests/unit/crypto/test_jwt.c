@@ -239,13 +239,6 @@ static void test_numeric_dates(void **state)
     assert_false(jwt_time(NULL, &ms));
 }
 
-static int finish(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,5 +251,5 @@ int main(void)
         cmocka_unit_test(test_a_full_arena_is_told_from_a_bad_token),
         cmocka_unit_test(test_numeric_dates),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

@@ -302,13 +302,6 @@ static void test_threads_share_a_key_and_the_last_one_frees_it(void **state)
     }
 }
 
-static int finish(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,5 +317,5 @@ int main(void)
         cmocka_unit_test(test_a_key_with_foreign_private_numbers_is_inconsistent),
         cmocka_unit_test(test_threads_share_a_key_and_the_last_one_frees_it),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

@@ -1,7 +1,7 @@
 /* test_key_oct.c - symmetric keys: published vectors, what each algorithm refuses, and the openssl command as a second opinion. */
 #include "../cm.h"
 #include "base/encode.h"
-#include "crypto/keys/key_oct.h"
+#include "oct_vectors.h"
 #include "tool.h"
 #include "vectors.h"
 
@@ -14,124 +14,24 @@ static KeyRef *key_of(Bytes octets)
     return key;
 }
 
-static void same(Bytes a, Bytes b)
-{
-    assert_int_equal(a.len, b.len);
-    assert_memory_equal(a.ptr, b.ptr, a.len);
-}
-
-static CipherAlg alg_of(Str name)
-{
-    CipherAlg alg = 0;
-    assert_true(cipher_alg_parse(name, &alg));
-    assert_true(str_eq(cipher_alg_name(alg), name));
-    return alg;
-}
-
-/* One byte changed anywhere: it does not open, and says no more than that. */
-static void refuses_changes(const KeyRef *key, CipherAlg alg, CipherText text)
-{
-    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 16);
-    Bytes *const parts[] = { &text.value, &text.tag, &text.aad };
-    for (size_t p = 0; p < COUNT_OF(parts); p++)
-        for (size_t i = 0; i < parts[p]->len; i++) {
-            Bytes whole = *parts[p];
-            uint8_t *changed = arena_alloc(arena, whole.len);
-            memcpy(changed, whole.ptr, whole.len);
-            changed[i] ^= 0x10;
-            *parts[p] = (Bytes){ changed, whole.len };
-            Secret *plain = NULL;
-            Err err = { 0 };
-            assert_false(key_decrypt(key, alg, &text, &plain, &err));
-            assert_int_equal(err.code, ERR_BAD_INPUT);
-            assert_string_equal(err.target, "value");
-            assert_string_equal(err.text, "value does not decrypt with this key and algorithm");
-            *parts[p] = whole;
-        }
-}
-
-static void wraps_as_published(const char *file, CipherAlg (*alg_for)(size_t bytes), size_t expected)
-{
-    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    Vectors vectors = vectors_open(arena, file);
-    Vector v;
-    size_t seen = 0;
-    for (; vectors_next(&vectors, &v); seen++) {
-        Bytes kek = vector_hex(arena, &v, "KEK"), data = vector_hex(arena, &v, "Data"), wrapped = vector_hex(arena, &v, "Wrapped");
-        AUTO(key_free_auto) KeyRef *key = key_of(kek);
-        AUTO(secret_free_auto) Secret *plain = NULL;
-        CipherText text;
-        Err err = { 0 };
-        assert_true(key_encrypt(key, alg_for(kek.len), data, (Bytes){ 0 }, (Bytes){ 0 }, arena, &text, &err));
-        same(text.value, wrapped);
-        assert_int_equal(text.iv.len + text.tag.len + text.aad.len, 0);
-        assert_true(key_decrypt(key, alg_for(kek.len), &text, &plain, &err));
-        same(secret_bytes(plain), data);
-        refuses_changes(key, alg_for(kek.len), text);
-    }
-    assert_int_equal(seen, expected);
-}
-
-static CipherAlg kw_of(size_t bytes) { return bytes == 16 ? CIPHER_A128KW : bytes == 24 ? CIPHER_A192KW : CIPHER_A256KW; }
-static CipherAlg ckm_kw_of(size_t bytes) { (void)bytes; return CIPHER_CKM_AES_KEY_WRAP; }
-static CipherAlg ckm_kwp_of(size_t bytes) { (void)bytes; return CIPHER_CKM_AES_KEY_WRAP_PAD; }
+static const OctPlace here = { key_of, key_free };
 
 static void test_key_wraps_of_the_rfcs(void **state)
 {
     (void)state;
-    wraps_as_published("rfc3394.rsp", kw_of, 6);
-    wraps_as_published("rfc3394.rsp", ckm_kw_of, 6);
-    wraps_as_published("rfc5649.rsp", ckm_kwp_of, 2);
+    oct_wraps_as_published(&here);
 }
 
 static void test_cbc_of_sp800_38a(void **state)
 {
     (void)state;
-    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    Vectors vectors = vectors_open(arena, "sp800-38a-cbc.rsp");
-    Vector v;
-    size_t seen = 0;
-    for (; vectors_next(&vectors, &v); seen++) {
-        AUTO(key_free_auto) KeyRef *key = key_of(vector_hex(arena, &v, "Key"));
-        AUTO(secret_free_auto) Secret *plain = NULL;
-        AUTO(secret_free_auto) Secret *padded = NULL;
-        Bytes iv = vector_hex(arena, &v, "IV"), pt = vector_hex(arena, &v, "PT"), ct = vector_hex(arena, &v, "CT");
-        CipherAlg alg = alg_of(vector_text(&v, "Alg")), with_padding = alg_of(str_printf(arena, STR_FMT "PAD", STR_ARG(vector_text(&v, "Alg"))));
-        CipherText text;
-        Err err = { 0 };
-        assert_true(key_encrypt(key, alg, pt, iv, (Bytes){ 0 }, arena, &text, &err));
-        same(text.value, ct);
-        same(text.iv, iv);
-        assert_true(key_decrypt(key, alg, &text, &plain, &err));
-        same(secret_bytes(plain), pt);
-
-        /* With padding the same blocks come first, and one more says where the text ends. */
-        assert_true(key_encrypt(key, with_padding, pt, iv, (Bytes){ 0 }, arena, &text, &err));
-        assert_int_equal(text.value.len, ct.len + CIPHER_BLOCK);
-        same((Bytes){ text.value.ptr, ct.len }, ct);
-        assert_true(key_decrypt(key, with_padding, &text, &padded, &err));
-        same(secret_bytes(padded), pt);
-    }
-    assert_int_equal(seen, 3);
+    oct_cbc_as_published(&here);
 }
 
-static void test_gcm_of_its_specification_opens(void **state)
+static void test_gcm_of_its_specification_and_of_cavp_opens(void **state)
 {
     (void)state;
-    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    Vectors vectors = vectors_open(arena, "gcm-spec.rsp");
-    Vector v;
-    size_t seen = 0;
-    for (; vectors_next(&vectors, &v); seen++) {
-        AUTO(key_free_auto) KeyRef *key = key_of(vector_hex(arena, &v, "Key"));
-        AUTO(secret_free_auto) Secret *plain = NULL;
-        CipherText text = { vector_hex(arena, &v, "CT"), vector_hex(arena, &v, "IV"), vector_hex(arena, &v, "Tag"), vector_hex(arena, &v, "AAD") };
-        Err err = { 0 };
-        assert_true(key_decrypt(key, alg_of(vector_text(&v, "Alg")), &text, &plain, &err));
-        same(secret_bytes(plain), vector_hex(arena, &v, "PT"));
-        refuses_changes(key, alg_of(vector_text(&v, "Alg")), text);
-    }
-    assert_int_equal(seen, 3);
+    oct_gcm_as_published(&here);
 }
 
 static void test_each_gcm_encryption_has_an_iv_of_its_own(void **state)
@@ -240,7 +140,6 @@ static void test_uses_that_do_not_fit_are_refused_by_field(void **state)
     assert_int_equal(spec.oct_bits, 256);
 }
 
-/* A symmetric key asked for what only others can, and another key asked for what only it can. */
 /* Padding makes the longest value longer. */
 static void test_the_longest_value_comes_back(void **state)
 {
@@ -262,6 +161,7 @@ static void test_the_longest_value_comes_back(void **state)
     }
 }
 
+/* A symmetric key asked for what only others can, and another key asked for what only it can. */
 static void test_kinds_do_not_mix(void **state)
 {
     (void)state;
@@ -342,7 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_key_wraps_of_the_rfcs),
         cmocka_unit_test(test_cbc_of_sp800_38a),
-        cmocka_unit_test(test_gcm_of_its_specification_opens),
+        cmocka_unit_test(test_gcm_of_its_specification_and_of_cavp_opens),
         cmocka_unit_test(test_each_gcm_encryption_has_an_iv_of_its_own),
         cmocka_unit_test(test_hs256_of_rfc_7520),
         cmocka_unit_test(test_openssl_makes_the_same_macs),

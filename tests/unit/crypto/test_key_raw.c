@@ -13,18 +13,6 @@
 #include "tool.h"
 #include "vectors.h"
 
-/* The bare private operation, as a device offers it. */
-static void bare(const KeyRef *key, Bytes in, uint8_t *out)
-{
-    size_t len = in.len;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-    assert_int_equal(EVP_PKEY_decrypt_init(ctx), 1);
-    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
-    assert_int_equal(EVP_PKEY_decrypt(ctx, out, &len, in.ptr, in.len), 1);
-    assert_int_equal(len, in.len);
-    EVP_PKEY_CTX_free(ctx);
-}
-
 static void test_signatures_built_of_the_bare_operation_verify(void **state)
 {
     (void)state;
@@ -38,7 +26,7 @@ static void test_signatures_built_of_the_bare_operation_verify(void **state)
             bool valid = false;
             Err err;
             assert_true(rsa_pad_pss(algs[i], given, key_spec(key).rsa_bits, padded, &err));
-            bare(key, (Bytes){ padded, len }, signature);
+            test_key_bare(key, true, (Bytes){ padded, len }, signature);
             assert_true(key_verify_digest(key, algs[i], given, (Bytes){ signature, len }, &valid, &err));
             assert_true(valid);
         }
@@ -57,7 +45,7 @@ static void test_what_was_wrapped_comes_out_and_nothing_else_does(void **state)
         Bytes wrapped;
         Err err = { 0 };
         assert_true(key_wrap(key, algs[i], bytes_of(STR("a value")), arena, &wrapped, &err));
-        bare(key, wrapped, padded);
+        test_key_bare(key, true, wrapped, padded);
         assert_true(rsa_unpad(algs[i], (Bytes){ padded, sizeof padded }, &plain, &err));
         assert_str(str_of(secret_bytes(plain)), "a value");
         padded[1] ^= 0x55;
@@ -248,7 +236,7 @@ static void test_the_digest_structure_is_openssls(void **state)
         padded[1] = 1;
         padded[sizeof padded - len - 1] = 0;
         memcpy(padded + sizeof padded - len, info, len);
-        bare(key, (Bytes){ padded, sizeof padded }, made);
+        test_key_bare(key, true, (Bytes){ padded, sizeof padded }, made);
         assert_true(key_sign_digest(key, rows[i].alg, (Bytes){ digest, rows[i].size }, arena, &signature, &err));
         assert_memory_equal(signature.ptr, made, sizeof made);
     }
@@ -282,13 +270,6 @@ static void test_a_key_elsewhere_signs_certificates_and_requests(void **state)
         assert_true(tool_openssl(arena, NULL, "verify -check_ss_sig -CAfile a.pem a.pem"));
         assert_true(tool_openssl(arena, NULL, "req -inform DER -in a.csr -noout -verify"));
     }
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
 }
 
 /* Issues, revokes and answers: openssl verifies the list and the answer, and believes neither when a byte of it is another. */
@@ -363,5 +344,5 @@ int main(void)
         cmocka_unit_test(test_a_key_elsewhere_signs_certificates_and_requests),
         cmocka_unit_test(test_a_key_elsewhere_is_an_authoritys),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

@@ -88,13 +88,6 @@ static void test_changed_blobs_get_one_answer(void **state)
     assert_false(wrap_alg_parse(STR(""), &wrap) || wrap_alg_parse(STR("RSA-OAEP-384"), &wrap));
 }
 
-static int done(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,5 +95,5 @@ int main(void)
         cmocka_unit_test(test_openssl_opens_what_is_sealed_to_its_key),
         cmocka_unit_test(test_changed_blobs_get_one_answer),
     };
-    return cmocka_run_group_tests(tests, NULL, done);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

@@ -177,18 +177,6 @@ static void test_published_signatures_verify(void **state)
     assert_int_equal(checked, 4);
 }
 
-/* The bare public operation. */
-static void seal_bare(const KeyRef *key, Bytes block, uint8_t *sealed)
-{
-    size_t len = block.len;
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
-    assert_int_equal(EVP_PKEY_encrypt_init(ctx), 1);
-    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
-    assert_int_equal(EVP_PKEY_encrypt(ctx, sealed, &len, block.ptr, block.len), 1);
-    assert_int_equal(len, block.len);
-    EVP_PKEY_CTX_free(ctx);
-}
-
 static const struct { WrapAlg alg; const char *name; size_t overhead; const char *options; } wraps[] = {
     { WRAP_RSA1_5, "RSA1_5", 11, "-pkeyopt rsa_padding_mode:pkcs1" },
     { WRAP_RSA_OAEP, "RSA-OAEP", 42, "-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha1" },
@@ -273,7 +261,7 @@ static void test_blocks_of_the_wrong_form_do_not_unwrap(void **state)
         block[0] = blocks[i].first;
         block[1] = blocks[i].second;
         block[blocks[i].zero_at] = 0;
-        seal_bare(test_key(TEST_RSA2048), (Bytes){ block, 256 }, sealed);
+        test_key_bare(test_key(TEST_RSA2048), false, (Bytes){ block, 256 }, sealed);
         assert_int_equal(key_unwrap(test_key(TEST_RSA2048), WRAP_RSA1_5, (Bytes){ sealed, sizeof sealed }, &plain, &err), blocks[i].is_good);
         if (blocks[i].is_good)
             assert_int_equal(secret_bytes(plain).len, 256 - 11);
@@ -323,13 +311,6 @@ static void test_openssl_unwraps_ours_and_we_unwrap_its(void **state)
     }
 }
 
-static int finish(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,5 +326,5 @@ int main(void)
         cmocka_unit_test(test_wrapping_needs_rsa_and_unwrapping_the_private_half),
         cmocka_unit_test(test_openssl_unwraps_ours_and_we_unwrap_its),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

@@ -128,13 +128,6 @@ static void test_private_keys_of_pem_files_are_read(void **state)
     }
 }
 
-static int done(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,5 +135,5 @@ int main(void)
         cmocka_unit_test(test_signatures_of_rfc_6979_hold),
         cmocka_unit_test(test_private_keys_of_pem_files_are_read),
     };
-    return cmocka_run_group_tests(tests, NULL, done);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

@@ -138,13 +138,6 @@ static void test_without_a_legacy_provider_only_plain_files_work(void **state)
     assert_true(tool_without_modules(only_plain_files_work));
 }
 
-static int finish(void **state)
-{
-    (void)state;
-    test_keys_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,5 +147,5 @@ int main(void)
         cmocka_unit_test(test_broken_files_are_refused),
         cmocka_unit_test(test_only_private_rsa_keys_are_written),
     };
-    return cmocka_run_group_tests(tests, NULL, finish);
+    return cmocka_run_group_tests(tests, NULL, test_keys_free);
 }

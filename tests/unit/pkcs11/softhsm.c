@@ -53,6 +53,16 @@ bool softhsm_open_with(const char *module, const char *label, const char *pin, P
     return p11_open(&config, out, is_there, err);
 }
 
+P11New softhsm_new_key(Arena *arena) { return (P11New){ .id = p11_id_new(), .label = STR("a test's key"), .arena = arena }; }
+
+const char *softhsm_id_hex(P11Id id)
+{
+    static char text[2 * P11_ID_BYTES + 1];
+    for (size_t i = 0; i < P11_ID_BYTES; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", id.bytes[i]);
+    return text;
+}
+
 P11Token *softhsm_open(const char *label)
 {
     P11Token *token = NULL;

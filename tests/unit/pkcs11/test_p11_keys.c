@@ -11,16 +11,6 @@ static const KeySpec specs[] = { { .kind = KEY_RSA, .rsa_bits = 2048 }, { .kind 
 enum { SLOW_FROM = 1, SLOW_UNTIL = 2 };         /* large RSA keys: made once, that is enough of the waiting */
 static const SignAlg sign_algs[] = { SIGN_RS256, SIGN_RS384, SIGN_RS512, SIGN_PS256, SIGN_PS384, SIGN_PS512, SIGN_ES256, SIGN_ES384, SIGN_ES512, SIGN_ES256K };
 
-static P11New new_key(Arena *arena) { return (P11New){ .id = p11_id_new(), .label = STR("a test's key"), .arena = arena }; }
-
-static const char *id_hex(P11Id id)
-{
-    static char text[2 * P11_ID_BYTES + 1];
-    for (size_t i = 0; i < P11_ID_BYTES; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", id.bytes[i]);
-    return text;
-}
-
 /* Every algorithm that fits signs, and the public half, which OpenSSL has, agrees. */
 static void assert_signs(KeyRef *key)
 {
@@ -82,7 +72,7 @@ static void test_every_kind_is_made_used_and_erased(void **state)
         AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
         AUTO(key_free_auto) KeyRef *key = NULL;
         AUTO(secret_free_auto) Secret *pkcs8 = NULL;
-        P11New as = new_key(arena);
+        P11New as = softhsm_new_key(arena);
         Bytes wrapped = { 0 }, signature;
         uint8_t digest[64] = { 1 };
         bool has = false;
@@ -114,12 +104,12 @@ static void test_the_token_never_lets_a_key_out(void **state)
     for (size_t i = 0; i < COUNT_OF(specs); i += 3) {
         AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
         AUTO(key_free_auto) KeyRef *key = NULL;
-        P11New as = new_key(arena);
+        P11New as = softhsm_new_key(arena);
         Bytes wrapped;
         char args[200];
         Err err = { 0 };
         assert_true(p11_make(token, &as, specs[i], &key, &wrapped, &err));
-        (void)snprintf(args, sizeof args, "--list-objects --type privkey --id %s", id_hex(as.id));
+        (void)snprintf(args, sizeof args, "--list-objects --type privkey --id %s", softhsm_id_hex(as.id));
         assert_true(softhsm_shows("one", args, "sensitive"));
         assert_false(softhsm_shows("one", args, "extractable") && !softhsm_shows("one", args, "never extractable"));
         assert_true(softhsm_shows("one", args, "a test's key"));
@@ -133,7 +123,7 @@ static void test_a_key_opens_again_by_its_id(void **state)
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     AUTO(key_free_auto) KeyRef *made = NULL;
     AUTO(key_free_auto) KeyRef *opened = NULL;
-    P11New as = new_key(arena);
+    P11New as = softhsm_new_key(arena);
     KeyPublic open;
     Bytes wrapped;
     Err err = { 0 };
@@ -152,7 +142,7 @@ static void test_a_key_of_this_process_is_taken_in(void **state)
         AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
         AUTO(key_free_auto) KeyRef *software = NULL;
         AUTO(key_free_auto) KeyRef *key = NULL;
-        P11New as = new_key(arena);
+        P11New as = softhsm_new_key(arena);
         Bytes wrapped;
         Err err = { 0 };
         assert_true(key_generate(specs[i], &software, &err));
@@ -169,7 +159,7 @@ static void test_a_transfer_is_opened_in_the_token(void **state)
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     AUTO(key_free_auto) KeyRef *kek = NULL;
-    P11New kek_as = new_key(arena);
+    P11New kek_as = softhsm_new_key(arena);
     Bytes wrapped;
     Err err = { 0 };
     assert_true(p11_make(token, &kek_as, specs[1], &kek, &wrapped, &err));
@@ -177,7 +167,7 @@ static void test_a_transfer_is_opened_in_the_token(void **state)
         AUTO(key_free_auto) KeyRef *software = NULL;
         AUTO(key_free_auto) KeyRef *key = NULL;
         AUTO(key_free_auto) KeyRef *none = NULL;
-        P11New as = new_key(arena);
+        P11New as = softhsm_new_key(arena);
         bool has = true;
         Bytes blob;
         assert_true(key_generate(specs[i], &software, &err));
@@ -218,7 +208,7 @@ static void test_a_wrapping_restores_the_key_here_and_nowhere_else(void **state)
         AUTO(key_free_auto) KeyRef *key = NULL;
         AUTO(key_free_auto) KeyRef *back = NULL;
         AUTO(key_free_auto) KeyRef *none = NULL;
-        P11New as = new_key(arena), again = new_key(arena);
+        P11New as = softhsm_new_key(arena), again = softhsm_new_key(arena);
         KeyPublic open;
         Bytes wrapped;
         bool has = true;
@@ -251,7 +241,7 @@ static void test_sizes_that_no_token_makes_are_refused(void **state)
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     KeyRef *key = NULL;
-    P11New as = new_key(arena);
+    P11New as = softhsm_new_key(arena);
     Bytes wrapped;
     Err err = { 0 };
     assert_false(p11_make(token, &as, (KeySpec){ .kind = KEY_RSA, .rsa_bits = 64 }, &key, &wrapped, &err));

@@ -2,6 +2,7 @@
 #include "../cm.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include "../crypto/oct_vectors.h"
 #include "../crypto/vectors.h"
 #include "base/id.h"
 #include "crypto/keys/key_raw.h"
@@ -11,21 +12,11 @@
 static P11Token *token;
 static const int sizes[] = { 128, 192, 256 };
 
-static P11New new_key(Arena *arena) { return (P11New){ .id = p11_id_new(), .label = STR("a test's key"), .arena = arena }; }
-
-static const char *id_hex(P11Id id)
-{
-    static char text[2 * P11_ID_BYTES + 1];
-    for (size_t i = 0; i < P11_ID_BYTES; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", id.bytes[i]);
-    return text;
-}
-
 static KeyRef *made(Arena *arena, int bits, P11New *as, Bytes *wrapped)
 {
     KeyRef *key = NULL;
     Err err = { 0 };
-    *as = new_key(arena);
+    *as = softhsm_new_key(arena);
     if (!p11_make(token, as, (KeySpec){ .kind = KEY_OCT, .oct_bits = bits }, &key, wrapped, &err))
         fail_msg("%d bits: %s", bits, err.text);
     return key;
@@ -37,7 +28,7 @@ static KeyRef *taken(Arena *arena, Bytes octets, P11New *as)
     KeyRef *key = NULL;
     Bytes wrapped;
     Err err = { 0 };
-    *as = new_key(arena);
+    *as = softhsm_new_key(arena);
     assert_true(key_oct_from_bytes(octets, &software, &err));
     if (!p11_take(token, as, software, &key, &wrapped, &err))
         fail_msg("%zu bytes: %s", octets.len, err.text);
@@ -55,152 +46,39 @@ static void erase(KeyRef *key, P11New as)
     assert_true(p11_has(token, as.id, &has, &err) && !has);
 }
 
-static void same(Bytes a, Bytes b)
+static P11New taken_as;
+static Arena *taken_arena;
+
+static KeyRef *take(Bytes octets)
 {
-    assert_int_equal(a.len, b.len);
-    assert_memory_equal(a.ptr, b.ptr, a.len);
+    taken_arena = arena_new(1 << 20);
+    return taken(taken_arena, octets, &taken_as);
 }
 
-static CipherAlg alg_of(Str name)
+static void leave(KeyRef *key)
 {
-    CipherAlg alg = 0;
-    assert_true(cipher_alg_parse(name, &alg));
-    return alg;
+    erase(key, taken_as);
+    arena_free(TAKE(taken_arena));
 }
 
-static void opens(const KeyRef *key, CipherAlg alg, const CipherText *text, Bytes plain)
-{
-    AUTO(secret_free_auto) Secret *opened = NULL;
-    Err err = { 0 };
-    if (!key_decrypt(key, alg, text, &opened, &err))
-        fail_msg(STR_FMT ": %s", STR_ARG(cipher_alg_name(alg)), err.text);
-    same(secret_bytes(opened), plain);
-}
-
-static void refuses(const KeyRef *key, CipherAlg alg, const CipherText *text)
-{
-    Secret *none = NULL;
-    Err err = { 0 };
-    assert_false(key_decrypt(key, alg, text, &none, &err));
-    assert_int_equal(err.code, ERR_BAD_INPUT);
-    assert_string_equal(err.target, "value");
-    assert_string_equal(err.text, "value does not decrypt with this key and algorithm");
-}
-
-/* One byte changed in each part, and a byte too few. */
-static void refuses_changes(Arena *arena, const KeyRef *key, CipherAlg alg, CipherText text)
-{
-    Bytes *const parts[] = { &text.value, &text.tag, &text.aad };
-    for (size_t p = 0; p < COUNT_OF(parts); p++) {
-        Bytes whole = *parts[p];
-        if (!whole.len)
-            continue;
-        uint8_t *changed = arena_alloc(arena, whole.len);
-        memcpy(changed, whole.ptr, whole.len);
-        changed[whole.len / 2] ^= 0x10;
-        *parts[p] = (Bytes){ changed, whole.len };
-        refuses(key, alg, &text);
-        *parts[p] = whole;
-    }
-    if (text.value.len) {
-        text.value.len--;
-        refuses(key, alg, &text);
-    }
-}
-
-static void wraps_as_published(const char *file, CipherAlg (*alg_for)(size_t bytes), size_t expected)
-{
-    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    Vectors vectors = vectors_open(arena, file);
-    Vector v;
-    size_t seen = 0;
-    for (; vectors_next(&vectors, &v); seen++) {
-        Bytes kek = vector_hex(arena, &v, "KEK"), data = vector_hex(arena, &v, "Data");
-        P11New as;
-        KeyRef *key = taken(arena, kek, &as);
-        CipherText text;
-        Err err = { 0 };
-        if (!key_encrypt(key, alg_for(kek.len), data, (Bytes){ 0 }, (Bytes){ 0 }, arena, &text, &err))
-            fail_msg("%s", err.text);
-        same(text.value, vector_hex(arena, &v, "Wrapped"));
-        opens(key, alg_for(kek.len), &text, data);
-        refuses_changes(arena, key, alg_for(kek.len), text);
-        erase(key, as);
-    }
-    assert_int_equal(seen, expected);
-}
-
-static CipherAlg kw_of(size_t bytes) { return bytes == 16 ? CIPHER_A128KW : bytes == 24 ? CIPHER_A192KW : CIPHER_A256KW; }
-static CipherAlg ckm_kw_of(size_t bytes) { (void)bytes; return CIPHER_CKM_AES_KEY_WRAP; }
-static CipherAlg ckm_kwp_of(size_t bytes) { (void)bytes; return CIPHER_CKM_AES_KEY_WRAP_PAD; }
+static const OctPlace in_token = { take, leave };
 
 static void test_key_wraps_of_the_rfcs(void **state)
 {
     (void)state;
-    wraps_as_published("rfc3394.rsp", kw_of, 6);
-    wraps_as_published("rfc3394.rsp", ckm_kw_of, 6);
-    wraps_as_published("rfc5649.rsp", ckm_kwp_of, 2);
+    oct_wraps_as_published(&in_token);
 }
 
 static void test_cbc_of_sp800_38a(void **state)
 {
     (void)state;
-    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    Vectors vectors = vectors_open(arena, "sp800-38a-cbc.rsp");
-    Vector v;
-    size_t seen = 0;
-    for (; vectors_next(&vectors, &v); seen++) {
-        P11New as;
-        KeyRef *key = taken(arena, vector_hex(arena, &v, "Key"), &as);
-        Bytes iv = vector_hex(arena, &v, "IV"), pt = vector_hex(arena, &v, "PT"), ct = vector_hex(arena, &v, "CT");
-        CipherAlg alg = alg_of(vector_text(&v, "Alg")), with_padding = alg_of(str_printf(arena, STR_FMT "PAD", STR_ARG(vector_text(&v, "Alg"))));
-        CipherText text;
-        Err err = { 0 };
-        assert_true(key_encrypt(key, alg, pt, iv, (Bytes){ 0 }, arena, &text, &err));
-        same(text.value, ct);
-        same(text.iv, iv);
-        opens(key, alg, &text, pt);
-        assert_true(key_encrypt(key, with_padding, pt, iv, (Bytes){ 0 }, arena, &text, &err));
-        assert_int_equal(text.value.len, ct.len + CIPHER_BLOCK);
-        same((Bytes){ text.value.ptr, ct.len }, ct);
-        opens(key, with_padding, &text, pt);
-        /* A last block of our choice, so that what is refused does not hang on luck: the plain text ends with no padding. */
-        assert_true(key_encrypt(key, alg, pt, iv, (Bytes){ 0 }, arena, &text, &err));
-        assert_true(pt.ptr[pt.len - 1] > 1 && pt.ptr[pt.len - 2] != pt.ptr[pt.len - 1]);
-        refuses(key, with_padding, &text);
-        erase(key, as);
-    }
-    assert_int_equal(seen, 3);
+    oct_cbc_as_published(&in_token);
 }
 
-static void gcm_opens(const char *file, size_t expected)
-{
-    AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    Vectors vectors = vectors_open(arena, file);
-    Vector v;
-    size_t seen = 0;
-    for (; vectors_next(&vectors, &v); seen++) {
-        P11New as;
-        KeyRef *key = taken(arena, vector_hex(arena, &v, "Key"), &as);
-        Str name = vector_text(&v, "Alg");
-        CipherAlg alg = name.ptr ? alg_of(name) : CIPHER_A256GCM;
-        CipherText text = { vector_hex(arena, &v, "CT"), vector_hex(arena, &v, "IV"), vector_hex(arena, &v, "Tag"), vector_hex(arena, &v, "AAD") };
-        if (vector_text(&v, "FAIL").ptr) {
-            refuses(key, alg, &text);
-        } else {
-            opens(key, alg, &text, vector_hex(arena, &v, "PT"));
-            refuses_changes(arena, key, alg, text);
-        }
-        erase(key, as);
-    }
-    assert_int_equal(seen, expected);
-}
-
-static void test_gcm_of_its_specification_opens(void **state)
+static void test_gcm_of_its_specification_and_of_cavp_opens(void **state)
 {
     (void)state;
-    gcm_opens("gcm-spec.rsp", 3);
-    gcm_opens("gcm-decrypt-256.rsp", 13);
+    oct_gcm_as_published(&in_token);
 }
 
 static void test_hs256_of_rfc_7520_and_what_the_token_has_not(void **state)
@@ -279,7 +157,7 @@ static void test_the_token_shows_a_key_and_lets_none_out(void **state)
         Err err = { 0 };
         KeyRef *key = made(arena, sizes[s], &as, &wrapped);
         assert_false(key_oct_bytes(key, &octets, &err));
-        (void)snprintf(args, sizeof args, "--list-objects --type secrkey --id %s", id_hex(as.id));
+        (void)snprintf(args, sizeof args, "--list-objects --type secrkey --id %s", softhsm_id_hex(as.id));
         assert_true(softhsm_shows("one", args, "sensitive"));
         assert_true(softhsm_shows("one", args, "a test's key"));
         assert_true(softhsm_shows("one", args, "Usage:      encrypt, decrypt\n"));
@@ -294,7 +172,7 @@ static void test_a_wrapping_restores_the_key_and_no_other_bytes_do(void **state)
 {
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
-    P11New as, again = new_key(arena);
+    P11New as, again = softhsm_new_key(arena);
     Bytes wrapped;
     KeyRef *key = made(arena, 192, &as, &wrapped), *back = NULL, *none = NULL;
     const KeyPublic about = { .kind = KEY_OCT, .oct_bits = 192 };
@@ -320,14 +198,14 @@ static void test_a_transfer_is_opened_in_the_token(void **state)
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(1 << 20);
     AUTO(key_free_auto) KeyRef *kek = NULL;
-    P11New kek_as = new_key(arena);
+    P11New kek_as = softhsm_new_key(arena);
     Bytes wrapped;
     Err err = { 0 };
     assert_true(p11_make(token, &kek_as, (KeySpec){ .kind = KEY_RSA, .rsa_bits = 3072 }, &kek, &wrapped, &err));
     for (size_t s = 0; s < COUNT_OF(sizes); s++) {
         AUTO(key_free_auto) KeyRef *software = NULL;
         AUTO(key_free_auto) KeyRef *ec = NULL;
-        P11New as = new_key(arena);
+        P11New as = softhsm_new_key(arena);
         KeyRef *key = NULL, *none = NULL;
         CipherAlg alg = s == 0 ? CIPHER_A128GCM : s == 1 ? CIPHER_A192GCM : CIPHER_A256GCM;
         CipherText text;
@@ -373,7 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_key_wraps_of_the_rfcs),
         cmocka_unit_test(test_cbc_of_sp800_38a),
-        cmocka_unit_test(test_gcm_of_its_specification_opens),
+        cmocka_unit_test(test_gcm_of_its_specification_and_of_cavp_opens),
         cmocka_unit_test(test_hs256_of_rfc_7520_and_what_the_token_has_not),
         cmocka_unit_test(test_what_a_made_key_encrypts_it_decrypts),
         cmocka_unit_test(test_the_token_shows_a_key_and_lets_none_out),
