@@ -93,54 +93,47 @@ static bool first_row(Rows *rows, Arena *arena, PrincipalRow *out, bool *found, 
     return arena_ok(arena) ? true : err_too_big(err);
 }
 
-bool principal_row(Txn *txn, Arena *arena, Str object_id, PrincipalRow *out, bool *found, Err *err)
+#define WHERE(column) "SELECT " COLUMNS " FROM identity_principal WHERE " column " = ?1"
+
+static bool row_where(Txn *txn, Arena *arena, const char *sql, Str value, PrincipalRow *out, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    Str key = str_lower(arena, object_id);
+    Str key = str_lower(arena, value);
     *err = (Err){ 0 };
-    return txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_principal WHERE object_id = ?1", db_text(key)) &&
-           first_row(rows, arena, out, found, err);
+    return txn_query(txn, &rows, err, sql, db_text(key)) && first_row(rows, arena, out, found, err);
+}
+
+static bool principal_where(Txn *txn, Arena *arena, const char *sql, Str value, Principal *out, bool *found, Err *err)
+{
+    PrincipalRow row;
+    if (!row_where(txn, arena, sql, value, &row, found, err))
+        return false;
+    if (*found)
+        *out = row.p;
+    return true;
+}
+
+bool principal_row(Txn *txn, Arena *arena, Str object_id, PrincipalRow *out, bool *found, Err *err)
+{
+    return row_where(txn, arena, WHERE("object_id"), object_id, out, found, err);
 }
 
 bool principal_by_object_id(Identity *identity, Txn *txn, Arena *arena, Str object_id, Principal *out, bool *found, Err *err)
 {
     (void)identity;
-    PrincipalRow row;
-    if (!principal_row(txn, arena, object_id, &row, found, err))
-        return false;
-    if (*found)
-        *out = row.p;
-    return true;
+    return principal_where(txn, arena, WHERE("object_id"), object_id, out, found, err);
 }
 
 bool principal_by_app_id(Identity *identity, Txn *txn, Arena *arena, Str app_id, Principal *out, bool *found, Err *err)
 {
     (void)identity;
-    AUTO(rows_free_auto) Rows *rows = NULL;
-    PrincipalRow row;
-    Str key = str_lower(arena, app_id);
-    *err = (Err){ 0 };
-    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_principal WHERE app_id = ?1", db_text(key)) ||
-        !first_row(rows, arena, &row, found, err))
-        return false;
-    if (*found)
-        *out = row.p;
-    return true;
+    return principal_where(txn, arena, WHERE("app_id"), app_id, out, found, err);
 }
 
 bool principal_by_mirid(Identity *identity, Txn *txn, Arena *arena, Str mirid, Principal *out, bool *found, Err *err)
 {
     (void)identity;
-    AUTO(rows_free_auto) Rows *rows = NULL;
-    PrincipalRow row;
-    Str key = str_lower(arena, mirid);
-    *err = (Err){ 0 };
-    if (!txn_query(txn, &rows, err, "SELECT " COLUMNS " FROM identity_principal WHERE mirid_key = ?1", db_text(key)) ||
-        !first_row(rows, arena, &row, found, err))
-        return false;
-    if (*found)
-        *out = row.p;
-    return true;
+    return principal_where(txn, arena, WHERE("mirid_key"), mirid, out, found, err);
 }
 
 /* Whoever lists the credentials of this application: itself, or its service principal when it has none here. */

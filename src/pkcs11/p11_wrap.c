@@ -42,6 +42,18 @@ static void place_template(Template *t, const P11New *as)
     }
 }
 
+/* A secret key of this process's own making, which never leaves: for good, or for as long as the session. */
+static void own_template(Template *t, const CK_KEY_TYPE *type, const CK_BBOOL *for_good)
+{
+    static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    put(t, CKA_CLASS, &class, sizeof class);
+    put(t, CKA_KEY_TYPE, type, sizeof *type);
+    put(t, CKA_TOKEN, for_good, sizeof *for_good);
+    put(t, CKA_PRIVATE, &yes, sizeof yes);
+    put(t, CKA_SENSITIVE, &yes, sizeof yes);
+    put(t, CKA_EXTRACTABLE, &no, sizeof no);
+}
+
 static void secret_template(Template *t, const P11New *as)
 {
     static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
@@ -125,16 +137,10 @@ bool p11_generate_oct_in(P11Session *session, KeySpec spec, const P11New *as, CK
 
 bool p11_unwrap_mac_in(P11Session *session, Bytes wrapped, CK_OBJECT_HANDLE *out, Err *err)
 {
-    static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     static CK_KEY_TYPE generic = CKK_GENERIC_SECRET;
     CK_MECHANISM mechanism = { .mechanism = session->token->wrap_mechanism };
     Template t = { 0 };
-    put(&t, CKA_CLASS, &class, sizeof class);
-    put(&t, CKA_KEY_TYPE, &generic, sizeof generic);
-    put(&t, CKA_TOKEN, &no, sizeof no);
-    put(&t, CKA_PRIVATE, &yes, sizeof yes);
-    put(&t, CKA_SENSITIVE, &yes, sizeof yes);
-    put(&t, CKA_EXTRACTABLE, &no, sizeof no);
+    own_template(&t, &generic, &no);
     put(&t, CKA_SIGN, &yes, sizeof yes);
     return p11_call(session, session->fn->C_UnwrapKey(session->handle, &mechanism, session->token->wrap_key, (CK_BYTE_PTR)(uintptr_t)wrapped.ptr, wrapped.len, t.items, t.count, out),
                     "unwrapping a key", err);
@@ -157,17 +163,11 @@ bool p11_unwrap_in(P11Session *session, CK_MECHANISM *mechanism, CK_OBJECT_HANDL
 
 static bool make_wrap_key(P11Session *session, CK_OBJECT_HANDLE *out)
 {
-    static CK_OBJECT_CLASS class = CKO_SECRET_KEY;
     static CK_KEY_TYPE aes = CKK_AES;
     CK_ULONG len = WRAP_KEY_BYTES;
     CK_MECHANISM mechanism = { .mechanism = CKM_AES_KEY_GEN };
     Template t = { 0 };
-    put(&t, CKA_CLASS, &class, sizeof class);
-    put(&t, CKA_KEY_TYPE, &aes, sizeof aes);
-    put(&t, CKA_TOKEN, &yes, sizeof yes);
-    put(&t, CKA_PRIVATE, &yes, sizeof yes);
-    put(&t, CKA_SENSITIVE, &yes, sizeof yes);
-    put(&t, CKA_EXTRACTABLE, &no, sizeof no);
+    own_template(&t, &aes, &yes);
     put(&t, CKA_WRAP, &yes, sizeof yes);
     put(&t, CKA_UNWRAP, &yes, sizeof yes);
     put(&t, CKA_ENCRYPT, &no, sizeof no);               /* else who can use it could open wrappings with it */

@@ -151,11 +151,10 @@ bool run_certificate_download(Cli *cli, Err *err)
 {
     Answer answer;
     Bytes der;
-    Str base, encoding = arg(cli, "--encoding");
-    bool as_der = str_eq_nocase(encoding, STR("DER"));
-    if (encoding.ptr && !as_der && !str_eq_nocase(encoding, STR("PEM")))
-        return cli_usage(cli, err, "--encoding: '" STR_FMT "' is neither PEM nor DER", STR_ARG(encoding));
-    if (!object_base(cli, "certificates", true, &base, err) || !call_service(cli, "GET", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err))
+    Str base;
+    bool as_der = false;
+    if (!pem_or_der_arg(cli, &as_der, err) || !object_base(cli, "certificates", true, &base, err) ||
+        !call_service(cli, "GET", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err))
         return false;
     if (str_empty(json_str(json_get(answer.json, "cer"))))
         return err_set(err, ERR_NOT_FOUND, "this certificate is not made yet; `vy keyvault certificate pending show` says how far it is");

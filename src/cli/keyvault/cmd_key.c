@@ -304,11 +304,10 @@ bool run_key_download(Cli *cli, Err *err)
     AUTO(key_free_auto) KeyRef *key = NULL;
     Answer answer;
     Bytes der;
-    Str base, encoding = arg(cli, "--encoding");
-    bool as_der = str_eq_nocase(encoding, STR("DER"));
-    if (encoding.ptr && !as_der && !str_eq_nocase(encoding, STR("PEM")))
-        return cli_usage(cli, err, "--encoding: '" STR_FMT "' is neither PEM nor DER", STR_ARG(encoding));
-    if (!object_base(cli, "keys", true, &base, err) || !call_service(cli, "GET", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err) ||
+    Str base;
+    bool as_der = false;
+    if (!pem_or_der_arg(cli, &as_der, err) || !object_base(cli, "keys", true, &base, err) ||
+        !call_service(cli, "GET", to_vault(cli), versioned(cli, base, ""), STR_NONE, &answer, err) ||
         !public_of_jwk(cli, json_get(answer.json, "key"), &key, err) || !key_to_spki(cli->arena, key, &der, err))
         return false;
     Str pem = as_der ? STR_NONE : pem_of_public_key(cli->arena, der);

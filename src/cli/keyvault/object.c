@@ -213,6 +213,15 @@ bool object_purge(Cli *cli, const char *collection, Err *err)
 
 /* ---- files ---- */
 
+bool pem_or_der_arg(Cli *cli, bool *as_der, Err *err)
+{
+    Str encoding = arg(cli, "--encoding");
+
+    *as_der = str_eq_nocase(encoding, STR("DER"));
+    return !encoding.ptr || *as_der || str_eq_nocase(encoding, STR("PEM")) ||
+           cli_usage(cli, err, "--encoding: '" STR_FMT "' is neither PEM nor DER", STR_ARG(encoding));
+}
+
 bool write_new_file(Cli *cli, Bytes content, unsigned mode, bool replaces, Err *err)
 {
     char *path = str_to_cstr(cli->arena, arg(cli, "--file"), err);

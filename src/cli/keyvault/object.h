@@ -32,4 +32,5 @@ bool object_backup(Cli *cli, const char *collection, Err *err) MUST_CHECK;      
 bool object_restore(Cli *cli, const char *collection, Shape *shape, Err *err) MUST_CHECK;     /* from --file into the vault */
 /* --file, which must not be there yet; replaces: it may. */
 bool write_new_file(Cli *cli, Bytes content, unsigned mode, bool replaces, Err *err) MUST_CHECK;
+bool pem_or_der_arg(Cli *cli, bool *as_der, Err *err) MUST_CHECK;           /* --encoding: PEM, unless it says DER */
 void put_base64url(Cli *cli, JsonWriter *w, const char *name, Bytes bytes);

@@ -249,33 +249,21 @@ static bool do_type(Search *s, const Val *args, size_t count, Val *out)
 
 /* ---- objects ---- */
 
-static bool do_keys(Search *s, const Val *args, size_t count, Val *out)
+static bool names_or_values(Search *s, const Val *object, bool names, Val *out)
 {
-    ValWalk walk = val_walk(args);
+    ValWalk walk = val_walk(object);
     const char *name;
     Val *items, value;
 
-    (void)count;
-    if (!val_array(s, val_count(args), out, &items))
+    if (!val_array(s, val_count(object), out, &items))
         return false;
     while (val_next(&walk, &name, &value))
-        items[out->count++] = VAL_TEXT(str_from(name));
+        items[out->count++] = names ? VAL_TEXT(str_from(name)) : value;
     return true;
 }
 
-static bool do_values(Search *s, const Val *args, size_t count, Val *out)
-{
-    ValWalk walk = val_walk(args);
-    const char *name;
-    Val *items, value;
-
-    (void)count;
-    if (!val_array(s, val_count(args), out, &items))
-        return false;
-    while (val_next(&walk, &name, &value))
-        items[out->count++] = value;
-    return true;
-}
+static bool do_keys(Search *s, const Val *args, size_t count, Val *out)   { (void)count; return names_or_values(s, args, true, out); }
+static bool do_values(Search *s, const Val *args, size_t count, Val *out) { (void)count; return names_or_values(s, args, false, out); }
 
 static bool do_merge(Search *s, const Val *args, size_t count, Val *out)
 {

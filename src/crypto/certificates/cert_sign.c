@@ -37,10 +37,15 @@ static bool set_algorithm(X509_ALGOR *algorithm, const KeyRef *key, int bits)
            X509_ALGOR_set0(algorithm, OBJ_nid2obj(nid), is_rsa ? V_ASN1_NULL : V_ASN1_UNDEF, NULL);
 }
 
-/* Signs `body`, what `length` bytes of encoding are to be signed, in the form a certificate has it: DER for EC keys. */
-static bool sign_body(const KeyRef *key, SignAlg alg, const uint8_t *body, int length, ASN1_BIT_STRING *signature, Err *err)
+static void openssl_free_auto(unsigned char **bytes) { OPENSSL_free(*bytes); }
+
+/* Signs the `length` bytes of encoding in `encoded`, which it frees, in the form a certificate has it: DER for EC keys. OpenSSL lends
+ * algorithm and signature as const to all; they belong to the object, which is ours. */
+static bool sign_encoded(const KeyRef *key, SignAlg alg, unsigned char *encoded, int length, const ASN1_BIT_STRING *lent, Err *err)
 {
+    AUTO(openssl_free_auto) unsigned char *body = encoded;
     AUTO(arena_free_auto) Arena *arena = arena_new(16 * 1024);
+    ASN1_BIT_STRING *signature = (ASN1_BIT_STRING *)(uintptr_t)lent;
     uint8_t der[DER_EC_MAX];
     Bytes made;
     if (!arena || length <= 0)
@@ -56,7 +61,6 @@ static bool sign_body(const KeyRef *key, SignAlg alg, const uint8_t *body, int l
     return true;
 }
 
-/* OpenSSL lends algorithm and signature as const to all; they belong to the object, which is ours. */
 bool cert_sign(X509 *cert, const KeyRef *key, int digest_bits, Err *err)
 {
     const ASN1_BIT_STRING *signature;
@@ -72,9 +76,7 @@ bool cert_sign(X509 *cert, const KeyRef *key, int digest_bits, Err *err)
     if (!set_algorithm((X509_ALGOR *)(uintptr_t)outer, key, bits) || !set_algorithm((X509_ALGOR *)(uintptr_t)X509_get0_tbs_sigalg(cert), key, bits))
         return openssl_failed(err, "signing a certificate");
     int length = i2d_re_X509_tbs(cert, &body);
-    bool is_signed = sign_body(key, alg, body, length, (ASN1_BIT_STRING *)(uintptr_t)signature, err);
-    OPENSSL_free(body);
-    return is_signed;
+    return sign_encoded(key, alg, body, length, signature, err);
 }
 
 bool cert_sign_request(X509_REQ *request, const KeyRef *key, int digest_bits, Err *err)
@@ -95,9 +97,7 @@ bool cert_sign_request(X509_REQ *request, const KeyRef *key, int digest_bits, Er
     if (!made || !set_algorithm((X509_ALGOR *)(uintptr_t)outer, key, bits))
         return openssl_failed(err, "signing a certificate request");
     int length = i2d_re_X509_REQ_tbs(request, &body);
-    bool is_signed = sign_body(key, alg, body, length, made, err);
-    OPENSSL_free(body);
-    return is_signed;
+    return sign_encoded(key, alg, body, length, made, err);
 }
 
 /* ---- lists and answers: the inner algorithm of a list and the responder of an answer are set by who reads them, and by no call of OpenSSL 3.0.
@@ -134,7 +134,18 @@ static bool put_algorithm(Template *t, const KeyRef *key)
 }
 
 enum { DER_SEQUENCE = 0x30, DER_OCTETS = 0x04, DER_BY_KEY = 0xa2 };
-static const uint8_t no_signature[] = { 0x03, 0x01, 0x00 };
+
+/* What is there is what will be signed: with its algorithm and room for a signature it becomes one sequence. */
+static bool seal_off(Template *t, const KeyRef *key)
+{
+    static const uint8_t no_signature[] = { 0x03, 0x01, 0x00 };
+    enclose(t, 0, DER_SEQUENCE);
+    if (!put_algorithm(t, key))
+        return false;
+    put(t, no_signature, sizeof no_signature);
+    enclose(t, 0, DER_SEQUENCE);
+    return true;
+}
 
 X509_CRL *cert_crl_new(const KeyRef *key)
 {
@@ -146,11 +157,8 @@ X509_CRL *cert_crl_new(const KeyRef *key)
     if (!put_algorithm(&t, key))
         return NULL;
     put(&t, no_name_then, sizeof no_name_then - 1);
-    enclose(&t, 0, DER_SEQUENCE);
-    if (!put_algorithm(&t, key))
+    if (!seal_off(&t, key))
         return NULL;
-    put(&t, no_signature, sizeof no_signature);
-    enclose(&t, 0, DER_SEQUENCE);
     const unsigned char *at = t.bytes;
     return d2i_X509_CRL(NULL, &at, (long)t.len);
 }
@@ -169,11 +177,8 @@ OCSP_BASICRESP *cert_ocsp_new(X509 *ca, const KeyRef *key)
     enclose(&t, 0, DER_OCTETS);
     enclose(&t, 0, DER_BY_KEY);
     put(&t, then_nothing, sizeof then_nothing - 1);
-    enclose(&t, 0, DER_SEQUENCE);
-    if (!put_algorithm(&t, key))
+    if (!seal_off(&t, key))
         return NULL;
-    put(&t, no_signature, sizeof no_signature);
-    enclose(&t, 0, DER_SEQUENCE);
     const unsigned char *at = t.bytes;
     return d2i_OCSP_BASICRESP(NULL, &at, (long)t.len);
 }
@@ -189,9 +194,7 @@ bool cert_sign_crl(X509_CRL *crl, const KeyRef *key, Err *err)
         return false;
     X509_CRL_get0_signature(crl, &signature, NULL);
     int length = i2d_re_X509_CRL_tbs(crl, &body);
-    bool is_signed = sign_body(key, alg, body, length, (ASN1_BIT_STRING *)(uintptr_t)signature, err);
-    OPENSSL_free(body);
-    return is_signed;
+    return sign_encoded(key, alg, body, length, signature, err);
 }
 
 bool cert_sign_ocsp(OCSP_BASICRESP *basic, X509 *ca, const KeyRef *key, Err *err)
@@ -203,7 +206,5 @@ bool cert_sign_ocsp(OCSP_BASICRESP *basic, X509 *ca, const KeyRef *key, Err *err
     if (!doer_algorithm(key, digest_bits_of(key, 0), &alg, err))
         return false;
     int length = i2d_OCSP_RESPDATA((OCSP_RESPDATA *)(uintptr_t)OCSP_resp_get0_respdata(basic), &body);
-    bool is_signed = sign_body(key, alg, body, length, (ASN1_BIT_STRING *)(uintptr_t)OCSP_resp_get0_signature(basic), err);
-    OPENSSL_free(body);
-    return is_signed;
+    return sign_encoded(key, alg, body, length, OCSP_resp_get0_signature(basic), err);
 }
