@@ -6,6 +6,7 @@
 #include <gnutls/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/id.h"
@@ -532,6 +533,31 @@ void fixture_wait_parked(Fixture *fixture, int64_t count)
                      (long long)stats.requests, (long long)stats.failed_5xx);
         usleep(1000);
     }
+}
+
+static void *stop_main(void *arg)
+{
+    Fixture *fixture = arg;
+    http_stop(fixture->server, fixture->stop_ms);
+    return NULL;
+}
+
+void fixture_stop_begin(Fixture *fixture, int within_ms)
+{
+    fixture->stop_ms = within_ms;
+    assert_int_equal(pthread_create(&fixture->stopping, NULL, stop_main, fixture), 0);
+}
+
+void fixture_stop_wait(Fixture *fixture)
+{
+    pthread_join(fixture->stopping, NULL);
+    fixture->server = NULL;
+}
+
+void fixture_wait_deaf(Fixture *fixture)
+{
+    for (struct stat info; stat(fixture->socket_path, &info) == 0;)
+        usleep(1000);
 }
 
 void has(Str text, const char *part)

@@ -20,6 +20,9 @@ typedef struct Fixture {
     int64_t token_expires_ms;
     void *gnutls_ca, *gnutls_ca_key;
 
+    pthread_t stopping;
+    int  stop_ms;
+
     /* A gate that handlers wait at, and that tests open. */
     pthread_mutex_t lock;
     pthread_cond_t  changed;
@@ -37,6 +40,9 @@ void fixture_wait_at_gate(Fixture *fixture, int count); /* until that many handl
 void fixture_open_gate(Fixture *fixture);
 void fixture_happen(Fixture *fixture);                  /* the event of parked handlers, with its wake */
 void fixture_give(Fixture *fixture, int pieces);        /* so many more for /stream; -1: no more will come */
+void fixture_stop_begin(Fixture *fixture, int within_ms);   /* http_stop, on a thread of its own */
+void fixture_stop_wait(Fixture *fixture);               /* until it is through */
+void fixture_wait_deaf(Fixture *fixture);               /* until nobody listens any more */
 void fixture_wait_parked(Fixture *fixture, int64_t count);
 
 HttpClient *fixture_client(const Fixture *fixture, bool over_unix);
@@ -50,4 +56,7 @@ int  raw_connect(const Fixture *fixture);
 void raw_send(int fd, Str bytes);
 Str  raw_read_all(Arena *arena, int fd);                /* until the server closes; asserts that it does; closes fd */
 Str  raw_read_answer(Arena *arena, int fd);             /* one answer by its Content-Length */
+/* A body of so many bytes to this path and query. */
+void raw_post(Arena *arena, int fd, Str target, size_t body);
+void raw_answers(Arena *arena, int fd, const char *status, const char *part);       /* one answer that has both; closes fd */
 Str  raw_ask(const Fixture *fixture, Arena *arena, Str bytes);      /* one answer on a connection of its own */

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "fixture.h"
@@ -94,6 +95,23 @@ Str raw_read_answer(Arena *arena, int fd)
     Str text = str_dup(arena, buf_str(&all));
     buf_done(&all);
     return text;
+}
+
+void raw_post(Arena *arena, int fd, Str target, size_t body)
+{
+    char *text = calloc(1, body + 1);
+    assert_non_null(text);
+    memset(text, 'x', body);
+    raw_send(fd, str_printf(arena, "POST " STR_FMT " HTTP/1.1\r\nHost: management.test.localhost\r\nContent-Length: %zu\r\n\r\n%s", STR_ARG(target), body, text));
+    free(text);
+}
+
+void raw_answers(Arena *arena, int fd, const char *status, const char *part)
+{
+    Str answer = raw_read_answer(arena, fd);
+    has(answer, status);
+    has(answer, part);
+    close(fd);
 }
 
 Str raw_ask(const Fixture *fixture, Arena *arena, Str bytes)

@@ -4,8 +4,6 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "fixture.h"
 
@@ -31,21 +29,8 @@ static int stop(void **state)
 static int ask(const char *how, size_t body)
 {
     int fd = raw_connect(&fixture);
-    char *text = calloc(1, body + 1);
-    assert_non_null(text);
-    memset(text, 'x', body);
-    Str request = str_printf(arena, "POST /later?how=%s HTTP/1.1\r\nHost: management.test.localhost\r\nContent-Length: %zu\r\n\r\n%s", how, body, text);
-    free(text);
-    raw_send(fd, request);
+    raw_post(arena, fd, str_printf(arena, "/later?how=%s", how), body);
     return fd;
-}
-
-static void answers(int fd, const char *status, const char *part)
-{
-    Str answer = raw_read_answer(arena, fd);
-    has(answer, status);
-    has(answer, part);
-    close(fd);
 }
 
 /* Short bodies are handled on the event loop, long ones on a worker. */
@@ -57,7 +42,7 @@ static void test_go_on_before_the_handler_returned_is_not_lost(void **state)
     for (size_t i = 0; i < COUNT_OF(bodies); i++) {
         char wanted[40];
         snprintf(wanted, sizeof wanted, "{\"body\":%zu}", bodies[i]);
-        answers(ask("now", bodies[i]), "HTTP/1.1 200", wanted);
+        raw_answers(arena, ask("now", bodies[i]), "HTTP/1.1 200", wanted);
     }
 }
 
@@ -69,17 +54,17 @@ static void test_many_wait_and_no_thread_with_them(void **state)
     for (int i = 0; i < MANY; i++)
         fds[i] = ask("gate", i % 2 ? 10 : 9000);
     fixture_wait_at_gate(&fixture, MANY);
-    answers(ask("now", 9000), "HTTP/1.1 200", "{\"body\":9000}");      /* a worker is free */
+    raw_answers(arena, ask("now", 9000), "HTTP/1.1 200", "{\"body\":9000}");      /* a worker is free */
     fixture_open_gate(&fixture);
     for (int i = 0; i < MANY; i++)
-        answers(fds[i], "HTTP/1.1 200", i % 2 ? "{\"body\":10}" : "{\"body\":9000}");
+        raw_answers(arena, fds[i], "HTTP/1.1 200", i % 2 ? "{\"body\":10}" : "{\"body\":9000}");
 }
 
 static void test_what_could_not_begin_is_refused_at_once(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(bodies); i++)
-        answers(ask("never", bodies[i]), "HTTP/1.1 409", "could not begin");
+        raw_answers(arena, ask("never", bodies[i]), "HTTP/1.1 409", "could not begin");
 }
 
 static void test_a_late_refusal_is_an_error_without_the_headers_before_it(void **state)
@@ -103,14 +88,7 @@ static void test_a_client_that_leaves_meanwhile_harms_nobody(void **state)
     fixture_wait_at_gate(&fixture, 1);
     close(fd);
     fixture_open_gate(&fixture);
-    answers(ask("now", 5), "HTTP/1.1 200", "{\"body\":5}");
-}
-
-static void *stop_at_once(void *arg)
-{
-    (void)arg;
-    http_stop(fixture.server, 0);
-    return NULL;
+    raw_answers(arena, ask("now", 5), "HTTP/1.1 200", "{\"body\":5}");
 }
 
 static void test_stop_waits_for_what_was_begun_however_long(void **state)
@@ -118,15 +96,12 @@ static void test_stop_waits_for_what_was_begun_however_long(void **state)
     (void)state;
     int fd = ask("gate", 10);
     fixture_wait_at_gate(&fixture, 1);
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, stop_at_once, NULL), 0);
-    for (struct stat info; stat(fixture.socket_path, &info) == 0;)      /* until nobody listens any more */
-        usleep(1000);
+    fixture_stop_begin(&fixture, 0);
+    fixture_wait_deaf(&fixture);
     usleep(600 * 1000);                         /* past every time that http_stop waits for anything else */
     fixture_open_gate(&fixture);
-    answers(fd, "HTTP/1.1 200", "{\"body\":10}");
-    pthread_join(thread, NULL);
-    fixture.server = NULL;
+    raw_answers(arena, fd, "HTTP/1.1 200", "{\"body\":10}");
+    fixture_stop_wait(&fixture);
 }
 
 int main(void)

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "fixture.h"
 
@@ -179,37 +178,16 @@ static void test_stop_answers_parked_requests_at_once(void **state)
     }
 }
 
-static void *stop_main(void *arg)
-{
-    (void)arg;
-    http_stop(fixture.server, 10 * 1000);
-    return NULL;
-}
-
 static void test_stop_lets_running_requests_finish_and_refuses_connections(void **state)
 {
     (void)state;
     int fd = ask("/gate");
     fixture_wait_at_gate(&fixture, 1);
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, stop_main, NULL), 0);
-    for (;;) {                                      /* until nobody listens any more */
-        struct stat info;
-        if (stat(fixture.socket_path, &info) < 0)
-            break;
-        usleep(1000);
-    }
+    fixture_stop_begin(&fixture, 10 * 1000);
+    fixture_wait_deaf(&fixture);
     fixture_open_gate(&fixture);
     has(answer_of(fd), "ok");
-    pthread_join(thread, NULL);
-    fixture.server = NULL;
-}
-
-static void *stop_at_once(void *arg)
-{
-    (void)arg;
-    http_stop(fixture.server, 0);
-    return NULL;
+    fixture_stop_wait(&fixture);
 }
 
 static void test_stop_refuses_what_is_still_queued_when_its_time_is_up(void **state)
@@ -225,15 +203,13 @@ static void test_stop_refuses_what_is_still_queued_when_its_time_is_up(void **st
     while (http_stats(fixture.server).requests < RUNNING + QUEUED)
         usleep(1000);
 
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, stop_at_once, NULL), 0);
+    fixture_stop_begin(&fixture, 0);
     for (int i = RUNNING; i < RUNNING + QUEUED; i++)
         has(answer_of(fds[i]), "HTTP/1.1 503");
     fixture_open_gate(&fixture);
     for (int i = 0; i < RUNNING; i++)
         has(answer_of(fds[i]), "ok");
-    pthread_join(thread, NULL);
-    fixture.server = NULL;
+    fixture_stop_wait(&fixture);
     assert_int_equal(fixture.waiting, RUNNING);
 }
 

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <stdlib.h>
 #include <unistd.h>
 #include "fixture.h"
 
@@ -30,14 +29,7 @@ static int stop(void **state)
     return 0;
 }
 
-static void send_compute(int fd, const char *how, size_t body)
-{
-    char *text = calloc(1, body + 1);
-    assert_non_null(text);
-    memset(text, 'x', body);
-    raw_send(fd, str_printf(arena, "POST /compute?how=%s HTTP/1.1\r\nHost: management.test.localhost\r\nContent-Length: %zu\r\n\r\n%s", how, body, text));
-    free(text);
-}
+static void send_compute(int fd, const char *how, size_t body) { raw_post(arena, fd, str_printf(arena, "/compute?how=%s", how), body); }
 
 static int ask(const char *how, size_t body)
 {
@@ -52,14 +44,6 @@ static bool is_in(Str text, const char *part)
     return str_find(text, str_from(part), &at);
 }
 
-static void answers(int fd, const char *status, const char *part)
-{
-    Str answer = raw_read_answer(arena, fd);
-    has(answer, status);
-    has(answer, part);
-    close(fd);
-}
-
 /* A connection that the event loop has taken: what is sent on it later is there as soon as it is sent. */
 static int connection_taken(void)
 {
@@ -69,18 +53,31 @@ static int connection_taken(void)
     return fd;
 }
 
+/* One computes until the gate opens, and MANY wait behind it. Returns the first's connection. */
+static int line_up(int fds[MANY])
+{
+    int gate = connection_taken();
+    for (int i = 0; i < MANY; i++)
+        fds[i] = connection_taken();
+    send_compute(gate, "gate", 0);
+    fixture_wait_at_gate(&fixture, 1);
+    for (int i = 0; i < MANY; i++)
+        send_compute(fds[i], "spin", 0);
+    return gate;
+}
+
 static void test_short_work_is_done_on_the_event_loop(void **state)
 {
     (void)state;
-    answers(ask("quick", 5), "HTTP/1.1 200", "\"worker\":false,\"body\":5}");
-    answers(ask("quick", 8 * 1024), "HTTP/1.1 200", "\"worker\":false,\"body\":8192}");
+    raw_answers(arena, ask("quick", 5), "HTTP/1.1 200", "\"worker\":false,\"body\":5}");
+    raw_answers(arena, ask("quick", 8 * 1024), "HTTP/1.1 200", "\"worker\":false,\"body\":8192}");
 }
 
 static void test_long_work_and_long_bodies_go_to_a_worker(void **state)
 {
     (void)state;
-    answers(ask("long", 5), "HTTP/1.1 200", "\"worker\":true,\"body\":5}");
-    answers(ask("quick", 8 * 1024 + 1), "HTTP/1.1 200", "\"worker\":true,\"body\":8193}");
+    raw_answers(arena, ask("long", 5), "HTTP/1.1 200", "\"worker\":true,\"body\":5}");
+    raw_answers(arena, ask("quick", 8 * 1024 + 1), "HTTP/1.1 200", "\"worker\":true,\"body\":8193}");
     assert_int_equal(fixture.handler_runs, 2);
 }
 
@@ -95,12 +92,12 @@ static void test_all_that_wait_for_a_turn_are_answered_in_their_order(void **sta
     for (int i = 0; i < MANY; i++)
         send_compute(fds[i], i % 3 == 1 ? "fails" : i % 3 ? "long" : "spin", 10);
     fixture_open_gate(&fixture);
-    answers(gate, "HTTP/1.1 200", "{\"before\":0,");
+    raw_answers(arena, gate, "HTTP/1.1 200", "{\"before\":0,");
     for (int i = 0; i < MANY; i++) {
         if (i % 3 == 1)
-            answers(fds[i], "HTTP/1.1 409", "refused by the handler");
+            raw_answers(arena, fds[i], "HTTP/1.1 409", "refused by the handler");
         else
-            answers(fds[i], "HTTP/1.1 200", i % 3 ? "\"worker\":true," : "\"worker\":false,");
+            raw_answers(arena, fds[i], "HTTP/1.1 200", i % 3 ? "\"worker\":true," : "\"worker\":false,");
     }
     assert_int_equal(fixture.handler_runs, MANY + 1);
 }
@@ -109,13 +106,7 @@ static void test_all_that_wait_for_a_turn_are_answered_in_their_order(void **sta
 static void test_others_are_answered_between_two_turns(void **state)
 {
     (void)state;
-    int fds[MANY], gate = connection_taken(), other = connection_taken();
-    for (int i = 0; i < MANY; i++)
-        fds[i] = connection_taken();
-    send_compute(gate, "gate", 0);
-    fixture_wait_at_gate(&fixture, 1);
-    for (int i = 0; i < MANY; i++)
-        send_compute(fds[i], "spin", 0);
+    int fds[MANY], other = connection_taken(), gate = line_up(fds);
     raw_send(other, STR("GET /runs HTTP/1.1\r\nHost: management.test.localhost\r\n\r\n"));
     fixture_open_gate(&fixture);
     Str answer = raw_read_answer(arena, other);
@@ -126,56 +117,35 @@ static void test_others_are_answered_between_two_turns(void **state)
     assert_true(str_to_int64(str_slice(answer, at + 4, answer.len), 0, MANY + 1, &runs, &err));
     assert_in_range(runs, 1, 4);                /* the gate's, one or two of the same round, and the next turn */
     close(other);
-    answers(gate, "HTTP/1.1 200", "{\"before\":0,");
+    raw_answers(arena, gate, "HTTP/1.1 200", "{\"before\":0,");
     for (int i = 0; i < MANY; i++)
-        answers(fds[i], "HTTP/1.1 200", "\"worker\":false,");
+        raw_answers(arena, fds[i], "HTTP/1.1 200", "\"worker\":false,");
 }
 
 static void test_a_client_that_leaves_takes_nobodys_turn(void **state)
 {
     (void)state;
-    int fds[MANY], gate = connection_taken();
-    for (int i = 0; i < MANY; i++)
-        fds[i] = connection_taken();
-    send_compute(gate, "gate", 0);
-    fixture_wait_at_gate(&fixture, 1);
-    for (int i = 0; i < MANY; i++)
-        send_compute(fds[i], "spin", 0);
+    int fds[MANY], gate = line_up(fds);
     for (int i = 0; i < MANY; i += 2)
         close(fds[i]);
     fixture_open_gate(&fixture);
-    answers(gate, "HTTP/1.1 200", "{\"before\":0,");
+    raw_answers(arena, gate, "HTTP/1.1 200", "{\"before\":0,");
     for (int i = 1; i < MANY; i += 2)
-        answers(fds[i], "HTTP/1.1 200", "\"worker\":false,");
-}
-
-static void *stop_at_once(void *arg)
-{
-    (void)arg;
-    http_stop(fixture.server, 0);
-    return NULL;
+        raw_answers(arena, fds[i], "HTTP/1.1 200", "\"worker\":false,");
 }
 
 static void test_a_stop_answers_all_that_wait(void **state)
 {
     (void)state;
-    int fds[MANY], gate = connection_taken();
-    for (int i = 0; i < MANY; i++)
-        fds[i] = connection_taken();
-    send_compute(gate, "gate", 0);
-    fixture_wait_at_gate(&fixture, 1);
-    for (int i = 0; i < MANY; i++)
-        send_compute(fds[i], "spin", 0);
-    pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, stop_at_once, NULL), 0);
+    int fds[MANY], gate = line_up(fds);
+    fixture_stop_begin(&fixture, 0);
     fixture_open_gate(&fixture);
-    answers(gate, "HTTP/1.1 200", "{\"before\":0,");
+    raw_answers(arena, gate, "HTTP/1.1 200", "{\"before\":0,");
     for (int i = 0; i < MANY; i++) {
         Str answer = raw_read_all(arena, fds[i]);
         assert_true(answer.len == 0 || is_in(answer, "HTTP/1.1 200") || is_in(answer, "HTTP/1.1 503"));       /* 0: its request had not been read */
     }
-    pthread_join(thread, NULL);
-    fixture.server = NULL;
+    fixture_stop_wait(&fixture);
 }
 
 int main(void)
