@@ -1,5 +1,6 @@
 /* test_policy.c - access policies: the names that are taken, what they grant, and how they are edited. */
 #include "../cm.h"
+#include "../parsed.h"
 #include "access/policy.h"
 
 #define TENANT "11111111-2222-4333-8444-555555555555"
@@ -8,19 +9,10 @@
 #define APP    "cccccccc-0000-4000-8000-000000000003"
 #define ENTRY(who, permissions) "{\"tenantId\":\"" TENANT "\",\"objectId\":\"" who "\",\"permissions\":{" permissions "}}"
 
-static const JsonVal *parsed(Arena *arena, const char *text)
-{
-    const JsonVal *value;
-    Err err = { 0 };
-    if (!json_parse(arena, str_from(text), JSON_STRICT, &value, &err))
-        fail_msg("test data: %s", err.text);
-    return value;
-}
-
 static bool granted(const char *policies, const char *object_id, const char *app_id, const char *permission)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(64 * 1024);
-    return policy_grants(parsed(arena, policies), str_from(object_id), str_from(app_id), str_from(permission));
+    return policy_grants(json_of(arena, policies), str_from(object_id), str_from(app_id), str_from(permission));
 }
 
 static void test_only_what_an_entry_lists_is_granted(void **state)
@@ -56,7 +48,7 @@ static void test_every_permission_of_the_service_is_taken(void **state)
     (void)state;
     AUTO(arena_free_auto) Arena *arena = arena_new(64 * 1024);
     Err err = { 0 };
-    const JsonVal *all = parsed(arena, "[" ENTRY(ALICE,
+    const JsonVal *all = json_of(arena, "[" ENTRY(ALICE,
         "\"keys\":[\"all\",\"encrypt\",\"decrypt\",\"wrapKey\",\"unwrapKey\",\"sign\",\"verify\",\"get\",\"list\",\"create\",\"update\",\"import\",\"delete\","
         "\"backup\",\"restore\",\"recover\",\"purge\",\"release\",\"rotate\",\"getrotationpolicy\",\"setrotationpolicy\"],"
         "\"secrets\":[\"all\",\"get\",\"list\",\"set\",\"delete\",\"backup\",\"restore\",\"recover\",\"purge\"],"
@@ -64,7 +56,7 @@ static void test_every_permission_of_the_service_is_taken(void **state)
         "\"deleteissuers\",\"manageissuers\",\"recover\",\"purge\",\"backup\",\"restore\"],\"storage\":[\"regeneratekey\",\"getsas\"]") "]");
     if (!policy_check(all, STR(TENANT), &err))
         fail_msg("%s", err.text);
-    assert_true(policy_check(parsed(arena, "[]"), STR(TENANT), &err));
+    assert_true(policy_check(json_of(arena, "[]"), STR(TENANT), &err));
 }
 
 static void test_wrong_entries_are_refused_by_field(void **state)
@@ -87,7 +79,7 @@ static void test_wrong_entries_are_refused_by_field(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         AUTO(arena_free_auto) Arena *arena = arena_new(64 * 1024);
         Err err = { 0 };
-        if (policy_check(parsed(arena, cases[i].policies), STR(TENANT), &err))
+        if (policy_check(json_of(arena, cases[i].policies), STR(TENANT), &err))
             fail_msg("accepted %s", cases[i].policies);
         assert_int_equal(err.code, ERR_BAD_INPUT);
         assert_string_equal(err.target, cases[i].field);
@@ -103,7 +95,7 @@ static void assert_edit(PolicyEdit edit, const char *now, const char *change, co
     json_begin(&w, &buf);
     json_open(&w, NULL);
     Err err = { 0 };
-    assert_true(policy_edit(&w, "p", parsed(arena, now), parsed(arena, change), edit, &err));
+    assert_true(policy_edit(&w, "p", json_of(arena, now), json_of(arena, change), edit, &err));
     json_close(&w);
     assert_true(json_end(&w, &err));
     Str whole = str_printf(arena, "{\"p\":%s}", wanted);

@@ -1,24 +1,16 @@
 /* test_output.c - the five ways to print a result, and az's shapes. */
 #include "../cm.h"
+#include "../parsed.h"
 #include "cli/batch/shape.h"
 #include "cli/output.h"
 
 static Arena *arena;
 
-static const JsonVal *read_json(const char *text)
-{
-    const JsonVal *root;
-    Err err = { 0 };
-    if (!json_parse(arena, str_from(text), JSON_STRICT, &root, &err))
-        fail_msg("%s: %s", text, err.text);
-    return root;
-}
-
 static Str printed(OutputFormat format, const char *json, const char *columns)
 {
     AUTO(buf_done_auto) Buf out = { 0 };
     buf_init(&out, 1 << 20);
-    output_write(&out, format, read_json(json), columns);
+    output_write(&out, format, json_of(arena, json), columns);
     assert_false(out.failed);
     return str_dup(arena, buf_str(&out));
 }
@@ -86,7 +78,7 @@ static Str shaped(Shape *shape, const char *json)
     Err err = { 0 };
     buf_init(&out, 1 << 20);
     json_begin(&w, &out);
-    shape(&cli, &w, read_json(json));
+    shape(&cli, &w, json_of(arena, json));
     assert_true(json_end(&w, &err));
     return str_dup(arena, buf_str(&out));
 }
@@ -102,13 +94,13 @@ static void test_resources_are_flattened_with_their_group(void **state)
 static void test_times_are_readable_and_names_beside_ids(void **state)
 {
     (void)state;
-    const JsonVal *secret = read_json(str_printf(arena, STR_FMT, STR_ARG(shaped(shape_secret,
+    const JsonVal *secret = json_of(arena, str_printf(arena, STR_FMT, STR_ARG(shaped(shape_secret,
         "{\"value\":\"v\",\"id\":\"https://v.vault.x:8443/secrets/s1/abc\",\"attributes\":{\"enabled\":true,\"exp\":1893456000,\"created\":1700000000}}"))).ptr);
     assert_str(json_str(json_path(secret, "attributes.expires")), "2030-01-01T00:00:00+00:00");
     assert_int_equal(json_kind(json_path(secret, "attributes.notBefore")), JSON_NULL);
     assert_str(json_str(json_get(secret, "name")), "s1");
     assert_str(json_str(json_get(secret, "value")), "v");
-    const JsonVal *certificate = read_json(shaped(shape_certificate, "{\"id\":\"https://v.x/certificates/c1/1\",\"x5t\":\"ZMzqZRQCcT_qqc6_PN3NwmDkI-g\",\"cer\":\"AA==\"}").ptr);
+    const JsonVal *certificate = json_of(arena, shaped(shape_certificate, "{\"id\":\"https://v.x/certificates/c1/1\",\"x5t\":\"ZMzqZRQCcT_qqc6_PN3NwmDkI-g\",\"cer\":\"AA==\"}").ptr);
     assert_str(json_str(json_get(certificate, "x509ThumbprintHex")), "64CCEA651402713FEAA9CEBF3CDDCDC260E423E8");
     assert_str(json_str(json_get(certificate, "name")), "c1");
 }
@@ -120,7 +112,7 @@ static Str policy(bool to_wire, const char *json)
     Err err = { 0 };
     buf_init(&out, 1 << 20);
     json_begin(&w, &out);
-    (to_wire ? policy_to_wire : policy_from_wire)(&w, NULL, read_json(json));
+    (to_wire ? policy_to_wire : policy_from_wire)(&w, NULL, json_of(arena, json));
     assert_true(json_end(&w, &err));
     return str_dup(arena, buf_str(&out));
 }

@@ -232,6 +232,20 @@ static bool count_txn(Txn *txn, void *ctx, Err *err)
     return true;
 }
 
+int object_time_back(void **state)
+{
+    (void)state;
+    set_object_time(real_now_ms());
+    return 0;
+}
+
+size_t version_count(const char *collection, const char *name)
+{
+    Answer list = vault_call("GET", text("/%s/%s/versions", collection, name), NULL);
+    expect_status(&list, 200);
+    return json_count(json_get(list.json, "value"));
+}
+
 int64_t count_of(const char *sql)
 {
     Count count = { sql, -1 };

@@ -60,6 +60,8 @@ const JsonVal *parked_end(Parked *parked, int status);                          
 
 int64_t object_now(void);
 void    set_object_time(int64_t ms);
+int     object_time_back(void **state);                                            /* to now, between two tests */
+size_t  version_count(const char *collection, const char *name);                   /* of what the vault lists; "keys" */
 int64_t count_of(const char *sql);                                                 /* a literal; first column of its first row */
 Str     vault_id_of(const char *name);
 /* Runs what is due of one kind, as the runner would; answers how many jobs ran. */

@@ -1,5 +1,6 @@
 /* test_cert_policy.c - certificate policies: defaults, what is refused and by what name, merging, lifetimes. */
 #include "../cm.h"
+#include "../parsed.h"
 #include "base/clock.h"
 #include "keyvault/certificates/cert_policy.h"
 
@@ -7,14 +8,7 @@ static Arena *arena;
 static int set_up(void **state) { (void)state; return (arena = arena_new(1 << 20)) ? 0 : -1; }
 static int tear_down(void **state) { (void)state; arena_free(arena); return 0; }
 
-static const JsonVal *parsed(const char *text)
-{
-    const JsonVal *value;
-    Err err = { 0 };
-    if (!json_parse(arena, str_from(text), JSON_STRICT, &value, &err))
-        fail_msg("test data: %s", err.text);
-    return value;
-}
+static const JsonVal *parsed(const char *text) { return json_of(arena, text); }
 
 static CertPolicy read_policy(const char *text)
 {

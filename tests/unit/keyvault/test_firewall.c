@@ -1,13 +1,9 @@
 /* test_firewall.c - network rules of vaults: which are taken, whom they let in, and what a refused caller hears. */
 #include "fixture.h"
+#include "../parsed.h"
 #include "keyvault/vaults/firewall.h"
 
-static const JsonVal *parsed(const char *json)
-{
-    const JsonVal *value = NULL;
-    must(json_parse(fix.arena, str_from(json), JSON_STRICT, &value, &fix_err));
-    return value;
-}
+static const JsonVal *parsed(const char *text) { return json_of(fix.arena, text); }
 
 static Firewall made(const char *json)
 {

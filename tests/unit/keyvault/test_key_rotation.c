@@ -17,19 +17,7 @@ static Answer set_policy(const char *name, const char *body) { return vault_call
 static Answer get(const char *name) { return vault_call("GET", text("/keys/%s/", name), NULL); }
 static Str version_of(const Answer *bundle) { Str kid = text_at(bundle, "key.kid"); return str_slice(kid, kid.len - 32, kid.len); }
 
-static size_t versions(const char *name)
-{
-    Answer list = vault_call("GET", text("/keys/%s/versions", name), NULL);
-    expect_status(&list, 200);
-    return json_count(json_get(list.json, "value"));
-}
-
-static int reset(void **state)
-{
-    (void)state;
-    set_object_time(real_now_ms());
-    return 0;
-}
+static size_t versions(const char *name) { return version_count("keys", name); }
 
 #define ROTATE(trigger) "{\"trigger\":{" trigger "},\"action\":{\"type\":\"Rotate\"}}"
 #define NOTIFY(trigger) "{\"trigger\":{" trigger "},\"action\":{\"type\":\"notify\"}}"
@@ -207,7 +195,7 @@ static void test_bad_policies_are_refused_by_field(void **state)
     expect_error(&rotated, 404, "KeyNotFound", NULL, "none-such");
 }
 
-#define CASE(name) cmocka_unit_test_setup(name, reset)
+#define CASE(name) cmocka_unit_test_setup(name, object_time_back)
 
 static int64_t notices(void) { return count_of("SELECT count(*) FROM kv_feed WHERE kind = 2 AND change = 7"); }     /* keys, FEED_NEAR_EXPIRY */
 

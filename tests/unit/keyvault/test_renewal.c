@@ -24,19 +24,7 @@ static Answer make(const char *name, const char *more)
     return get(name);
 }
 
-static size_t versions(const char *name)
-{
-    Answer list = vault_call("GET", text("/certificates/%s/versions", name), NULL);
-    expect_status(&list, 200);
-    return json_count(json_get(list.json, "value"));
-}
-
-static int reset(void **state)
-{
-    (void)state;
-    set_object_time(real_now_ms());
-    return 0;
-}
+static size_t versions(const char *name) { return version_count("certificates", name); }
 
 static void test_version_is_renewed_when_its_share_of_life_is_over(void **state)
 {
@@ -270,18 +258,18 @@ static void test_pending_creation_holds_a_renewal_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_version_is_renewed_when_its_share_of_life_is_over, reset),
-        cmocka_unit_test_setup(test_days_before_expiry_are_counted_from_the_end, reset),
-        cmocka_unit_test_setup(test_next_renewal_is_scheduled_with_the_version, reset),
-        cmocka_unit_test_setup(test_clock_that_jumps_years_renews_once, reset),
-        cmocka_unit_test_setup(test_job_that_runs_twice_renews_once, reset),
-        cmocka_unit_test_setup(test_changed_action_counts_at_once, reset),
-        cmocka_unit_test_setup(test_new_version_follows_the_policy_of_its_time, reset),
-        cmocka_unit_test_setup(test_key_is_reused_on_wish, reset),
-        cmocka_unit_test_setup(test_disabled_and_deleted_certificates_do_not_renew, reset),
-        cmocka_unit_test_setup(test_deleted_vault_renews_after_its_recovery, reset),
-        cmocka_unit_test_setup(test_renewal_is_audited_and_fed, reset),
-        cmocka_unit_test_setup(test_pending_creation_holds_a_renewal_back, reset),
+        cmocka_unit_test_setup(test_version_is_renewed_when_its_share_of_life_is_over, object_time_back),
+        cmocka_unit_test_setup(test_days_before_expiry_are_counted_from_the_end, object_time_back),
+        cmocka_unit_test_setup(test_next_renewal_is_scheduled_with_the_version, object_time_back),
+        cmocka_unit_test_setup(test_clock_that_jumps_years_renews_once, object_time_back),
+        cmocka_unit_test_setup(test_job_that_runs_twice_renews_once, object_time_back),
+        cmocka_unit_test_setup(test_changed_action_counts_at_once, object_time_back),
+        cmocka_unit_test_setup(test_new_version_follows_the_policy_of_its_time, object_time_back),
+        cmocka_unit_test_setup(test_key_is_reused_on_wish, object_time_back),
+        cmocka_unit_test_setup(test_disabled_and_deleted_certificates_do_not_renew, object_time_back),
+        cmocka_unit_test_setup(test_deleted_vault_renews_after_its_recovery, object_time_back),
+        cmocka_unit_test_setup(test_renewal_is_audited_and_fed, object_time_back),
+        cmocka_unit_test_setup(test_pending_creation_holds_a_renewal_back, object_time_back),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }

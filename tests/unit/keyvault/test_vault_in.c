@@ -1,6 +1,7 @@
 /* test_vault_in.c - bodies of vault PUT and PATCH, attributes and tags: what is taken, what is refused and by what name. */
 #include <stdio.h>
 #include "../cm.h"
+#include "../parsed.h"
 #include "keyvault/objects/attributes.h"
 #include "keyvault/objects/ids.h"
 #include "keyvault/vaults/vault_in.h"
@@ -15,14 +16,7 @@ static Arena *arena;
 static int set_up(void **state) { (void)state; return (arena = arena_new(1 << 20)) ? 0 : -1; }
 static int tear_down(void **state) { (void)state; arena_free(arena); return 0; }
 
-static const JsonVal *parsed(const char *text)
-{
-    const JsonVal *value;
-    Err err = { 0 };
-    if (!json_parse(arena, str_from(text), JSON_STRICT, &value, &err))
-        fail_msg("test data: %s", err.text);
-    return value;
-}
+static const JsonVal *parsed(const char *text) { return json_of(arena, text); }
 
 static VaultIn taken(const char *text, VaultBody kind)
 {

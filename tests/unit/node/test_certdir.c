@@ -1,5 +1,6 @@
 /* test_certdir.c - who finds which account certificate, and where. Needs root; without it every test says that it is skipped. */
 #include "../cm.h"
+#include "../parsed.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -22,13 +23,7 @@
 static NodeFixture fixture;
 static Runs *runs;
 
-static const JsonVal *parse(const char *text)
-{
-    const JsonVal *value;
-    Err err = { 0 };
-    assert_true(json_parse(fixture.arena, str_from(text), JSON_STRICT, &value, &err));
-    return value;
-}
+static const JsonVal *parse(const char *text) { return json_of(fixture.arena, text); }
 
 static void give(const char *list)
 {

@@ -1,5 +1,6 @@
 /* test_extension.c - a node's extensions below a temporary directory. Their program is this one, called as the certificate agent is. */
 #include "../cm.h"
+#include "../parsed.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -85,14 +86,7 @@ static int tear_down(void **state)
     return dir_remove_tree(machine.dir, &err) ? 0 : -1;
 }
 
-static const JsonVal *parsed(const char *text)
-{
-    const JsonVal *value;
-    Err err = { 0 };
-    if (!json_parse(machine.arena, str_dup(machine.arena, str_from(text)), JSON_STRICT, &value, &err))
-        fail_msg("%s", err.text);
-    return value;
-}
+static const JsonVal *parsed(const char *text) { return json_of(machine.arena, text); }
 
 static const char *item(const char *name, const char *version, const char *settings)
 {

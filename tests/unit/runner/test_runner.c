@@ -200,16 +200,22 @@ static void test_a_kind_may_have_a_longest_pause_of_its_own(void **state)
     site_done(&site);
 }
 
+/* Its "flaky:a" has failed once, and would not again. */
+static void make_with_a_failure(Site *site)
+{
+    site_make(site);
+    atomic_store(&site->failures_left, 1);
+    must(runner_start(site->runner, 1, E));
+    schedule(site, "flaky", "a", START_MS);
+    wait_for(&site->ran);
+    assert_int_equal(settled(site, "flaky", "a")->failures, 1);
+}
+
 static void test_back_off_is_real_time(void **state)
 {
     (void)state;
     Site site;
-    site_make(&site);
-    atomic_store(&site.failures_left, 1);
-    must(runner_start(site.runner, 1, E));
-    schedule(&site, "flaky", "a", START_MS);
-    wait_for(&site.ran);
-    assert_int_equal(settled(&site, "flaky", "a")->failures, 1);
+    make_with_a_failure(&site);
     clock_set_offset(site.clock, INT64_C(300) * 24 * 3600 * 1000);
     runner_wake(site.runner);
     only_probe_runs(&site);
@@ -222,12 +228,7 @@ static void test_schedule_after_a_failure_starts_afresh(void **state)
 {
     (void)state;
     Site site;
-    site_make(&site);
-    atomic_store(&site.failures_left, 1);
-    must(runner_start(site.runner, 1, E));
-    schedule(&site, "flaky", "a", START_MS);
-    wait_for(&site.ran);
-    assert_int_equal(settled(&site, "flaky", "a")->failures, 1);
+    make_with_a_failure(&site);
     schedule(&site, "flaky", "a", START_MS);
     wait_for(&site.ran);
     assert_int_equal(site.runs[1].attempt, 1);
