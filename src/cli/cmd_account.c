@@ -1,8 +1,8 @@
 /* cmd_account.c - signing in and out, and which subscription commands work in. */
 #include <stdlib.h>
 #include "base/encode.h"
-#include "cli/batch/shape.h"
 #include "cli/call.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 

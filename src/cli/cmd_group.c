@@ -1,9 +1,10 @@
 /* cmd_group.c - resource groups and user-assigned identities. */
 #include "base/encode.h"
-#include "cli/batch/shape.h"
 #include "cli/call.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 #define GROUPS_VERSION   "2021-04-01"
 #define IDENTITY_VERSION "2023-01-31"

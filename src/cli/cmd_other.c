@@ -1,6 +1,6 @@
 /* cmd_other.c - the development clock, calls by hand, the version. */
-#include "cli/batch/shape.h"
 #include "cli/call.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
 

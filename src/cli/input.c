@@ -1,5 +1,5 @@
 /* input.c - values of options as bodies want them: tags, times, files, standard input. */
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include <errno.h>
 #include <unistd.h>
 #include "base/clock.h"

@@ -3,9 +3,10 @@
 #include <unistd.h>
 #include "base/encode.h"
 #include "cli/batch/batch.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 #define DATA_VERSION    "2022-10-01.16.0"
 

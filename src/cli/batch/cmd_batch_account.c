@@ -1,9 +1,10 @@
 /* cmd_batch_account.c - Batch accounts through Resource Manager: their identity and their key among it. */
 #include "base/encode.h"
-#include "cli/batch/shape.h"
 #include "cli/call.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 #define ACCOUNTS "/providers/Microsoft.Batch/batchAccounts"
 

@@ -4,10 +4,11 @@
 #include "base/encode.h"
 #include "base/file.h"
 #include "cli/batch/batch.h"
-#include "cli/batch/shape.h"
 #include "cli/files/pfxfile.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 #define FEATURE         "/providers/Vaultyard.Batch/certificateFeature"
 #define FEATURE_VERSION "2024-01-01"

@@ -1,7 +1,7 @@
 /* cmd_batch_job.c - jobs, through the account's own address. */
 #include "base/encode.h"
 #include "cli/batch/batch.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include "cli/run.h"
 
 bool batch_put_pairs(Cli *cli, JsonWriter *w, const char *option, const char *name, const char *first, const char *second, Err *err)

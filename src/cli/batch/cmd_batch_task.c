@@ -1,7 +1,7 @@
 /* cmd_batch_task.c - tasks of a job, through the account's own address. */
 #include "base/encode.h"
 #include "cli/batch/batch.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include "cli/run.h"
 
 enum { TASKS_A_CALL = 100 };

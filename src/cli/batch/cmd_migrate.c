@@ -4,7 +4,7 @@
  * and so on to the end, so it can be broken off anywhere and run again. */
 #include "base/clock.h"
 #include "cli/batch/migrate.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include "cli/run.h"
 
 enum { ROUND_ARENA = 64 * 1024 * 1024, WAIT_MS = 1000, WAIT_USUAL_MIN = 60 };

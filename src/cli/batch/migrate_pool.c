@@ -3,7 +3,7 @@
  * Pools cannot be updated in place ("these properties aren't updateable on the pool. You need to recreate pools"), so the old one's
  * whole definition is sent again under a new name, with the identity and the extension beside what it had. */
 #include "cli/batch/migrate.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 
 /* What the service alone sets does not go back. */
 static const char *const shown_only[] = {

@@ -5,7 +5,7 @@
 #include "base/encode.h"
 #include "base/id.h"
 #include "cli/batch/migrate.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include "cli/keyvault/object.h"
 #include "cli/run.h"
 

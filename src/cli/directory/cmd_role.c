@@ -1,10 +1,11 @@
 /* cmd_role.c - role assignments. */
 #include "base/id.h"
-#include "cli/batch/shape.h"
 #include "cli/call.h"
 #include "cli/directory/role.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 #define ROLES_VERSION "2022-04-01"
 #define AUTHORIZATION "/providers/Microsoft.Authorization"

@@ -2,11 +2,12 @@
  * NotActions, DataActions, NotDataActions and AssignableScopes, or what list and show print. */
 #include <unistd.h>
 #include "base/id.h"
-#include "cli/batch/shape.h"
 #include "cli/call.h"
 #include "cli/directory/role.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 /* ---- list, show ---- */
 

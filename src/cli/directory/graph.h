@@ -1,6 +1,6 @@
 /* graph.h - calls to Graph that the directory's commands share. */
 #pragma once
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 
 Str graph_url(Cli *cli, Str path);                                                  /* https://graph.../v1.0/<path> */
 Str graph_filter_url(Cli *cli, const char *collection, const char *before, Str text, const char *after);      /* collection?$filter=<before>'text'<after> */

@@ -1,9 +1,11 @@
 /* cmd_certificate.c - certificates: made by a policy, downloaded, merged, deleted and recovered, backed up. */
 #include "base/encode.h"
 #include "cli/generic_update.h"
+#include "cli/input.h"
 #include "cli/keyvault/object.h"
 #include "cli/progress.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 #include "crypto/bundles/bundle.h"
 
 enum { POLL_FIRST_MS = 100, POLL_MOST_MS = 2000 };

@@ -1,9 +1,10 @@
 /* cmd_eventgrid.c - subscriptions to the events of vaults, through Resource Manager. */
 #include "base/encode.h"
-#include "cli/batch/shape.h"
 #include "cli/call.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 #define EVENTS_VERSION "2022-06-15"
 

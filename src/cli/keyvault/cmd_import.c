@@ -2,10 +2,11 @@
  *
  * The file is opened here first: whoever has a bad .pfx learns at once what is wrong with it, and nothing is sent. */
 #include "base/clock.h"
-#include "cli/batch/shape.h"
 #include "cli/files/pfxfile.h"
+#include "cli/input.h"
 #include "cli/keyvault/object.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 static bool check_dates(const char *path, const PfxFile *file, Err *err)
 {

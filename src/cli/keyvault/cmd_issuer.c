@@ -1,9 +1,10 @@
 /* cmd_issuer.c - whom a vault asks for certificates, and whom it tells about them: issuers with their administrators, contacts. */
 #include "base/encode.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include "cli/keyvault/object.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 /* ---- addresses ---- */
 

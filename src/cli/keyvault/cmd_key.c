@@ -2,9 +2,10 @@
  *
  * Values are base64 and iv, tag and aad hex on the command line and in results, as in az. */
 #include "base/encode.h"
-#include "cli/batch/shape.h"
+#include "cli/input.h"
 #include "cli/keyvault/object.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 #include "crypto/bundles/bundle.h"
 
 enum { RANDOM_MAX = 128 };

@@ -1,7 +1,9 @@
 /* cmd_key_life.c - how a vault's keys come and go: vy keyvault key create, list, set-attributes, delete, backup, rotate, ... */
 #include "base/file.h"
+#include "cli/input.h"
 #include "cli/keyvault/object.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 enum { POLICY_MAX = 8 << 20 };
 

@@ -1,9 +1,11 @@
 /* cmd_keyvault.c - vaults and their access policies, through Resource Manager. */
 #include "base/encode.h"
 #include "base/id.h"
+#include "cli/input.h"
 #include "cli/keyvault/vault.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 #define VAULTS "/providers/Microsoft.KeyVault/vaults"
 #define HSMS   "/providers/Microsoft.KeyVault/managedHSMs"        /* always none */

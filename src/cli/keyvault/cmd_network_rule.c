@@ -1,7 +1,9 @@
 /* cmd_network_rule.c - who may reach a vault: its network rules, read and written back, as az does. */
 #include "base/file.h"
+#include "cli/input.h"
 #include "cli/keyvault/vault.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 enum { RULES_MAX = 256, FILE_MAX = 1 << 20 };
 

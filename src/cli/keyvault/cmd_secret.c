@@ -1,7 +1,9 @@
 /* cmd_secret.c - secrets: vy keyvault secret set, show, download, ... */
 #include "base/encode.h"
+#include "cli/input.h"
 #include "cli/keyvault/object.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 enum { PRIVATE_FILE = 0600, BASE64_LINE = 76 };
 

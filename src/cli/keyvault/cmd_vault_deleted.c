@@ -1,4 +1,5 @@
 /* cmd_vault_deleted.c - vaults that were deleted: list, show, recover, purge; through Resource Manager. */
+#include "cli/input.h"
 #include "cli/keyvault/vault.h"
 #include "cli/profile.h"
 #include "cli/run.h"

@@ -1,8 +1,10 @@
 /* cmd_vault_update.c - what of a vault can be changed, and whether a name is free. */
 #include "cli/generic_update.h"
+#include "cli/input.h"
 #include "cli/keyvault/vault.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/shape.h"
 
 /* ---- what the commands about vaults share ---- */
 

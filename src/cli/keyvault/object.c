@@ -2,6 +2,7 @@
 #include "cli/keyvault/object.h"
 #include "base/encode.h"
 #include "base/file.h"
+#include "cli/input.h"
 #include "cli/profile.h"
 
 /* ---- which object ---- */

@@ -1,6 +1,5 @@
 /* object.h - what the commands about a vault's objects share. */
 #pragma once
-#include "cli/batch/shape.h"
 #include "cli/call.h"
 
 #define OBJECT_VERSION "7.4"                              /* api-version of the data plane */

@@ -1,6 +1,5 @@
 /* vault.h - what the commands about vaults as resources share. */
 #pragma once
-#include "cli/batch/shape.h"
 #include "cli/call.h"
 
 #define VAULT_VERSION "2022-07-01"

@@ -1,7 +1,7 @@
 /* Whatever a server answers, the formats print it: JSON that reads back the same, tables without control characters. */
 #include <stdlib.h>
-#include "cli/batch/shape.h"
 #include "cli/output.h"
+#include "cli/shape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,8 +1,8 @@
 /* test_output.c - the five ways to print a result, and az's shapes. */
 #include "../cm.h"
 #include "../parsed.h"
-#include "cli/batch/shape.h"
 #include "cli/output.h"
+#include "cli/shape.h"
 
 static Arena *arena;
 

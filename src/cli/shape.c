@@ -1,5 +1,5 @@
 /* shape.c - from the services' JSON to az's. */
-#include "cli/batch/shape.h"
+#include "cli/shape.h"
 #include <stdio.h>
 #include "base/clock.h"
 #include "base/encode.h"
