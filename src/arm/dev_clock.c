@@ -69,21 +69,8 @@ static bool advance_txn(Txn *txn, void *ctx, Err *err)
 /* "300d", "12h", "90m", "45s", or a duration of ISO 8601 ("P300D"). */
 static bool duration_read(Str text, int64_t *out_ms, Err *err)
 {
-    static const struct { char unit; int64_t ms; } units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 } };
-    int64_t count;
-    Err inner;
-
-    if (!str_empty(text) && text.ptr[0] == 'P') {
-        if (duration_parse_iso(text, out_ms, &inner) && *out_ms > 0 && *out_ms <= OFFSET_MAX_MS)
-            return true;
-    }
-    for (size_t i = 0; text.len > 1 && i < COUNT_OF(units); i++) {
-        if (text.ptr[text.len - 1] == units[i].unit && str_to_int64(str_slice(text, 0, text.len - 1), 1, OFFSET_MAX_MS / units[i].ms, &count, &inner)) {
-            *out_ms = count * units[i].ms;
-            return true;
-        }
-    }
-    return err_field(err, "by", "'" STR_FMT "' is no time to move forward: give a positive number of d, h, m or s, such as '300d' (at most 36500d)",
+    return duration_parse(text, OFFSET_MAX_MS, out_ms) ||
+           err_field(err, "by", "'" STR_FMT "' is no time to move forward: give a positive number of d, h, m or s, such as '300d' (at most 36500d)",
                      STR_ARG(str_slice(text, 0, 60)));
 }
 

@@ -3,8 +3,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "audit/base_point.h"
 #include "audit/inside.h"
-#include "audit/reads.h"
 #include "audit/writes.h"
 
 struct Audit {
@@ -21,16 +21,17 @@ typedef struct Opening {
     Secret *key;
     bool is_new;
     ChainPoint reads_anchor;
+    BasePoints base;
     ChainHead reads_head;
     char finding[200];
     int64_t writes;
 } Opening;
 
-static AuditRecord note(const char *operation, const char *description)
+AuditRecord audit_note(const char *operation, int http_status, const char *description)
 {
     return (AuditRecord){
         .time_ms = real_now_ms(), .resource_id = STR("/"), .operation = str_from(operation), .category = STR("AuditEvent"),
-        .http_status = 500, .result_description = str_from(description),
+        .http_status = http_status, .result_description = str_from(description),
     };
 }
 
@@ -44,7 +45,7 @@ static bool open_chain(Txn *txn, void *ctx, Err *err)
     if (opening->is_new && !chain_key_make(opening->seal, txn, &opening->key, err))
         return false;
     const Secret *key = opening->key;
-    if (!chain_head_read(key, txn, CHAIN_READS, &opening->reads_anchor, &opening->reads_head, err)
+    if (!chain_head_read(key, txn, CHAIN_READS, &opening->reads_anchor, &opening->reads_head, err) || !base_points_read(key, txn, &opening->base, err)
         || !writes_recover(key, txn, opening->is_new, opening->finding, sizeof opening->finding, &opening->writes, err))
         return false;
     if (opening->is_new) {
@@ -54,7 +55,7 @@ static bool open_chain(Txn *txn, void *ctx, Err *err)
     }
     if (!opening->finding[0])
         return true;
-    AuditRecord broken = note(AUDIT_CHAIN_BROKEN, opening->finding);
+    AuditRecord broken = audit_note(AUDIT_CHAIN_BROKEN, 500, opening->finding);
     WritesEnd end = { 0 };
     if (!writes_append(key, txn, &end, &broken, err))
         return false;
@@ -65,14 +66,14 @@ static bool open_chain(Txn *txn, void *ctx, Err *err)
 static bool note_recovery(ReadsLog *reads, const Recovery *recovery, Err *err)
 {
     if (recovery->finding[0]) {
-        AuditRecord broken = note(AUDIT_CHAIN_BROKEN, recovery->finding);
+        AuditRecord broken = audit_note(AUDIT_CHAIN_BROKEN, 500, recovery->finding);
         if (!reads_append(reads, &broken, err))
             return false;
     }
     if (recovery->cut_bytes) {
         char text[120];
         (void)snprintf(text, sizeof text, "%lld bytes of unfinished records after record %lld were cut off", (long long)recovery->cut_bytes, (long long)recovery->last.number);
-        AuditRecord recovered = note("AuditRecovered", text);
+        AuditRecord recovered = audit_note("AuditRecovered", 500, text);
         return reads_append(reads, &recovered, err);
     }
     return true;
@@ -81,7 +82,7 @@ static bool note_recovery(ReadsLog *reads, const Recovery *recovery, Err *err)
 static bool open_reads(Audit *audit, Store *store, const Opening *opening, const char *dir, Err *err)
 {
     Recovery recovery;
-    if (!reads_recover(audit->key, dir, &opening->reads_anchor, opening->reads_head, &recovery, err))
+    if (!reads_recover(audit->key, dir, &opening->base.reads.last, &opening->reads_anchor, opening->reads_head, &recovery, err))
         return false;
     if (opening->is_new && (recovery.size_bytes || recovery.cut_bytes || recovery.finding[0]))
         return err_set(err, ERR_CONFLICT, "the audit directory '%s' holds records of another database: move them away", dir);
@@ -120,18 +121,27 @@ void audit_close(Audit *audit)
 
 Store *audit_store(const Audit *audit) { return audit->store; }
 const char *audit_dir(const Audit *audit) { return audit->dir; }
+const Secret *audit_key(const Audit *audit) { return audit->key; }
+ReadsLog *audit_reads(const Audit *audit) { return audit->reads; }
 
 static void write_committed(void *ctx, int64_t number)
 {
     atomic_store_explicit(&((Audit *)ctx)->writes, number, memory_order_relaxed);
 }
 
-bool audit_write(Audit *audit, Txn *txn, const AuditRecord *record, Err *err)
+bool audit_write_numbered(Audit *audit, Txn *txn, const AuditRecord *record, int64_t *number, Err *err)
 {
     if (!writes_append(audit->key, txn, &audit->writes_end, record, err))
         return false;
-    txn_after_commit(txn, write_committed, audit, audit->writes_end.last.number);
+    *number = audit->writes_end.last.number;
+    txn_after_commit(txn, write_committed, audit, *number);
     return true;
+}
+
+bool audit_write(Audit *audit, Txn *txn, const AuditRecord *record, Err *err)
+{
+    int64_t number;
+    return audit_write_numbered(audit, txn, record, &number, err);
 }
 
 bool audit_read(Audit *audit, const AuditRecord *record, Err *err)

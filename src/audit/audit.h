@@ -13,7 +13,8 @@
  * kill of the server, are not missed. Whoever can put back an older copy of database and files together, or has the root
  * key, is not found out.
  *
- * The file moves to reads-<first number>.log at AUDIT_FILE_BYTES. These belong to the chain: verification needs them all.
+ * The file moves to reads-<first number>.log at AUDIT_FILE_BYTES. These belong to the chain: verification needs them all, from record 1
+ * or from the base point that audit_trim (trim.h) leaves where it removed the oldest.
  * audit_open cuts off an unfinished last line and notes it with a record (AuditRecovered). Where the files or the store do
  * not fit their anchors it goes on after the anchor, and notes that too (AuditChainBroken): the service stays up, the
  * evidence stays, and audit_verify tells it from then on.
@@ -48,8 +49,14 @@ void audit_close(Audit *audit);                                                 
 bool audit_write(Audit *audit, Txn *txn, const AuditRecord *record, Err *err) MUST_CHECK;
 bool audit_read(Audit *audit, const AuditRecord *record, Err *err) MUST_CHECK;                    /* false: the answer must not be sent */
 
-/* Also beside a running server. `records`: how many were found sound, of both streams; `finding`: the first that is not. */
-typedef struct AuditReport { int64_t records; bool sound; char finding[256]; } AuditReport;
+/* Also beside a running server. `records`: how many were found sound, of both streams; `finding`: the first that is not. What the base points
+ * prove to have been trimmed is in `writes` and `reads`. */
+typedef struct AuditCut {
+    int64_t number;                 /* records 1 to this one were removed; 0: none */
+    int64_t until_ms, cut_ms;       /* they were made until then; when the last cut was */
+    int64_t noted;                  /* the write that tells of it */
+} AuditCut;
+typedef struct AuditReport { int64_t records; bool sound; AuditCut writes, reads; char finding[256]; } AuditReport;
 bool audit_verify(Store *store, Seal *seal, const char *dir, AuditReport *out, Err *err) MUST_CHECK;
 
 typedef struct AuditStats { int64_t writes, reads, reads_unanchored; } AuditStats;               /* writes, reads: numbers of the last records */

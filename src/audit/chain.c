@@ -1,21 +1,27 @@
 /* chain.c - what goes under a MAC, and the rows of table audit_head. */
 #include "audit/chain.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include "base/id.h"
 #include "crypto/hash.h"
 
-static void put_number(uint8_t out[8], int64_t number)
+void chain_put_number(uint8_t out[8], int64_t number)
 {
     for (int i = 0; i < 8; i++)
         out[i] = (uint8_t)((uint64_t)number >> (56 - 8 * i));
 }
 
-/* 'R' and 'H' keep records and heads apart: neither's MAC can stand for the other's. */
-static void put_room(uint8_t room[CHAIN_ROOM], char kind, ChainStream stream, int64_t number, const uint8_t mac[CHAIN_MAC_SIZE])
+void chain_room(uint8_t room[CHAIN_ROOM], char kind, ChainStream stream, const ChainPoint *point)
 {
     room[0] = (uint8_t)kind;
     room[1] = (uint8_t)stream;
-    put_number(room + 2, number);
-    memcpy(room + 10, mac, CHAIN_MAC_SIZE);
+    chain_put_number(room + 2, point->number);
+    memcpy(room + 10, point->mac, CHAIN_MAC_SIZE);
+}
+
+Str chain_stream_name(ChainStream stream)
+{
+    return stream == CHAIN_WRITES ? STR("writes") : STR("reads");
 }
 
 void chain_begin(Buf *buf)
@@ -32,8 +38,10 @@ Str chain_record(const Buf *buf)
 
 void chain_next(const Secret *key, ChainStream stream, const ChainPoint *last, Buf *buf, ChainPoint *next)
 {
-    put_room((uint8_t *)buf->ptr, 'R', stream, last->number + 1, last->mac);
-    next->number = last->number + 1;
+    ChainPoint after = *last;
+    after.number++;
+    chain_room((uint8_t *)buf->ptr, 'R', stream, &after);
+    next->number = after.number;
     hmac_sha256(secret_bytes(key), buf_bytes(buf), next->mac);
 }
 
@@ -47,6 +55,38 @@ bool chain_follows(const Secret *key, ChainStream stream, const ChainPoint *last
         return false;                 /* longer than any record of ours */
     chain_next(key, stream, last, &buf, &next);
     return secret_equal((Bytes){ next.mac, sizeof next.mac }, (Bytes){ mac, CHAIN_MAC_SIZE });
+}
+
+bool chain_find(ChainWalk *walk, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(walk->finding, sizeof walk->finding, fmt, args);
+    va_end(args);
+    return false;
+}
+
+/* No text of a client reads like this: its quotes are escaped. */
+bool chain_names(Str record, Str operation)
+{
+    size_t at;
+    return str_find(record, STR("\"operationName\":\""), &at) && str_starts(record = str_slice(record, at + 17, record.len), operation)
+        && str_starts(str_slice(record, operation.len, record.len), STR("\""));
+}
+
+bool chain_step(ChainWalk *walk, int64_t number, Str record, const uint8_t mac[CHAIN_MAC_SIZE])
+{
+    if (number > walk->at.number + 1)
+        return chain_find(walk, "records %lld to %lld are missing", (long long)walk->at.number + 1, (long long)number - 1);
+    if (number <= walk->at.number)
+        return chain_find(walk, "record %lld stands after record %lld", (long long)number, (long long)walk->at.number);
+    if (!chain_follows(walk->key, walk->stream, &walk->at, record, mac))
+        return chain_find(walk, "record %lld was changed or is not the one that belongs there", (long long)number);
+    if (chain_names(record, STR(AUDIT_CHAIN_BROKEN)))      /* noted at a start */
+        return chain_find(walk, "record %lld notes that the chain was broken before: see its resultDescription", (long long)number);
+    walk->at.number = number;
+    memcpy(walk->at.mac, mac, CHAIN_MAC_SIZE);
+    return true;
 }
 
 /* ---- key ---- */
@@ -85,15 +125,10 @@ bool chain_key_make(Seal *seal, Txn *txn, Secret **out, Err *err)
 
 /* ---- heads ---- */
 
-static Str stream_name(ChainStream stream)
-{
-    return stream == CHAIN_WRITES ? STR("writes") : STR("reads");
-}
-
 static void anchor_of(const Secret *key, ChainStream stream, const ChainPoint *point, uint8_t anchor[CHAIN_MAC_SIZE])
 {
     uint8_t room[CHAIN_ROOM];
-    put_room(room, 'H', stream, point->number, point->mac);
+    chain_room(room, 'H', stream, point);
     hmac_sha256(secret_bytes(key), (Bytes){ room, sizeof room }, anchor);
 }
 
@@ -103,7 +138,7 @@ bool chain_head_read(const Secret *key, Txn *txn, ChainStream stream, ChainPoint
     Err failed = { 0 };
     *point = (ChainPoint){ 0 };
     *head = CHAIN_HEAD_ABSENT;
-    if (!txn_query(txn, &row, err, "SELECT number, mac, anchor FROM audit_head WHERE stream = ?1", db_text(stream_name(stream))))
+    if (!txn_query(txn, &row, err, "SELECT number, mac, anchor FROM audit_head WHERE stream = ?1", db_text(chain_stream_name(stream))))
         return false;
     if (!rows_next(row, &failed))
         return failed.code == ERR_NONE || (*err = failed, false);
@@ -130,5 +165,5 @@ bool chain_head_write(const Secret *key, Txn *txn, ChainStream stream, const Cha
     return txn_exec(txn, NULL, err,
                     "INSERT INTO audit_head (stream, number, mac, anchor) VALUES (?1, ?2, ?3, ?4)"
                     " ON CONFLICT (stream) DO UPDATE SET number = excluded.number, mac = excluded.mac, anchor = excluded.anchor",
-                    db_text(stream_name(stream)), db_int(point->number), db_blob((Bytes){ point->mac, CHAIN_MAC_SIZE }), db_blob((Bytes){ anchor, sizeof anchor }));
+                    db_text(chain_stream_name(stream)), db_int(point->number), db_blob((Bytes){ point->mac, CHAIN_MAC_SIZE }), db_blob((Bytes){ anchor, sizeof anchor }));
 }

@@ -3,6 +3,7 @@
 #include "audit/line.h"
 
 #define READS_FILE "reads.log"
+enum { READS_LIST_BYTES = 256 << 20 };      /* an arena that holds the list of a million files */
 
 typedef struct ReadsFile { Str path; int64_t first_number; bool is_current; } ReadsFile;    /* first_number 0: an empty current file */
 /* The current one is last, if it exists. Paths are NUL-terminated in the arena. */

@@ -26,7 +26,7 @@ struct ReadsLog {
     pthread_mutex_t mutex;
     pthread_cond_t changed;           /* something to flush, or the end */
     int fd;
-    int64_t size_bytes, first_number, move_at_bytes;
+    int64_t size_bytes, first_number, first_ms, move_at_bytes;
     ChainPoint last;                  /* appended */
     int64_t flushed, anchored;        /* numbers */
     int64_t anchored_mono_ms;
@@ -125,7 +125,7 @@ static void move_full(ReadsLog *log)
     log->move_at_bytes = AUDIT_FILE_BYTES;
 }
 
-static bool append_locked(ReadsLog *log, Buf *buf, Err *err)
+static bool append_locked(ReadsLog *log, Buf *buf, int64_t time_ms, Err *err)
 {
     ChainPoint next;
     if (log->broken.code == ERR_NONE && log->size_bytes >= log->move_at_bytes)
@@ -136,8 +136,10 @@ static bool append_locked(ReadsLog *log, Buf *buf, Err *err)
     if (!write_line(log, &next, chain_record(buf), err))
         return false;
     log->last = next;
-    if (!log->first_number)
+    if (!log->first_number) {
         log->first_number = next.number;
+        log->first_ms = time_ms;
+    }
     if (log->rests)
         (void)pthread_cond_signal(&log->changed);
     return true;
@@ -150,9 +152,25 @@ bool reads_append(ReadsLog *log, const AuditRecord *record, Err *err)
     if (!record_put(&buf, record, err))
         return false;
     (void)pthread_mutex_lock(&log->mutex);
-    bool good = append_locked(log, &buf, err);
+    bool good = append_locked(log, &buf, record->time_ms, err);
     (void)pthread_mutex_unlock(&log->mutex);
     return good;
+}
+
+void reads_move_before(ReadsLog *log, int64_t before_ms)
+{
+    (void)pthread_mutex_lock(&log->mutex);
+    if (log->first_number && log->first_ms < before_ms && log->broken.code == ERR_NONE)
+        move_full(log);
+    (void)pthread_mutex_unlock(&log->mutex);
+}
+
+int64_t reads_first(ReadsLog *log)
+{
+    (void)pthread_mutex_lock(&log->mutex);
+    int64_t first = log->first_number;
+    (void)pthread_mutex_unlock(&log->mutex);
+    return first;
 }
 
 void reads_stats(ReadsLog *log, int64_t *last, int64_t *unanchored)
@@ -276,6 +294,7 @@ bool reads_start(Store *store, const Secret *key, const char *dir, const Recover
     log->last = recovery->last;
     log->anchored = log->flushed = recovery->anchored;      /* what was anchored had been flushed before */
     log->first_number = recovery->first_number;
+    log->first_ms = recovery->first_ms;
     log->size_bytes = recovery->size_bytes;
     log->move_at_bytes = AUDIT_FILE_BYTES;
     log->mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;

@@ -7,13 +7,14 @@ typedef struct Recovery {
     ChainPoint last;                  /* the next record comes after this one */
     int64_t anchored;                 /* its number or a lower one, that the store names as the head */
     int64_t first_number;             /* of the current file; 0: it has no record */
+    int64_t first_ms;                 /* that record's time */
     int64_t size_bytes;               /* what of the current file is kept */
     int64_t cut_bytes;                /* what was cut off its end */
     char finding[200];                /* "" or what does not fit the anchor */
 } Recovery;
 
-/* Changes nothing. */
-bool reads_recover(const Secret *key, const char *dir, const ChainPoint *anchor, ChainHead head, Recovery *out, Err *err) MUST_CHECK;
+/* Changes nothing. `base`: the last record that was trimmed. */
+bool reads_recover(const Secret *key, const char *dir, const ChainPoint *base, const ChainPoint *anchor, ChainHead head, Recovery *out, Err *err) MUST_CHECK;
 
 typedef struct ReadsLog ReadsLog;
 
@@ -21,4 +22,7 @@ typedef struct ReadsLog ReadsLog;
 bool reads_start(Store *store, const Secret *key, const char *dir, const Recovery *recovery, ReadsLog **out, Err *err) MUST_CHECK;
 void reads_stop(ReadsLog *log);                              /* flushes and anchors; NULL is fine */
 bool reads_append(ReadsLog *log, const AuditRecord *record, Err *err) MUST_CHECK;
+/* Moves the current file, as if it were full, when it begins with a record made before that time. */
+void reads_move_before(ReadsLog *log, int64_t before_ms);
+int64_t reads_first(ReadsLog *log);                          /* number of the first record in the file being appended to; 0: it is empty */
 void reads_stats(ReadsLog *log, int64_t *last, int64_t *unanchored);

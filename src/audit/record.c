@@ -48,6 +48,17 @@ static void put_text(JsonWriter *w, const char *name, Str text, size_t max)
     json_put_str(w, name, part);
 }
 
+bool record_time(Str record, int64_t *time_ms)
+{
+    static const Str before = { "{\"time\":\"", 9 };
+    size_t end;
+    Err ignored;
+    if (!str_starts(record, before))
+        return false;
+    record = str_slice(record, before.len, record.len);
+    return str_find(record, STR("\""), &end) && time_parse(str_slice(record, 0, end), time_ms, &ignored);
+}
+
 bool record_put(Buf *out, const AuditRecord *record, Err *err)
 {
     JsonWriter w;

@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include "audit/reads.h"
 
-enum { LIST_ARENA_BYTES = 4 << 20 };
-
 typedef struct Search {
     const Secret *key;
     ChainPoint anchor;
@@ -41,8 +39,10 @@ static bool look(void *ctx, LineKind kind, const Line *line, int64_t offset, int
         found->size_bytes = offset + len;
     if (kind != LINE_SOUND)
         return true;
-    if (search->in_current && !found->first_number)
+    if (search->in_current && !found->first_number) {
         found->first_number = line->point.number;
+        (void)record_time(line->record, &found->first_ms);      /* without one it is as old as can be, and moved away at the next trim */
+    }
     if (line->point.number <= search->anchor.number) {
         if (line->point.number > search->seen)
             search->seen = line->point.number;
@@ -71,9 +71,9 @@ static size_t first_to_search(const ReadsFile *files, size_t count, int64_t anch
     return 0;
 }
 
-bool reads_recover(const Secret *key, const char *dir, const ChainPoint *anchor, ChainHead head, Recovery *out, Err *err)
+bool reads_recover(const Secret *key, const char *dir, const ChainPoint *base, const ChainPoint *anchor, ChainHead head, Recovery *out, Err *err)
 {
-    AUTO(arena_free_auto) Arena *arena = arena_new(LIST_ARENA_BYTES);
+    AUTO(arena_free_auto) Arena *arena = arena_new(READS_LIST_BYTES);
     ReadsFile *files;
     size_t count;
     if (!arena)
@@ -82,9 +82,11 @@ bool reads_recover(const Secret *key, const char *dir, const ChainPoint *anchor,
         return false;
 
     *out = (Recovery){ .last = *anchor, .anchored = anchor->number };
-    Search search = { .key = key, .anchor = *anchor, .found = out };
+    Search search = { .key = key, .anchor = *anchor, .found = out, .seen = base->number };
     if (head != CHAIN_HEAD_SOUND)
         (void)snprintf(out->finding, sizeof out->finding, "the anchor of the reads is %s", head == CHAIN_HEAD_ABSENT ? "missing" : "not genuine");
+    else if (base->number > anchor->number)
+        (void)finding(&search, "the anchor is older than the base point: it was put back");
     for (size_t at = first_to_search(files, count, anchor->number); at < count; at++) {
         search.in_current = files[at].is_current;
         struct stat about;

@@ -3,8 +3,6 @@
 #include "audit/files.h"
 #include "audit/inside.h"
 
-enum { LIST_ARENA = 4 << 20 };
-
 AuditPlace audit_place_now(Audit *audit)
 {
     AuditStats stats = audit_stats(audit);
@@ -49,7 +47,7 @@ static bool read_line(void *ctx, LineKind kind, const Line *line, int64_t offset
 
 static bool tail_reads(Audit *audit, Reads *reads, Err *err)
 {
-    AUTO(arena_free_auto) Arena *arena = arena_new(LIST_ARENA);
+    AUTO(arena_free_auto) Arena *arena = arena_new(READS_LIST_BYTES);
     ReadsFile *files;
     size_t count;
     if (audit_stats(audit).reads <= reads->place->reads)

@@ -193,6 +193,21 @@ bool duration_parse_iso(Str text, int64_t *out_ms, Err *err)
     return true;
 }
 
+bool duration_parse(Str text, int64_t max_ms, int64_t *out_ms)
+{
+    static const struct { char unit; int64_t ms; } units[] = { { 's', 1000 }, { 'm', 60000 }, { 'h', 3600000 }, { 'd', 86400000 } };
+    int64_t count;
+    Err ignored;
+
+    if (duration_parse_iso(text, &count, &ignored) && count > 0 && count <= max_ms)
+        return *out_ms = count, true;
+    for (size_t i = 0; text.len > 1 && i < COUNT_OF(units); i++) {
+        if (text.ptr[text.len - 1] == units[i].unit && str_to_int64(str_slice(text, 0, text.len - 1), 1, max_ms / units[i].ms, &count, &ignored))
+            return *out_ms = count * units[i].ms, true;
+    }
+    return false;
+}
+
 static const char day_names[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char month_names[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 

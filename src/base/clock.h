@@ -23,6 +23,7 @@ void    time_format(int64_t ms, int digits, char *out, size_t out_size);
 Str     time_str(Arena *arena, int64_t ms, int digits);
 bool    time_parse(Str text, int64_t *out_ms, Err *err) MUST_CHECK;     /* accepts Z and +hh:mm offsets */
 bool    duration_parse_iso(Str text, int64_t *out_ms, Err *err) MUST_CHECK;   /* "PT15M", "P90D" (months = 30 d and years = 365 d are refused) */
+bool    duration_parse(Str text, int64_t max_ms, int64_t *out_ms) MUST_CHECK;         /* "300d", "12h", "90m", "45s", or one of ISO 8601; more than 0, at most max_ms */
 
 /* RFC 9110 section 5.6.7, "Sun, 22 Nov 2026 01:17:05 GMT": the dates of HTTP headers. Only this form is read. */
 Str     http_date_str(Arena *arena, int64_t ms);

@@ -6,6 +6,7 @@
 #pragma once
 #include "access/access.h"
 #include "arm/arm.h"
+#include "audit/tail.h"
 #include "identity/identity.h"
 #include "mail/mail.h"
 #include "site/site.h"
@@ -34,6 +35,9 @@ bool keyvault_throttle(KeyVault *kv, Err *err) MUST_CHECK;
 
 /* Audit logs that diagnostic settings ask for go below this directory (vaults/diagnostics.h). `dir` outlives kv. Before http_start and runner_start. */
 void keyvault_log_to(KeyVault *kv, const char *dir);
+/* Lowers *most to the audit records that are in the files of diagnostic settings already; without a setting it leaves it. An AuditHoldFn
+ * (audit/trim.h): what was not delivered yet is not trimmed. ctx is the KeyVault. */
+bool keyvault_hold_audit(void *ctx, Txn *txn, AuditPlace *most, Err *err) MUST_CHECK;
 
 /* The thread that takes events to webhooks. webhook_ca_file: certificates that receivers are checked by; NULL: the system's. */
 bool keyvault_start(KeyVault *kv, const char *webhook_ca_file, Err *err) MUST_CHECK;

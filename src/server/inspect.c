@@ -25,6 +25,18 @@ static bool verify(Arena *arena, const char *dir, AuditReport *out, Err *err)
     return done;
 }
 
+/* What base points prove: the records are gone, and the server removed them. */
+static void print_cut(const char *stream, const AuditCut *cut)
+{
+    char until[40], at[40];
+    if (!cut->number)
+        return;
+    time_format(cut->until_ms, 0, until, sizeof until);
+    time_format(cut->cut_ms, 0, at, sizeof at);
+    (void)printf("%s: records 1 to %lld, made until %s, were trimmed by --audit-keep, the last of them at %s; write %lld tells of the last cut\n", stream,
+                 (long long)cut->number, until, at, (long long)cut->noted);
+}
+
 int command_audit_verify(int argc, char **argv)
 {
     const char *dir = NULL;
@@ -42,6 +54,8 @@ int command_audit_verify(int argc, char **argv)
     log_setup(LOG_WARN, LOG_KEY_VALUE, "vaultyard");
     if (!verify(arena, dir, &report, &err))
         return command_fail("audit verify", err.text);
+    print_cut("writes", &report.writes);
+    print_cut("reads", &report.reads);
     if (!report.sound)
         return command_fail("audit verify", report.finding);
     (void)printf("%lld records, the chain is sound\n", (long long)report.records);

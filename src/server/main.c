@@ -5,10 +5,10 @@
 
 static const Command commands[] = {
     { "init", "--data-dir DIR [--domain NAME] [--port N] [--location NAME] [--user NAME] [--name PART=HOST]... [--public-names]", "make a new site: private CA, tenant, subscription, administrator", command_init },
-    { "serve", "--data-dir DIR [--listen ADDR:PORT]... [--dev] [--no-host] [--throttle on|off] [--audit-logs DIR] [--key-check SECONDS] [--node-egress on|rules|off] [--node-egress-allow ADDRESS/BITS[:PORT]]... [--webhook-ca FILE] [--attestation-ca FILE] [--issuer-ca FILE] [--acme-directory URL]... [--acme-http-listen ADDR:PORT]... [--acme-hook PROGRAM] [--acme-ca-file FILE] [--acme-proxy URL] [--hsm-module PATH --hsm-token LABEL --hsm-pin-file FILE] [--smtp-relay HOST:PORT --smtp-from ADDRESS] [--smtp-tls starttls|implicit|off] [--smtp-user NAME --smtp-password-file FILE] [--smtp-ca-file FILE] [--log-json] [--verbose]", "run the control plane", command_serve },
+    { "serve", "--data-dir DIR [--listen ADDR:PORT]... [--dev] [--no-host] [--throttle on|off] [--audit-logs DIR] [--audit-keep DURATION] [--key-check SECONDS] [--node-egress on|rules|off] [--node-egress-allow ADDRESS/BITS[:PORT]]... [--webhook-ca FILE] [--attestation-ca FILE] [--issuer-ca FILE] [--acme-directory URL]... [--acme-http-listen ADDR:PORT]... [--acme-hook PROGRAM] [--acme-ca-file FILE] [--acme-proxy URL] [--hsm-module PATH --hsm-token LABEL --hsm-pin-file FILE] [--smtp-relay HOST:PORT --smtp-from ADDRESS] [--smtp-tls starttls|implicit|off] [--smtp-user NAME --smtp-password-file FILE] [--smtp-ca-file FILE] [--log-json] [--verbose]", "run the control plane", command_serve },
     { "host", "--data-dir DIR [--runtime runc|crun] [--image DIR] [--keep]", "run the privileged part that makes local nodes (root)", command_host },
     { "clean", "--data-dir DIR", "remove every trace of local nodes from this machine (root)", command_clean },
-    { "audit verify", "--data-dir DIR", "check the audit records' hash chain", command_audit_verify },
+    { "audit verify", "--data-dir DIR", "check the audit records' hash chains, and say what was trimmed", command_audit_verify },
     { "routes", "--data-dir DIR [--tabs]", "list every route, its permission, and whether it is built", command_routes },
 };
 

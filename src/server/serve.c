@@ -14,6 +14,7 @@
 #include "egress/egress.h"
 #include "provider/host.h"
 #include "server/admin.h"
+#include "server/audit_keep.h"
 #include "server/command.h"
 #include "server/hsm.h"
 #include "server/listeners.h"
@@ -31,6 +32,7 @@ typedef struct Serve {
     P11Token *hsm;
     Wiring wiring;
     VaultOptions vaults;
+    AuditKeep audit_keep;
     EgressPolicy egress_policy;
     Egress *egress;
     const char *webhook_ca, *attestation_ca, *issuer_ca;
@@ -153,7 +155,8 @@ static bool open_up(Serve *serve, const char *const *listen, int listen_count, b
         return err_too_big(err);
     return hsm_open(&serve->hsm_options, &serve->hsm, err) &&
            wiring_open(serve->arena, &serve->data, serve->port, is_dev, serve->http, serve->hsm, &serve->wiring, err) &&
-           set_key_check(serve, key_check, err) && set_ca_files(serve, err) && vault_options_apply(&serve->vaults, serve->wiring.keyvault, err) && http_listen_unix(serve->http, socket, 0666, err) &&
+           set_key_check(serve, key_check, err) && set_ca_files(serve, err) && vault_options_apply(&serve->vaults, serve->wiring.keyvault, err) &&
+           audit_keep_apply(&serve->audit_keep, &serve->wiring.parts.site, serve->wiring.keyvault, err) && http_listen_unix(serve->http, socket, 0666, err) &&
            egress_start(egress, &serve->egress_policy, &serve->egress, err) &&
            /* Most runs wait, for a host, a node, a vault, an issuer; what waits must not keep a certificate from its renewal. */
            runner_start(serve->wiring.parts.site.runner, runner_runs_at_most(serve->wiring.parts.site.runner), err) &&
@@ -209,16 +212,17 @@ static void block_signals(void)
 
 int command_serve(int argc, char **argv)
 {
-    enum { OWN_OPTIONS = 12 };
+    enum { OWN_OPTIONS = 13 };
     static Serve serve;                                       /* subjects keep pointers into it */
-    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL, *attestation_ca = NULL, *issuer_ca = NULL;
-    int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, attestation_cas = 0, issuer_cas = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
+    const char *dir = NULL, *listen[LISTEN_MAX], *flag = NULL, *key_check = NULL, *egress = NULL, *allowed[EGRESS_RULES_MAX], *webhook_ca = NULL, *attestation_ca = NULL, *issuer_ca = NULL, *audit_keep = NULL;
+    int dirs = 0, key_checks = 0, egresses = 0, allowed_count = 0, webhook_cas = 0, attestation_cas = 0, issuer_cas = 0, audit_keeps = 0, listen_count = 0, dev = 0, json = 0, verbose = 0, no_host = 0;
     Option options[OWN_OPTIONS + VAULT_OPTIONS + HSM_OPTIONS] = {
         { "--data-dir", false, &dir, &dirs, 1 }, { "--listen", false, listen, &listen_count, LISTEN_MAX }, { "--dev", true, &flag, &dev, 1 },
         { "--log-json", true, &flag, &json, 1 }, { "--verbose", true, &flag, &verbose, 1 }, { "--no-host", true, &flag, &no_host, 1 },
         { "--key-check", false, &key_check, &key_checks, 1 }, { "--node-egress", false, &egress, &egresses, 1 },
         { "--node-egress-allow", false, allowed, &allowed_count, EGRESS_RULES_MAX }, { "--webhook-ca", false, &webhook_ca, &webhook_cas, 1 },
         { "--attestation-ca", false, &attestation_ca, &attestation_cas, 1 }, { "--issuer-ca", false, &issuer_ca, &issuer_cas, 1 },
+        { "--audit-keep", false, &audit_keep, &audit_keeps, 1 },
     };
     vault_options_list(&serve.vaults, &options[OWN_OPTIONS]);
     hsm_options_list(&serve.hsm_options, &options[OWN_OPTIONS + VAULT_OPTIONS]);
@@ -233,7 +237,7 @@ int command_serve(int argc, char **argv)
     serve.issuer_ca = issuer_ca;
     Err err = { 0 };
     if (!read_egress(egress, allowed, allowed_count, &serve.egress_policy, &err) || !vault_options_check(&serve.vaults, &err) ||
-        !hsm_options_read(&serve.hsm_options, &err)) {
+        !audit_keep_read(audit_keep, dev, &serve.audit_keep, &err) || !hsm_options_read(&serve.hsm_options, &err)) {
         (void)command_fail("serve", err.text);
         return EXIT_USAGE;
     }

@@ -67,6 +67,11 @@ static const char *const *const migration_11[] = {
     0
 };
 
+static const char *const *const migration_12[] = {
+    schema_audit_12,
+    0
+};
+
 const char *const *const *const schema_migrations[] = {
     migration_1,
     migration_2,
@@ -79,6 +84,7 @@ const char *const *const *const schema_migrations[] = {
     migration_9,
     migration_10,
     migration_11,
+    migration_12,
 };
 
 const int64_t schema_latest = COUNT_OF(schema_migrations);

@@ -33,6 +33,7 @@
 
 extern const char *const schema_store_1[];
 extern const char *const schema_audit_1[];
+extern const char *const schema_audit_12[];
 extern const char *const schema_runner_1[];
 extern const char *const schema_identity_1[];
 extern const char *const schema_access_1[];

@@ -1,4 +1,4 @@
-/* schema_audit.c - audit records of writes, and the anchored heads of both streams (audit/audit.h). */
+/* schema_audit.c - audit records of writes, the anchored heads of both streams (audit/audit.h), and where they begin (audit/base_point.h). */
 #include <stddef.h>
 #include "store/schema.h"
 
@@ -15,6 +15,20 @@ const char *const schema_audit_1[] = {
     "  number  INTEGER NOT NULL,"                      /* of the last record; 0: none yet */
     "  mac     BLOB    NOT NULL,"                      /* of that record */
     "  anchor  BLOB    NOT NULL"                       /* MAC over the three above, so a head cannot be moved back to a record */
+    ") STRICT, WITHOUT ROWID",
+    NULL
+};
+
+const char *const schema_audit_12[] = {
+    "CREATE TABLE audit_base ("                          /* where the chains begin since they were trimmed; no row: with record 1 */
+    "  stream    TEXT    NOT NULL PRIMARY KEY,"          /* "writes" or "reads" */
+    "  number    INTEGER NOT NULL,"                      /* of the last record removed; 0: none */
+    "  mac       BLOB    NOT NULL,"                      /* of that record */
+    "  until_ms  INTEGER NOT NULL,"                      /* the latest time in what was removed */
+    "  cut_ms    INTEGER NOT NULL,"
+    "  count     INTEGER NOT NULL,"                      /* removed by this cut */
+    "  noted     INTEGER NOT NULL,"                      /* number of the write that tells of the cut */
+    "  seal      BLOB    NOT NULL"                       /* MAC over all of these */
     ") STRICT, WITHOUT ROWID",
     NULL
 };

@@ -76,6 +76,22 @@ static void test_durations(void **state)
     }
 }
 
+static void test_durations_as_people_write_them(void **state)
+{
+    (void)state;
+    static const struct { const char *text; int64_t ms; } cases[] = {
+        { "90d", 90LL * 86400000 }, { "12h", 43200000 }, { "90m", 5400000 }, { "1s", 1000 }, { "P90D", 90LL * 86400000 }, { "PT0.5S", 500 }, { "100d", 100LL * 86400000 },
+        { "", -1 }, { "d", -1 }, { "90", -1 }, { "0d", -1 }, { "-1d", -1 }, { "+1d", -1 }, { " 1d", -1 }, { "1d ", -1 }, { "1D", -1 }, { "1.5d", -1 }, { "1w", -1 }, { "1d2h", -1 },
+        { "PT0S", -1 }, { "P1M", -1 }, { "101d", -1 }, { "P101D", -1 }, { "2401h", -1 }, { "9223372036854775807d", -1 }, { "99999999999999999999s", -1 },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        int64_t ms = -1;
+        bool sound = duration_parse(str_from(cases[i].text), 100LL * 86400000, &ms);
+        if (sound != (cases[i].ms >= 0) || ms != cases[i].ms)
+            fail_msg("%s", cases[i].text);
+    }
+}
+
 static void test_object_time_is_real_time_plus_the_offset(void **state)
 {
     (void)state;
@@ -93,6 +109,7 @@ int main(void)
         cmocka_unit_test(test_bad_times_are_refused),
         cmocka_unit_test(test_dates_of_headers),
         cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_durations_as_people_write_them),
         cmocka_unit_test(test_object_time_is_real_time_plus_the_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

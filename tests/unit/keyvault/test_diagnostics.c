@@ -1,5 +1,5 @@
 /* test_diagnostics.c - bodies of diagnostic settings; which ids are of a storage account (a name becomes a directory). */
-#include "../cm.h"
+#include "../store/store_fixture.h"
 #include "keyvault/vaults/diagnostics.h"
 
 #define ACCOUNTS "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/"
@@ -49,11 +49,40 @@ static void test_bodies_are_read_or_refused_by_name(void **state)
     }
 }
 
+typedef struct Hold { AuditPlace most; } Hold;
+
+static bool hold_txn(Txn *txn, void *ctx, Err *err)
+{
+    return keyvault_hold_audit(NULL, txn, &((Hold *)ctx)->most, err);
+}
+
+static void holds(Place *place, AuditPlace most, int64_t writes, int64_t reads)
+{
+    Hold hold = { most };
+    must(store_read(place->store, hold_txn, &hold, E));
+    assert_int_equal(hold.most.writes, writes);
+    assert_int_equal(hold.most.reads, reads);
+}
+
+static void test_what_is_not_delivered_yet_is_held_and_never_more_than_others_hold(void **state)
+{
+    (void)state;
+    Place place;
+    place_make(&place);
+    place_open(&place);
+    holds(&place, (AuditPlace){ .writes = 100, .reads = 200 }, 100, 200);
+    write_sql(place.store, "INSERT INTO kv_diagnostic_place (id, writes, reads) VALUES (1, 7, 300)");
+    holds(&place, (AuditPlace){ .writes = INT64_MAX, .reads = INT64_MAX }, 7, 300);
+    holds(&place, (AuditPlace){ .writes = 100, .reads = 200 }, 7, 200);
+    place_done(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_only_a_storage_account_names_a_directory),
         cmocka_unit_test(test_bodies_are_read_or_refused_by_name),
+        cmocka_unit_test(test_what_is_not_delivered_yet_is_held_and_never_more_than_others_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
