@@ -5,11 +5,17 @@
 
 enum { PAGE_MAX = 1000, ITEM_MAX = 2 * 1024 * 1024, SELECT_MAX = 64, FILTERABLE_MAX = 32, CHUNK = 100 };
 
-static bool bad_query(Err *err, const char *name, const char *parameter, const char *text)
+bool data_bad_query(Err *err, const char *name, const char *parameter, const char *text)
 {
     err_named(err, ERR_BAD_INPUT, name, NULL, "%s: %s", parameter, text);
     (void)snprintf(err->target, sizeof err->target, "%s", parameter);
     return false;
+}
+
+bool data_query_bool(const Req *req, const char *parameter, bool *out, Err *err)
+{
+    Err wrong = { 0 };
+    return req_query_bool(req, parameter, out, &wrong) || data_bad_query(err, "InvalidQueryParameterValue", parameter, "must be true or false");
 }
 
 static bool read_select(DataList *list, Err *err)
@@ -23,7 +29,7 @@ static bool read_select(DataList *list, Err *err)
         if (str_empty(name))
             continue;
         if (list->select_count == SELECT_MAX)
-            return bad_query(err, "InvalidQueryParameterValue", "$select", "names too many properties");
+            return data_bad_query(err, "InvalidQueryParameterValue", "$select", "names too many properties");
         names[list->select_count++] = name;
     }
     list->select = names;
@@ -43,7 +49,7 @@ static bool read_filter(DataList *list, const char *const *filterable, Err *err)
         count++;
     }
     if (!odata_parse(list->req->arena, text, &list->filter, &wrong) || !odata_check(list->filter, known, count, &wrong))
-        return bad_query(err, "InvalidQueryParameterValue", "$filter", wrong.text);
+        return data_bad_query(err, "InvalidQueryParameterValue", "$filter", wrong.text);
     return true;
 }
 
@@ -57,7 +63,7 @@ static bool read_common(Batch *batch, Req *req, Reply *reply, DataList *out, Err
     if (!str_empty(expand))
         return err_named(err, ERR_NOT_BUILT, "NotImplemented", NULL, "$expand is not available here yet: statistics are not kept; leave it out");
     if (!str_empty(timeout) && !str_to_int64(timeout, 1, 30, &seconds, &wrong))
-        return bad_query(err, "OutOfRangeQueryParameterValue", "timeout", "must be a whole number of seconds within 1 and 30");
+        return data_bad_query(err, "OutOfRangeQueryParameterValue", "timeout", "must be a whole number of seconds within 1 and 30");
     return read_select(out, err);
 }
 
@@ -70,7 +76,7 @@ bool data_list_begin(Batch *batch, Req *req, Reply *reply, const char *entity, c
         return false;
     Str most = req_query(req, "maxresults"), token = req_query(req, "$skiptoken");
     if (!str_empty(most) && !str_to_int64(most, 1, PAGE_MAX, &out->max, &wrong))
-        return bad_query(err, "OutOfRangeQueryParameterValue", "maxresults", "must be a whole number within 1 and 1000");
+        return data_bad_query(err, "OutOfRangeQueryParameterValue", "maxresults", "must be a whole number within 1 and 1000");
     out->after = str_empty(token) ? STR_NONE : token;
     json_open(&reply->json, NULL);
     json_put_str(&reply->json, "odata.metadata", data_url(batch, req, str_printf(req->arena, "/$metadata#%s", entity)));

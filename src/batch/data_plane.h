@@ -14,6 +14,10 @@ bool data_conditions(Req *req, Reply *reply, int64_t etag, int64_t changed_ms, b
 /* The audit record of a write in its transaction; set req->audited after the commit. */
 bool data_audit(const Batch *batch, Txn *txn, const Req *req, int http_status, Err *err) MUST_CHECK;
 
+/* A query parameter that is wrong, by one of the service's two names: InvalidQueryParameterValue, OutOfRangeQueryParameterValue. Always false. */
+bool data_bad_query(Err *err, const char *name, const char *parameter, const char *text);
+bool data_query_bool(const Req *req, const char *parameter, bool *out, Err *err) MUST_CHECK;        /* req_query_bool with the service's name */
+
 /* -- answers with $select, lists with $filter, maxresults and pages -- */
 
 typedef struct DataList {

@@ -54,6 +54,16 @@ Str req_query(const Req *req, const char *name)
     return form_get(req->arena, req->query, name);
 }
 
+bool req_query_bool(const Req *req, const char *name, bool *out, Err *err)
+{
+    Str given = req_query(req, name);
+    bool is_true = str_eq_nocase(given, STR("true"));
+    if (!is_true && !str_empty(given) && !str_eq_nocase(given, STR("false")))
+        return err_field(err, name, "%s must be true or false", name);
+    *out = is_true;
+    return true;
+}
+
 Str req_param(const Req *req, const char *name)
 {
     if (!req->route)

@@ -66,6 +66,8 @@ typedef struct Req {
 
 Str  req_param(const Req *req, const char *name);       /* path parameter by its {name}; absent if the template has none */
 Str  req_query(const Req *req, const char *name);       /* decoded value; names compare without case, percent-encoded names too; absent if not given */
+/* true or false in any letter case; *out is false where it is not given, or empty. ERR_BAD_INPUT about `name` for anything else. */
+bool req_query_bool(const Req *req, const char *name, bool *out, Err *err) MUST_CHECK;
 Str  req_header(const Req *req, const char *name);      /* absent if not given */
 /* The one body as an object; ERR_BAD_INPUT if it is missing or no object. */
 bool req_object(const Req *req, const JsonVal **out, Err *err) MUST_CHECK;

@@ -59,13 +59,6 @@ static bool read_path(Work *work, Err *err)
     return true;
 }
 
-static bool bad_query(Err *err, const char *name, const char *parameter, const char *text)
-{
-    err_named(err, ERR_BAD_INPUT, name, NULL, "%s: %s", parameter, text);
-    (void)snprintf(err->target, sizeof err->target, "%s", parameter);
-    return false;
-}
-
 /* The first run looks everything up; later ones find it in park_state. */
 static bool begin(Req *req, bool has_path, Work **out, bool *is_first, Err *err)
 {
@@ -82,7 +75,7 @@ static bool begin(Req *req, bool has_path, Work **out, bool *is_first, Err *err)
     *work = (Work){ .batch = req->ctx, .req = req, .wake_key = str_printf(req->arena, "batch.file:" STR_FMT, STR_ARG(req->request_id)) };
     Str timeout = req_query(req, "timeout");
     if (!str_empty(timeout) && !str_to_int64(timeout, 1, ANSWER_USUAL_S, &seconds, &ignored))
-        return bad_query(err, "OutOfRangeQueryParameterValue", "timeout", "must be a whole number of seconds within 1 and 30");
+        return data_bad_query(err, "OutOfRangeQueryParameterValue", "timeout", "must be a whole number of seconds within 1 and 30");
     work->until_mono_ms = mono_now_ms() + seconds * 1000;
     if ((has_path && !read_path(work, err)) || !store_read(work->batch->site->store, place_txn, work, err))
         return false;
@@ -351,24 +344,17 @@ static bool write_entry(const Work *work, const FileEntry *entry, DataList *list
     return data_item_end(list, err);
 }
 
-static bool read_recursive(const Req *req, bool *recursive, Err *err)
-{
-    Str given = req_query(req, "recursive");
-    *recursive = str_eq_nocase(given, STR("true"));
-    return str_empty(given) || *recursive || str_eq_nocase(given, STR("false")) || bad_query(err, "InvalidQueryParameterValue", "recursive", "must be true or false");
-}
-
 static bool ask_page(Work *work, Err *err)
 {
-    bool recursive;
-    return read_recursive(work->req, &recursive, err) && ask(work, "list", recursive, work->offset, LIST_PIECE, err);
+    bool recursive = false;
+    return data_query_bool(work->req, "recursive", &recursive, err) && ask(work, "list", recursive, work->offset, LIST_PIECE, err);
 }
 
 static bool begin_list(Work *work, const DataList *list, Err *err)
 {
     Err wrong = { 0 };
     if (list->after.ptr && !str_to_int64(list->after, 0, INT64_MAX, &work->offset, &wrong))
-        return bad_query(err, "InvalidQueryParameterValue", "$skiptoken", "must be the one of a page before");
+        return data_bad_query(err, "InvalidQueryParameterValue", "$skiptoken", "must be the one of a page before");
     work->kept = ARENA_ARRAY(work->req->arena, FileEntry, KEPT_MAX);
     return work->kept ? ask_page(work, err) : err_too_big(err);
 }
@@ -410,8 +396,8 @@ static bool file_delete(Req *req, Reply *reply, Err *err)
 {
     Work *work;
     const FileResult *result;
-    bool is_first, recursive;
-    if (!read_recursive(req, &recursive, err) || !begin(req, true, &work, &is_first, err) || (is_first && !ask(work, "delete", recursive, 0, 0, err)) ||
+    bool is_first, recursive = false;
+    if (!data_query_bool(req, "recursive", &recursive, err) || !begin(req, true, &work, &is_first, err) || (is_first && !ask(work, "delete", recursive, 0, 0, err)) ||
         !await(work, reply, &result, err))
         return false;
     if (!result)

@@ -191,11 +191,20 @@ static bool read_action(Arena *arena, const ShapeField *fields, const JsonVal *b
     return json_end(&w, err) && json_parse(arena, str_dup(arena, buf_str(&buf)), JSON_STRICT, out, err);
 }
 
+/* force=true does not wait for nodes that do not answer; here the end of their leases ends that wait, so it has nothing to do. */
+static bool read_force(const Req *req, Err *err)
+{
+    bool force = false;
+    return data_query_bool(req, "force", &force, err);
+}
+
 static bool job_terminate_post(Req *req, Reply *reply, Err *err)
 {
     static const ShapeField fields[] = { { "terminateReason", "terminateReason", SHAPE_TEXT, .max = REASON_MAX }, { NULL } };
     Edit edit = { .change = JOB_TERMINATES, .status = 202, .reason = STR("UserTerminate") };
     const JsonVal *body;
+    if (!read_force(req, err))
+        return false;
     if (req->json && (!req_object(req, &body, err) || !read_action(req->arena, fields, body, &body, err)))
         return false;
     if (req->json && json_get(body, "terminateReason"))
@@ -226,7 +235,7 @@ static bool job_enable_post(Req *req, Reply *reply, Err *err)
 static bool job_delete(Req *req, Reply *reply, Err *err)
 {
     Edit edit = { .change = JOB_DELETES, .status = 202 };
-    return edit_job(req, reply, &edit, err);
+    return read_force(req, err) && edit_job(req, reply, &edit, err);
 }
 
 /* -- counts -- */

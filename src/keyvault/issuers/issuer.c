@@ -343,5 +343,5 @@ bool issuer_list(Req *req, Reply *reply, Err *err)
 {
     KeyVault *kv = req->ctx;
     List list = { .req = req, .reply = reply };
-    return page_read(req, &list.page, err) && store_read(kv->site->store, list_txn, &list, err) && (arena_ok(req->arena) || err_too_big(err));
+    return page_read(req, false, &list.page, err) && store_read(kv->site->store, list_txn, &list, err) && (arena_ok(req->arena) || err_too_big(err));
 }

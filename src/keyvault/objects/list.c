@@ -7,7 +7,7 @@ typedef struct List {
     Req   *req;
     Reply *reply;
     KvKind kind;
-    bool   of_deleted, with_pending;
+    bool   of_deleted;
     Page   page;
 } List;
 
@@ -36,7 +36,7 @@ static bool list_objects_txn(Txn *txn, void *ctx, Err *err)
     const Vault *vault = req_vault(req);
     AUTO(rows_free_auto) Rows *rows = NULL;
     if (!txn_query(txn, &rows, err, list->of_deleted ? deleted_sql : live_sql, db_text(vault->id), db_int(list->kind),
-                   db_text(list->page.after), db_int(list->with_pending), db_int(list->page.limit + 1)))
+                   db_text(list->page.after), db_int(list->of_deleted || list->page.asks_pending), db_int(list->page.limit + 1)))
         return false;
 
     JsonWriter *w = &list->reply->json;
@@ -71,10 +71,9 @@ static bool list_objects_txn(Txn *txn, void *ctx, Err *err)
 
 static bool list_objects(Req *req, Reply *reply, KvKind kind, bool of_deleted, Err *err)
 {
-    List list = { .req = req, .reply = reply, .kind = kind, .of_deleted = of_deleted,
-                  .with_pending = of_deleted || str_eq_nocase(req_query(req, "includePending"), STR("true")) };
+    List list = { .req = req, .reply = reply, .kind = kind, .of_deleted = of_deleted };
     KeyVault *kv = req->ctx;
-    return page_read(req, &list.page, err) && store_read(kv->site->store, list_objects_txn, &list, err) &&
+    return page_read(req, kind == KV_CERTIFICATE, &list.page, err) && store_read(kv->site->store, list_objects_txn, &list, err) &&
            (arena_ok(req->arena) || err_too_big(err));
 }
 
@@ -97,7 +96,7 @@ static bool list_versions_txn(Txn *txn, void *ctx, Err *err)
     if (found && !object.deleted_ms) {
         AUTO(rows_free_auto) Rows *rows = NULL;
         if (!txn_query(txn, &rows, err, versions_sql, db_text(vault->id), db_int(list->kind), db_text(object.name_key), db_int(after),
-                       db_int(list->with_pending), db_int(list->page.limit + 1)))
+                       db_int(list->page.asks_pending), db_int(list->page.limit + 1)))
             return false;
         *err = (Err){ 0 };
         while (rows_next(rows, err)) {
@@ -124,10 +123,9 @@ static bool list_versions_txn(Txn *txn, void *ctx, Err *err)
 
 static bool list_versions(Req *req, Reply *reply, KvKind kind, Err *err)
 {
-    List list = { .req = req, .reply = reply, .kind = kind,
-                  .with_pending = str_eq_nocase(req_query(req, "includePending"), STR("true")) };
+    List list = { .req = req, .reply = reply, .kind = kind };
     KeyVault *kv = req->ctx;
-    return object_name_check(req->params[0], err) && page_read(req, &list.page, err) &&
+    return object_name_check(req->params[0], err) && page_read(req, kind == KV_CERTIFICATE, &list.page, err) &&
            store_read(kv->site->store, list_versions_txn, &list, err) && (arena_ok(req->arena) || err_too_big(err));
 }
 

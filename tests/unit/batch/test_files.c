@@ -185,6 +185,7 @@ static void test_what_is_no_file_is_refused(void **state)
     expect_error(files("GET", "/startup"), 409, "ResourceTypeMismatch");
     expect_error(files("GET", "/startup//wd"), 400, "InvalidUri");
     expect_error(files("GET", "?recursive=maybe"), 400, "InvalidQueryParameterValue");
+    expect_error(files("DELETE", "/startup?recursive=1"), 400, "InvalidQueryParameterValue");
     expect_error(files("GET", "?maxresults=0"), 400, "OutOfRangeQueryParameterValue");
     expect_error(files("GET", "?$filter=size%20eq%201"), 400, "InvalidQueryParameterValue");
     expect_error(files("GET", "?$skiptoken=x"), 400, "InvalidQueryParameterValue");

@@ -196,6 +196,8 @@ static void test_a_job_is_led_through_its_states(void **state)
     assert_str(answer_text(&got, "state"), "active");
     assert_str(answer_text(&got, "previousState"), "disabled");
     expect_error(job_call("POST", "/jobs/j/terminate", "{\"terminatereason\":\"x\"}"), 400, "InvalidRequestBody");
+    expect_error(job_call("POST", "/jobs/j/terminate?force=maybe", NULL), 400, "InvalidQueryParameterValue");
+    expect_error(job_call("DELETE", "/jobs/j?force=1", NULL), 400, "InvalidQueryParameterValue");
     expect_status(job_call("POST", "/jobs/j/terminate", "{\"terminateReason\":\"enough\"}"), 202);
     world_work(&world);
     got = job_call("GET", "/jobs/j", NULL);

@@ -441,6 +441,33 @@ static void test_walk_visits_rows_until_told_to_stop(void **state)
     assert_int_equal(count, 2);
 }
 
+static void test_boolean_parameters_are_true_or_false_and_nothing_else(void **state)
+{
+    (void)state;
+    static const struct { const char *query; bool value; } good[] = {
+        { "wanted=true", true }, { "wanted=TRUE", true }, { "x=maybe&Wanted=tRue", true }, { "wanted=%74rue", true },
+        { "wanted=false", false }, { "wanted=False", false }, { "wanted=", false }, { "wanted", false }, { "x=true", false }, { "", false },
+    };
+    static const char *const bad[] = { "maybe", "1", "0", "yes", "no", "t", "truefalse", "true,true", "%20", "null" };
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        Req req = { .arena = arena, .query = str_from(good[i].query) };
+        bool value = !good[i].value;
+        Err err = { 0 };
+        if (!req_query_bool(&req, "wanted", &value, &err) || value != good[i].value)
+            fail_msg("'%s': %s", good[i].query, err.text);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        Req req = { .arena = arena, .query = str_printf(arena, "x=true&wanted=%s", bad[i]) };
+        bool value = false;
+        Err err = { 0 };
+        if (req_query_bool(&req, "wanted", &value, &err))
+            fail_msg("'%s' was taken", bad[i]);
+        assert_int_equal(err.code, ERR_BAD_INPUT);
+        assert_string_equal(err.target, "wanted");
+        assert_string_equal(err.text, "wanted must be true or false");
+    }
+}
+
 #define ON_A_TABLE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -465,6 +492,7 @@ int main(void)
         ON_A_TABLE(test_api_versions_by_form),
         ON_A_TABLE(test_forms_decode_names_and_values),
         ON_A_TABLE(test_params_are_found_by_name),
+        ON_A_TABLE(test_boolean_parameters_are_true_or_false_and_nothing_else),
         ON_A_TABLE(test_walk_visits_rows_until_told_to_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

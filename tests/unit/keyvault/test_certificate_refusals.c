@@ -249,7 +249,27 @@ static void test_pending_certificates_are_listed_when_asked_for(void **state)
     assert_int_equal(times_listed("/certificates", "pended"), 0);
     assert_int_equal(times_listed("/certificates?includePending=false", "pended"), 0);
     assert_int_equal(times_listed("/certificates?includePending=true&maxresults=2", "pended"), 1);
+    assert_int_equal(times_listed("/certificates?includePending=TRUE&maxresults=1", "pended"), 1);
+    assert_int_equal(times_listed("/certificates?includePending=", "pended"), 0);
     assert_int_equal(times_listed("/certificates?maxresults=2", "there"), 1);
+}
+
+/* Of certificates; for others it is no parameter, and passed over as any that is unknown. */
+static void test_a_boolean_parameter_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    static const char *const words[] = { "maybe", "1", "yes", "true%20false" };
+    static const char *const paths[] = { "/certificates", "/deletedcertificates", "/certificates/there/versions" }, *const without[] = { "/secrets", "/deletedkeys", "/keys/k/versions" };
+    for (size_t w = 0; w < COUNT_OF(words); w++) {
+        for (size_t i = 0; i < COUNT_OF(paths); i++) {
+            Answer refused = vault_call("GET", text("%s?includePending=%s", paths[i], words[w]), NULL);
+            expect_error(&refused, 400, "BadParameter", NULL, "includePending must be true or false");
+        }
+        for (size_t i = 0; i < COUNT_OF(without); i++) {
+            Answer listed = vault_call("GET", text("%s?includePending=%s", without[i], words[w]), NULL);
+            expect_status(&listed, 200);
+        }
+    }
 }
 
 int main(void)
@@ -265,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_purge_protection_keeps_certificates),
         cmocka_unit_test(test_pages_and_versions_have_their_limits),
         cmocka_unit_test(test_pending_certificates_are_listed_when_asked_for),
+        cmocka_unit_test(test_a_boolean_parameter_that_is_none_is_refused),
     };
     return cmocka_run_group_tests(tests, fixture_set_up, fixture_tear_down);
 }
