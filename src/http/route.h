@@ -111,8 +111,8 @@ typedef bool Handler(Req *req, Reply *reply, Err *err);
 void reply_later(Req *req, Reply *reply, Handler *then);
 void http_go_on(Req *req);
 
-/* From a handler of a WHERE_COMPUTE route that finds that its work takes more than about a millisecond, or waits, before it changed or counted
- * anything. true: it returns true at once and runs again, from its beginning, on a worker. false: that is where it is. */
+/* From a handler of a WHERE_INLINE or WHERE_COMPUTE route that finds that its work takes more than about a millisecond, or waits, before it
+ * changed or counted anything. true: it returns true at once and runs again, from its beginning, on a worker. false: that is where it is. */
 bool reply_on_worker(const Req *req, Reply *reply);
 
 /* For operations that the service has and we do not yet: known, authorised, and refused with 501 in the plane's words. */

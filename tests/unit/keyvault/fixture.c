@@ -344,12 +344,17 @@ static void *parked_main(void *arg)
     return NULL;
 }
 
+void get_begin(Parked *parked, const char *vault, const char *path_and_query, Str token)
+{
+    *parked = (Parked){ .arena = arena_new(1 << 20), .token = token };
+    parked->url = str_printf(parked->arena, "http://%s.vault.vaultyard.localhost:%d%s", vault, fix.site.names.port, path_and_query);
+    assert_int_equal(pthread_create(&parked->thread, NULL, parked_main, parked), 0);
+}
+
 void parked_begin(Parked *parked, const char *vault, const char *query, Str token)
 {
     int64_t before = http_stats(fix.site.http).parked;
-    *parked = (Parked){ .arena = arena_new(1 << 20), .token = token };
-    parked->url = str_printf(parked->arena, "http://%s.vault.vaultyard.localhost:%d/changes" API "&%s", vault, fix.site.names.port, query);
-    assert_int_equal(pthread_create(&parked->thread, NULL, parked_main, parked), 0);
+    get_begin(parked, vault, text("/changes" API "&%s", query), token);
     while (http_stats(fix.site.http).parked <= before)
         (void)usleep(1000);
 }

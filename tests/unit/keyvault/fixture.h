@@ -12,6 +12,10 @@
 #define API        "?api-version=7.4"
 #define ARM_API    "?api-version=2022-07-01"
 
+/* The body that creates a certificate of the vault's own, with a P-256 key, whose secret has this form. */
+#define SELF_SIGNED(content_type) "{\"policy\":{\"key_props\":{\"kty\":\"EC\"},\"issuer\":{\"name\":\"Self\"},\"secret_props\":{\"contentType\":\"" content_type "\"}," \
+                                  "\"x509_props\":{\"subject\":\"CN=c\"}},\"tags\":{\"a\":\"b\"}}"
+
 typedef struct Person { Principal principal; Str arm_token, vault_token; } Person;
 
 typedef struct Fixture {
@@ -53,10 +57,11 @@ int64_t int_at(const Answer *answer, const char *dotted);
 void   expect_error(const Answer *answer, int status, const char *code, const char *inner, const char *word);
 void   expect_status(const Answer *answer, int status);
 
-/* A GET of a vault's /changes on a thread and a connection of its own. parked_begin returns when it is parked. */
+/* A GET on a thread and a connection of its own. parked_begin: of a vault's /changes; it returns when it is parked. */
 typedef struct Parked { pthread_t thread; Str url, token; Arena *arena; HttpAnswer answer; bool answered; Err err; int64_t took_ms; } Parked;
+void   get_begin(Parked *parked, const char *vault, const char *path_and_query, Str token);
 void   parked_begin(Parked *parked, const char *vault, const char *query, Str token);
-const JsonVal *parked_end(Parked *parked, int status);                             /* fails unless that is the answer's; then the caller frees parked->arena */
+const JsonVal *parked_end(Parked *parked, int status);                             /* of both; fails unless that is the answer's; then the caller frees parked->arena */
 
 int64_t object_now(void);
 void    set_object_time(int64_t ms);

@@ -1,8 +1,6 @@
 /* test_secrets.c - the data plane: challenge, errors, headers, audit; secrets and their soft deletion. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "base/encode.h"
-#include "crypto/bundles/bundle.h"
 #include "fixture.h"
 #include "keyvault/certificates/cert_issue.h"
 #include "keyvault/data_routes.h"
@@ -288,42 +286,6 @@ static void test_expired_secret_is_still_read(void **state)
     expect_status(&got, 200);
 }
 
-#define SELF_SIGNED(content_type) "{\"policy\":{\"key_props\":{\"kty\":\"EC\"},\"issuer\":{\"name\":\"Self\"},\"secret_props\":{\"contentType\":\"" content_type "\"}," \
-                                  "\"x509_props\":{\"subject\":\"CN=c\"}},\"tags\":{\"a\":\"b\"}}"
-
-static void test_the_pfx_of_a_certificate_is_told_as_pem_on_wish(void **state)
-{
-    (void)state;
-    Answer pfx = vault_call("POST", "/certificates/form-pfx/create", SELF_SIGNED("application/x-pkcs12")), pem = vault_call("POST", "/certificates/form-pem/create", SELF_SIGNED("application/x-pem-file"));
-    Answer plain = vault_call("PUT", "/secrets/form-plain", "{\"value\":\"v\",\"contentType\":\"application/x-pkcs12\"}");
-    expect_status(&pfx, 202);
-    expect_status(&pem, 202);
-    expect_status(&plain, 200);
-    (void)run_due(WORK_ISSUE);
-    Answer key = vault_call("GET", "/keys/form-pfx", NULL);
-    pfx = vault_call("GET", "/secrets/form-pfx", NULL);
-    assert_str(text_at(&pfx, "contentType"), "application/x-pkcs12");
-    Answer told = vault_call("GET", "/secrets/form-pfx?outContentType=application/x-pem-file", NULL);
-    expect_status(&told, 200);
-    assert_str(text_at(&told, "contentType"), "application/x-pem-file");
-    assert_str(text_at(&told, "tags.a"), "b");
-    assert_true(str_eq(text_at(&told, "id"), text_at(&pfx, "id")) && json_bool(json_get(told.json, "managed"), false));
-    AUTO(bundle_done_auto) Bundle bundle = { 0 };
-    KeyPublic parts;
-    must(bundle_read_pem(fix.arena, text_at(&told, "value"), &bundle, &fix_err));
-    must(key_public(fix.arena, bundle.key, &parts, &fix_err));
-    assert_true(str_eq(base64url_encode(fix.arena, parts.x), text_at(&key, "key.x")));
-    assert_int_equal(bundle.count, 1);
-    Answer same = vault_call("GET", "/secrets/form-pfx?outContentType=application/x-pkcs12", NULL);
-    assert_true(str_eq(same.body, pfx.body));                    /* and what is stored is as it was */
-    static const char *const refused[] = { "/secrets/form-pfx?outContentType=text/plain", "/secrets/form-pfx?outContentType=", "/secrets/form-pem?outContentType=application/x-pkcs12",
-                                           "/secrets/form-plain?outContentType=application/x-pem-file" };
-    for (size_t i = 0; i < COUNT_OF(refused); i++) {
-        Answer answer = vault_call("GET", refused[i], NULL);
-        expect_error(&answer, 400, "BadParameter", NULL, "outContentType");
-    }
-}
-
 /* ---- deletion ---- */
 
 static void test_deleted_secret_can_be_seen_recovered_and_purged(void **state)
@@ -486,7 +448,6 @@ int main(void)
         cmocka_unit_test(test_update_changes_properties_and_never_the_value),
         cmocka_unit_test(test_disabled_secret_is_not_read),
         cmocka_unit_test(test_expired_secret_is_still_read),
-        cmocka_unit_test(test_the_pfx_of_a_certificate_is_told_as_pem_on_wish),
         cmocka_unit_test(test_deleted_secret_can_be_seen_recovered_and_purged),
         cmocka_unit_test(test_retention_ends_by_itself),
         cmocka_unit_test(test_the_end_of_the_retention_purges_certificates_and_keys_whole),
