@@ -4,8 +4,7 @@ unit, fuzz    meson tests of the release build
 sanitizers    the same and tests/system with AddressSanitizer and UndefinedBehaviorSanitizer
 rotation, system, scenarios, conformance
               tests/<suite>/test_*.py (unittest), each file in a process of its own, two at a time: mostly they wait. A file that says
-              ALONE = True (it measures, or wants the whole machine) runs when no other does; NOT_SANITIZED = True: not among the sanitizers;
-              LONG_ONLY = True: with --long alone.
+              ALONE = True (it measures, or wants the whole machine) runs when no other does; NOT_SANITIZED = True: not among the sanitizers.
 """
 import concurrent.futures
 import json
@@ -66,9 +65,6 @@ def python_suite(suite, build, leaves=None):
     """(passed, failed) of tests/<suite>/test_*.py but those marked with `leaves`."""
     passed = failed = 0
     files = sorted(path for path in (ROOT / "tests" / suite).glob("test_*.py") if not (leaves and says(path, leaves)))
-    for path in [path for path in files if says(path, "LONG_ONLY") and not os.environ.get("VAULTYARD_LONG")]:
-        print(f"{suite}/{path.name} is left out: it runs with --long", flush=True)
-        files.remove(path)
     alone = [path for path in files if says(path, "ALONE")]
     for group, at_once in (([path for path in files if path not in alone], AT_ONCE), (alone, 1)):
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:

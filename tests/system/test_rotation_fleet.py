@@ -1,5 +1,6 @@
 """Twenty nodes, a renewal every few seconds, and server, agents, nodes' network and host killed and cut at random: all converge, and no reader
 ever sees half of anything. VAULTYARD_SEED repeats what happened when (not how the machine's scheduler took it); --long takes 10 minutes, not 2."""
+import datetime
 import http.client
 import os
 import pathlib
@@ -18,7 +19,6 @@ from readers import Readers
 from vaultyard import Site, wait_for
 
 ALONE = True        # it measures
-LONG_ONLY = True    # it fails one time in six, for a fault of ours that is not found yet: background work of a server that was killed often stands still
 NOT_SANITIZED = True        # times are those of the release build
 
 NODES, DURATION_S = 20, 600 if os.environ.get("VAULTYARD_LONG") else 120
@@ -148,9 +148,10 @@ class Fleet(unittest.TestCase):
         return None
 
     def renew(self):
-        """Answers the object time from which on the new versions are."""
+        """Answers an object time that lies between the versions before and the new ones. The answer's own time does not: it is told once the new ones were made."""
         self.counts["renewals"] += 1
-        return self.site.vy("dev", "clock", "advance", "50d")["time"][:19]
+        told = datetime.datetime.fromisoformat(self.site.vy("dev", "clock", "advance", "50d")["time"][:19])
+        return (told - datetime.timedelta(days=1)).isoformat()
 
     def versions(self, name):
         """(created, version), oldest first."""
