@@ -348,7 +348,7 @@ static void host_close(Host *host)
     fd_close(&host->listen_fd);
     fd_close(&host->signal_fd);
     fd_close(&host->stop_fd);
-    fd_close(&host->lock_fd);                           /* last: from here on another host may begin */
+    host_lock_leave(host->setup.instance.id, &host->lock_fd);           /* last: from here on another host may begin */
     (void)pthread_mutex_destroy(&host->lock);
     (void)pthread_cond_destroy(&host->one_ended);
     arena_free(host->arena);

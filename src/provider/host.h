@@ -27,6 +27,14 @@ bool host_launch(const char *data_dir, const char *const *argv, Err *err) MUST_C
 /* Runs argv ("vaultyard host --data-dir DIR ...") and runs it again whenever a signal killed it; its exit code once it ends by itself. */
 int host_keep(const char *const *argv);
 
+/* Starts argv ("vaultyard host-guard ...") as a child of this process, which ends when *lives_fd does: to be kept for as long as the caller lives. Root only. */
+bool host_guard_start(const char *const *argv, int *lives_fd, Err *err) MUST_CHECK;
+
+/* That child: launches host_argv again, as host_launch does, when the host of data_dir was killed and nobody else started another within
+ * three seconds; so host and keeper may be killed together. A host that ended in order is left to whoever told it to. Returns once the standard
+ * input has ended; false: ERR_BAD_INPUT at once. */
+bool host_guard(const char *data_dir, const char *const *host_argv, Err *err) MUST_CHECK;
+
 /* Removes every trace on this machine: the host process, containers, processes, mounts, control groups, node disks,
  * sockets. Needs no running host, works after a crash, may be repeated; prints a line for each thing removed. */
 bool host_clean(const char *data_dir, Err *err) MUST_CHECK;

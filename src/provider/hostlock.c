@@ -58,9 +58,16 @@ static bool lock_open(const char *path, int *fd, bool *locked, Err *err)
     }
 }
 
+static bool lock_write(int fd, pid_t pid, int64_t ticks, Str instance_id)
+{
+    char text[256];
+    int len = snprintf(text, sizeof text, "{\"pid\":%d,\"startTicks\":%lld,\"instanceId\":\"" STR_FMT "\"}\n", (int)pid, (long long)ticks, STR_ARG(instance_id));
+    return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) == len;
+}
+
 bool host_lock_take(const char *host_dir, Str instance_id, int *fd, Err *err)
 {
-    char path[PATH_MAX], text[256];
+    char path[PATH_MAX];
     int64_t ticks;
     bool locked;
     AUTO(fd_close) int lock = -1;
@@ -70,12 +77,18 @@ bool host_lock_take(const char *host_dir, Str instance_id, int *fd, Err *err)
         return err_set(err, ERR_CONFLICT, "another `vaultyard host` serves %s already", host_dir);
     if (!process_start_ticks(getpid(), &ticks))
         return err_set(err, ERR_INTERNAL, "cannot read /proc/%d/stat", (int)getpid());
-    int len = snprintf(text, sizeof text, "{\"pid\":%d,\"startTicks\":%lld,\"instanceId\":\"" STR_FMT "\"}\n", (int)getpid(), (long long)ticks, STR_ARG(instance_id));
-    if (ftruncate(lock, 0) < 0 || pwrite(lock, text, (size_t)len, 0) != len)
+    if (!lock_write(lock, getpid(), ticks, instance_id))
         return err_errno(err, "cannot write %s", path);
     *fd = lock;
     lock = -1;
     return true;
+}
+
+void host_lock_leave(Str instance_id, int *fd)
+{
+    if (*fd >= 0)
+        (void)lock_write(*fd, 0, 0, instance_id);       /* on a full disk it looks killed */
+    fd_close(fd);
 }
 
 typedef struct LockIn { int64_t pid, start_ticks; Str instance_id; } LockIn;

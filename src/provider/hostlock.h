@@ -8,6 +8,9 @@ typedef struct HostLock { pid_t pid; int64_t start_ticks; Str instance_id; } Hos
 /* Takes the lock and writes this process into it. *fd holds it until closed. ERR_CONFLICT when another process has it. */
 bool host_lock_take(const char *host_dir, Str instance_id, int *fd, Err *err) MUST_CHECK;
 
+/* Lets it go, saying that the host ended in order and was not killed: host_lock_read then tells of pid 0. *fd -1: nothing to do. */
+void host_lock_leave(Str instance_id, int *fd);
+
 /* What the last holder wrote. *is_held: it holds it still; then pid is proven to be that process by its start time.
  * ERR_NOT_FOUND when there never was one. */
 bool host_lock_read(Arena *arena, const char *host_dir, HostLock *out, bool *is_held, Err *err) MUST_CHECK;

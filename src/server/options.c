@@ -1,6 +1,7 @@
-/* options.c - options of a command. */
+/* options.c - what commands share: their options, how they fail, which program they are of. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "server/command.h"
 
 static const Option *option_find(const Option *options, int count, const char *name, size_t len)
@@ -32,6 +33,15 @@ bool options_read(const char *command, int argc, char **argv, const Option *opti
         }
         option->values[(*option->count)++] = value;
     }
+    return true;
+}
+
+bool command_program(char path[PATH_MAX], Err *err)
+{
+    ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    if (len <= 0)
+        return err_errno(err, "cannot find this program");
+    path[len] = '\0';
     return true;
 }
 

@@ -44,17 +44,17 @@ static bool tls_leaf(void *ctx, Arena *arena, Str name, TlsLeaf *out, Err *err)
     return authority_leaf(serve->wiring.authority, arena, name, out, err);
 }
 
-/* Local nodes need the privileged host process; root starts it when none is there. */
+/* Local nodes need the privileged host process; root starts it when none is there, and leaves a child that does so again. */
 static bool start_host(const Serve *serve, Err *err)
 {
     char program[PATH_MAX];
-    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
     char *dir = str_to_cstr(serve->arena, serve->data.dir, err);
-    if (len <= 0 || !dir)
-        return err_errno(err, "cannot find this program");
-    program[len] = '\0';
-    const char *const host_argv[] = { program, "host", "--data-dir", dir, "--keep", NULL };
-    return host_launch(dir, host_argv, err);
+    if (!dir || !command_program(program, err))
+        return false;
+    const char *const host_argv[] = HOST_COMMAND(program, dir);
+    const char *const guard_argv[] = { program, "host-guard", "--data-dir", dir, NULL };
+    int lives_fd;                                             /* ends with this process */
+    return host_launch(dir, host_argv, err) && host_guard_start(guard_argv, &lives_fd, err);
 }
 
 /* Before anything is written: a second server would else point the profile at a port of its own, and only then find the database

@@ -66,8 +66,8 @@ class Faults(unittest.TestCase):
                 kinds.setdefault("node", []).append(pid)
             elif program == "vaultyard-certs":
                 kinds.setdefault("certificate agent", []).append(pid)
-            elif program == "vaultyard" and "host" in rest and "--keep" not in rest:
-                kinds.setdefault("host", []).append(pid)
+            elif program == "vaultyard" and "host" in rest:
+                kinds.setdefault("keeper" if "--keep" in rest else "host", []).append(pid)
         return kinds
 
     def test_every_part_may_die_at_any_moment(self):
@@ -100,6 +100,30 @@ class Faults(unittest.TestCase):
             self.site.kill()
             time.sleep(0.14 + number * 0.01)                  # the moment is what is tried
             self.site.start()
+        wait_for("a host", lambda: self.victims().get("host"))
+
+    def test_host_and_keeper_killed_together_come_back_without_a_new_server(self):
+        """As by `pkill -9 -f "vaultyard host"`, or a machine short of memory: no node could be started any more until somebody started the server again."""
+        for _ in range(2):
+            wait_for("a host and its keeper", lambda: {"host", "keeper"} <= set(self.victims()))
+            gone = self.victims()
+            for pid in gone["keeper"] + gone["host"]:
+                os.kill(pid, signal.SIGKILL)
+            os.kill(self.victims()["node"][0], signal.SIGKILL)                # which only a host can start again
+            wait_for("another host with a keeper", lambda: {"host", "keeper"} <= set(self.victims()) and not set(gone["host"]) & set(self.victims()["host"]))
+            self.assertEqual(sorted(node["id"] for node in self.pools.wait_state("p", "idle", 2)), sorted(self.node_ids))
+            wait_for("both nodes", lambda: len(self.victims().get("node", [])) == 2)
+
+    def test_a_host_that_was_told_to_end_stays_away(self):
+        """Who stops it means it: `vaultyard clean` does."""
+        gone = self.victims()
+        os.kill(gone["host"][0], signal.SIGTERM)
+        wait_for("neither host nor keeper", lambda: not {"host", "keeper"} & set(self.victims()))
+        time.sleep(4)                                         # longer than the guard leaves to keepers
+        self.assertFalse({"host", "keeper"} & set(self.victims()))
+        self.site.stop()
+        self.assertFalse([line for line in processes_of(self.site).values() if "host-guard" in line])
+        self.site.start()
         wait_for("a host", lambda: self.victims().get("host"))
 
 
