@@ -16,11 +16,11 @@
 #include "base/log.h"
 #include "base/watch.h"
 #include "certs/loaded.h"
+#include "certs/retry.h"
 #include "certs/scrape.h"
 #include "certs/status.h"
 
-enum { INITIAL_TRIES = 25, BACKOFF_MAX_MS = 10000, RETRY_MIN_MS = 5000, RETRY_FIRST_MAX_MS = 60 * 1000, RETRY_MAX_MS = 15 * 60 * 1000, REPORT_WITHIN_MS = 500,
-       STATE_ARENA_BYTES = 32 * 1024 * 1024, REMOVE_ARENA_BYTES = 1024 * 1024 };
+enum { REPORT_WITHIN_MS = 500, STATE_ARENA_BYTES = 32 * 1024 * 1024, REMOVE_ARENA_BYTES = 1024 * 1024 };
 
 typedef enum Watched { WATCHED_CLOCK = 1, WATCHED_SETTINGS = 2 } Watched;
 
@@ -39,6 +39,7 @@ typedef struct CertAgent {
     int signals;                    /* descriptor */
     Watch watch;
     int64_t offset_ms, started_ms;
+    uint32_t chance;                /* this agent's share of what pauses leave to chance, of UINT32_MAX: those that lost the same vault do not come back together */
     bool synced;                    /* every observed certificate was current once */
 } CertAgent;
 
@@ -142,25 +143,11 @@ static bool is_any_due(const CertAgent *agent)
     return false;
 }
 
-/* Pause before what failed is tried again. Each failure of the initial sync waits a quarter longer; after that twice as long each time, never
- * longer than the poll period: neither a hot loop nor a day lost over an hour's trouble. */
-static int64_t retry_pause_ms(const CertAgent *agent, const Tracked *tracked, ErrCode why)
+static int64_t pause_after(const CertAgent *agent, Tracked *tracked, ErrCode why)
 {
-    int64_t poll_ms = agent->loaded->settings.poll_s * 1000, good_ms = tracked->not_after_ms - object_now(agent);
-    if (why == ERR_CONFLICT && good_ms > RETRY_MIN_MS)       /* what the vault offers is not fit, what is here is: nothing to hurry for while it lasts */
-        return good_ms < poll_ms ? good_ms : poll_ms;
-    if (!agent->synced && tracked->tries < INITIAL_TRIES) {
-        double pause = (double)agent->loaded->settings.initial_backoff_ms;
-        for (int i = 1; i < tracked->tries && pause < BACKOFF_MAX_MS; i++)
-            pause *= 1.25;
-        return pause < BACKOFF_MAX_MS ? (int64_t)pause : BACKOFF_MAX_MS;
-    }
-    int64_t first = poll_ms / 10, most = poll_ms < RETRY_MAX_MS ? poll_ms : RETRY_MAX_MS;
-    int64_t pause = first < RETRY_MIN_MS ? RETRY_MIN_MS : first > RETRY_FIRST_MAX_MS ? RETRY_FIRST_MAX_MS : first;
-    int slow_tries = agent->synced ? tracked->tries : tracked->tries - INITIAL_TRIES + 1;
-    for (int i = 1; i < slow_tries && pause < most; i++)
-        pause *= 2;
-    return pause < most ? pause : most < RETRY_MIN_MS ? RETRY_MIN_MS : most;
+    const CertSettings *settings = &agent->loaded->settings;
+    return retry_pause_ms(&(RetryRule){ .poll_ms = settings->poll_s * 1000, .initial_backoff_ms = settings->initial_backoff_ms, .is_synced = agent->synced,
+                                        .chance = agent->chance, .object_now_ms = object_now(agent) }, tracked, why);
 }
 
 /* What is due of a vault, unless its change feed has not told yet where it begins. */
@@ -192,6 +179,18 @@ static bool use(CertAgent *agent, const Looked *looked, Err *err)
     return true;
 }
 
+/* The vault answers again: what failed because it did not is tried, and waits no longer than at first should it fail once more. */
+static void try_failed(CertAgent *agent, Str vault_url, bool only_unreached)
+{
+    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++) {
+        Tracked *tracked = &agent->loaded->tracked[i];
+        if (tracked->is_failed && (tracked->is_unreached || !only_unreached) && str_eq(agent->loaded->settings.observed[i].vault_url, vault_url)) {
+            tracked->is_due = true;
+            tracked->pauses = 0;
+        }
+    }
+}
+
 static void on_looked(void *ctx, const Looked *looked)
 {
     CertAgent *agent = ctx;
@@ -207,13 +206,19 @@ static void on_looked(void *ctx, const Looked *looked)
     }
     tracked->try_ms = real_now_ms();
     tracked->tries = tracked->is_failed ? tracked->tries + 1 : 0;
+    tracked->pauses = tracked->is_failed ? tracked->pauses : 0;
+    tracked->is_unreached = looked->failed && err.code == ERR_UNAVAILABLE;
+    if (!looked->failed) {
+        listeners_heard(&agent->loaded->listeners, observed->vault_url);
+        try_failed(agent, observed->vault_url, true);
+    }
     tracked->failing_since_ms = !tracked->is_failed ? 0 : tracked->failing_since_ms ? tracked->failing_since_ms : tracked->try_ms;
     if (!tracked->is_failed) {
         tracked->success_ms = tracked->try_ms;
         observed->must_remake = false;
         memcpy(tracked->mark, observed->mark, sizeof observed->mark);
     }
-    int64_t pause_ms = tracked->is_failed ? retry_pause_ms(agent, tracked, err.code) : 0;
+    int64_t pause_ms = tracked->is_failed ? pause_after(agent, tracked, err.code) : 0;
     tracked->retry_ms = tracked->try_ms + pause_ms;
     tracked->retry_by_ms = mono_now_ms() + pause_ms;
     (void)snprintf(tracked->reason, sizeof tracked->reason, "%s", tracked->is_failed ? err.text : "");
@@ -358,12 +363,15 @@ static int64_t chance_ms(int64_t most_ms)
 static void on_changed(void *ctx, Str vault_url, Str name)
 {
     CertAgent *agent = ctx;
-    bool only_failed = name.ptr && !name.len;
-    for (size_t i = 0; i < agent->loaded->settings.observed_count; i++) {
+    if (name.ptr && !name.len)
+        try_failed(agent, vault_url, false);
+    for (size_t i = 0; i < agent->loaded->settings.observed_count && (!name.ptr || name.len); i++) {
         const Observed *observed = &agent->loaded->settings.observed[i];
         Tracked *tracked = &agent->loaded->tracked[i];
-        if (str_eq(observed->vault_url, vault_url) && (only_failed ? tracked->is_failed : !name.len || str_eq_nocase(observed->name, name)))
+        if (str_eq(observed->vault_url, vault_url) && (!name.len || str_eq_nocase(observed->name, name))) {
             tracked->is_due = true;
+            tracked->pauses = 0;
+        }
     }
 }
 
@@ -546,6 +554,7 @@ int cert_agent_run(const CertAgentConfig *config)
     CertAgent agent = { .config = config, .started_ms = real_now_ms(), .signals = -1, .watch = WATCH_NONE, .report_by_ms = INT64_MAX };
     Err err = { 0 };
     bool is_unusable = false;
+    random_fill(&agent.chance, sizeof agent.chance);
     hook_init(&agent.hook);
     find_state_path(&agent);
     /* Before they are read: settings that are replaced while we start are found out. */

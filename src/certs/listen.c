@@ -1,4 +1,7 @@
-/* listen.c - parked requests on change feeds. */
+/* listen.c - parked requests on change feeds.
+ *
+ * A vault that parks a request says nothing for as long as nothing changes. So after trouble it is first asked without waiting: its answer says that
+ * it is back, and what failed may be tried at once. */
 #include "certs/listen.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +10,8 @@
 #include "base/id.h"
 #include "base/log.h"
 
-enum { PARK_S = 55, PARKED_MS = 50 * 1000 /* less was no whole park */, PARK_LIMIT_MS = 75 * 1000, BACKOFF_FIRST_MS = 500, BACKOFF_MAX_MS = 60 * 1000, SOON_MS = 100, REPLY_BYTES = 160 * 1024, ARENA_BYTES = 1024 * 1024 };
+enum { PARK_S = 55, PARKED_MS = 50 * 1000 /* less was no whole park */, PARK_LIMIT_MS = 75 * 1000, PROBE_LIMIT_MS = 15 * 1000, BACKOFF_FIRST_MS = 500, BACKOFF_MAX_MS = 60 * 1000,
+       AWAY_MAX_MS = 10 * 1000 /* nobody answers, so nobody is burdened by being asked */, LASTED_MS = 10 * 1000, SOON_MS = 100, REPLY_BYTES = 160 * 1024, ARENA_BYTES = 1024 * 1024 };
 
 struct Listener {
     Fetcher *fetcher;
@@ -16,7 +20,10 @@ struct Listener {
     HttpClient *client;
     char cursor[128];                   /* "": none yet, or the vault has no feed */
     int64_t begin_at_ms, begun_ms;      /* mono */
-    int failures;
+    int failures;                       /* since a parked request was answered or lasted */
+    bool is_away;                       /* nothing good came since something bad */
+    bool may_not_hear;                  /* that was a 403, which a vault holds until the permission is there */
+    bool is_probe;                      /* the request that is under way does not wait */
     bool was_refused;                   /* the last answer was 401: a second one in a row is no matter of an old token */
     bool is_listening;                  /* said in the log */
     bool is_preparing;                  /* the cursor is asked for by `call` */
@@ -76,7 +83,7 @@ size_t listeners_active(const Listeners *listeners)
 {
     size_t count = 0;
     for (size_t i = 0; i < listeners->count; i++)
-        count += listeners->items[i].cursor[0] && listeners->items[i].failures == 0 && http_is_begun(listeners->items[i].client);
+        count += listeners->items[i].cursor[0] && !listeners->items[i].is_away && http_is_begun(listeners->items[i].client);
     return count;
 }
 
@@ -93,17 +100,30 @@ static bool keep_cursor(Listener *l, const JsonVal *body)
 }
 
 /* Half of it fixed, half by chance: machines that lost the same server do not come back together. */
-static void wait_longer(Listener *l, int64_t now_ms)
+static void wait_longer(Listener *l, int64_t now_ms, int64_t most_ms)
 {
     int64_t pause = BACKOFF_FIRST_MS;
-    for (int i = 0; i < l->failures && pause < BACKOFF_MAX_MS; i++)
+    for (int i = 0; i < l->failures && pause < most_ms; i++)
         pause *= 2;
-    if (pause > BACKOFF_MAX_MS)
-        pause = BACKOFF_MAX_MS;
+    if (pause > most_ms)
+        pause = most_ms;
     uint32_t drawn;
     random_fill(&drawn, sizeof drawn);
     l->failures++;
     l->begin_at_ms = now_ms + pause / 2 + drawn % (pause / 2 + 1);
+}
+
+/* status 0: no answer came, because of `why`. Where one may not sign in there is nobody away. */
+static void is_in_trouble(Listener *l, int status, ErrCode why, int64_t now_ms)
+{
+    bool asks_anew = l->is_probe && status == 403;           /* the vault is there: now wait for the permission, which it holds the answer for */
+    if (!l->is_probe && now_ms - l->begun_ms >= LASTED_MS)
+        l->failures = 0;                                     /* another trouble than the one before it */
+    l->is_away = true;
+    l->may_not_hear = status == 403;
+    wait_longer(l, now_ms, !status && why == ERR_UNAVAILABLE ? AWAY_MAX_MS : BACKOFF_MAX_MS);
+    if (asks_anew)
+        l->begin_at_ms = now_ms;
 }
 
 /* A refusal that came when the wait was over: the vault holds who may not hear until he may, so the next such wait begins at once. */
@@ -126,10 +146,11 @@ static void prepared(Listener *l, const HttpAnswer *answer, const Err *why, int6
     if (l->wants_cursor && answer && is_waited_out(l, answer->status, now_ms)) {
         l->begin_at_ms = now_ms;
     } else if (l->wants_cursor) {
-        wait_longer(l, now_ms);
+        is_in_trouble(l, answer ? answer->status : 0, err.code, now_ms);
     } else {
         l->begin_at_ms = 0;
         l->failures = 0;
+        l->is_away = l->may_not_hear = false;
     }
     if (has && !l->is_held)
         changed(ctx, l->vault_url, STR_NONE);
@@ -141,13 +162,14 @@ static void ask_for_cursor(Listener *l, int64_t now_ms, ListenChanged *changed, 
     Err err = { 0 };
     Arena *arena = arena_new(ARENA_BYTES);
     if (!arena) {
-        wait_longer(l, now_ms);
+        wait_longer(l, now_ms, BACKOFF_MAX_MS);
         return;
     }
     /* Who may not hear waits there until he may; but not while looks wait for this. */
     l->begun_ms = now_ms;
-    l->call = (FetchCall){ .client = l->client, .arena = arena, .vault_url = l->vault_url, .timeout_ms = PARK_LIMIT_MS };
-    l->call.url = l->is_held ? str_printf(arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url))
+    l->is_probe = l->is_held || (l->is_away && !l->may_not_hear);
+    l->call = (FetchCall){ .client = l->client, .arena = arena, .vault_url = l->vault_url, .timeout_ms = l->is_probe ? PROBE_LIMIT_MS : PARK_LIMIT_MS };
+    l->call.url = l->is_probe ? str_printf(arena, STR_FMT "/changes?api-version=7.4", STR_ARG(l->vault_url))
                              : str_printf(arena, STR_FMT "/changes?api-version=7.4&wait=%d", STR_ARG(l->vault_url), PARK_S);
     l->is_preparing = true;
     if (!fetch_begin(l->fetcher, l->settings, &l->call, &err))
@@ -188,13 +210,15 @@ static void begin(Listener *l, int64_t now_ms)
     HttpHeader headers[] = { { "Accept", STR("application/json") }, { "Authorization", STR_NONE } };
     Err err = { 0 };
     l->begun_ms = now_ms;
-    Str url = arena ? str_printf(arena, STR_FMT "/changes?api-version=7.4&wait=%d&after=" STR_FMT, STR_ARG(l->vault_url), PARK_S,
+    l->is_probe = l->is_away && !l->may_not_hear;
+    Str url = arena ? str_printf(arena, STR_FMT "/changes?api-version=7.4&wait=%d&after=" STR_FMT, STR_ARG(l->vault_url), l->is_probe ? 0 : PARK_S,
                                  STR_ARG(percent_encode(arena, str_from(l->cursor)))) : STR_NONE;
     bool begun = url.ptr && fetch_bearer(l->fetcher, arena, l->settings, l->vault_url, &headers[1].value, &err) &&
-                 http_begin(l->client, arena, &(HttpCall){ .method = "GET", .url = url, .headers = headers, .header_count = headers[1].value.len ? 2 : 1 }, &err);
+                 http_begin(l->client, arena, &(HttpCall){ .method = "GET", .url = url, .headers = headers, .header_count = headers[1].value.len ? 2 : 1,
+                                                           .timeout_ms = l->is_probe ? PROBE_LIMIT_MS : PARK_LIMIT_MS }, &err);
     secret_wipe((void *)headers[1].value.ptr, headers[1].value.len);
     if (!begun)
-        wait_longer(l, now_ms);
+        is_in_trouble(l, 0, err.code, now_ms);
 }
 
 static bool is_observed(const Listener *l, Str name)
@@ -222,13 +246,18 @@ static void take(Listener *l, const JsonVal *body, int64_t now_ms, ListenChanged
     }
     /* An answer without news before its time: something may be read now that was refused. */
     bool is_early = ours == 0 && json_count(list) == 0 && now_ms - l->begun_ms < PARKED_MS;
-    if (l->failures > 0 || is_early)
+    bool was_probe = l->is_probe;
+    if (l->is_away || is_early)
         changed(ctx, l->vault_url, STR(""));
+    l->is_away = l->may_not_hear = false;
+    l->begin_at_ms = now_ms;
+    if (was_probe)
+        return;                                              /* that a request may wait there is still to be seen */
     l->failures = 0;
     /* What concerns others, or an empty answer that did not wait: not as fast as the vault can answer. */
     l->begin_at_ms = ours == 0 && now_ms - l->begun_ms < 1000 ? now_ms + SOON_MS : now_ms;
     if (json_count(list) == 0 && ours == 0 && now_ms - l->begun_ms < 1000)
-        wait_longer(l, now_ms);
+        wait_longer(l, now_ms, BACKOFF_MAX_MS);
 }
 
 static void end(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
@@ -249,7 +278,7 @@ static void end(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
         l->is_listening = false;
         l->wants_cursor = answer.status == 400;          /* it is the cursor that is no good */
         if (l->wants_cursor)
-            wait_longer(l, now_ms);
+            is_in_trouble(l, answer.status, ERR_NONE, now_ms);
         return;
     }
     bool first_401 = came && answer.status == 401 && !l->was_refused;
@@ -262,12 +291,22 @@ static void end(Listener *l, int64_t now_ms, ListenChanged *changed, void *ctx)
     }
     if (came && is_waited_out(l, answer.status, now_ms)) {
         l->failures += l->failures == 0;
+        l->is_away = l->may_not_hear = true;
         l->begin_at_ms = now_ms;
         return;
     }
-    if (l->failures == 0)
+    if (!l->is_away)
         log_event(LOG_WARN, "certs.feed_interrupted", log_str("vault", l->vault_url), log_int("status", answer.status), log_cstr("error", err.text));
-    wait_longer(l, now_ms);
+    is_in_trouble(l, came ? answer.status : 0, err.code, now_ms);
+}
+
+void listeners_heard(Listeners *listeners, Str vault_url)
+{
+    for (size_t i = 0; i < listeners->count; i++) {
+        Listener *l = &listeners->items[i];
+        if (str_eq(l->vault_url, vault_url) && l->is_away && !http_is_begun(l->client))
+            l->begin_at_ms = 0;
+    }
 }
 
 int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx)

@@ -1,7 +1,8 @@
 /* listen.h - the change feeds of the vaults that are observed: one parked request a vault (docs/change-feed.md).
  *
- * A vault without the feed (404, 405, 501: Azure's) is left alone until the next poll asks it again. After a lost connection or a refusal the
- * request comes again, later each time, with the same cursor, so nothing that happened meanwhile is missed. */
+ * After a lost connection the feed is asked for what came meanwhile, without waiting, 0.25 s to 10 s after the time before (up to 60 s, should errors
+ * be all that is answered); only when that was answered a request parks again. A vault without the feed (404, 405, 501: Azure's) is left alone until the next poll asks it again. The cursor stays the
+ * same through all of it, so nothing that happened meanwhile is missed. */
 #pragma once
 #include "certs/fetch.h"
 
@@ -22,4 +23,5 @@ bool listeners_is_ready(const Listeners *listeners, Str vault_url);
  * vault; name empty: the vault answers again after it did not, so what failed may be tried. Answers when it has to be called again at the latest (mono ms; INT64_MAX: not before a request is done). */
 typedef void ListenChanged(void *ctx, Str vault_url, Str name);
 int64_t listeners_step(Listeners *listeners, ListenChanged *changed, void *ctx);
+void listeners_heard(Listeners *listeners, Str vault_url);     /* the vault answered somebody else: a feed that was lost is asked at once */
 size_t listeners_active(const Listeners *listeners);           /* with a request that nothing speaks against */

@@ -15,6 +15,8 @@ typedef struct Tracked {
     int64_t success_ms, try_ms, failing_since_ms, retry_ms;      /* retry_ms: when it is tried again, while it fails */
     int64_t retry_by_ms;                /* the same in mono time, which decides */
     int     tries;                      /* failures in a row */
+    int     pauses;                     /* of them those after which the pause grew; 0 again when the vault is heard of */
+    bool    is_unreached;               /* the last failed since the vault gave no (good) answer */
     char    reason[sizeof ((Err *)0)->text];
 } Tracked;
 

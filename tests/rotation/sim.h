@@ -61,7 +61,7 @@ typedef struct Machine {
     int64_t idle_steps;                 /* without any time passing */
     int64_t day_requests, most_calm_requests;      /* when the day began; the most of a day on which and before which nothing was wrong */
     int64_t up_since_ms;
-    int64_t lag_worst_ms, expired_worst_ms;
+    int64_t lag_worst_ms, back_worst_ms, expired_worst_ms;
     int64_t kills_ms[KILLS_MAX];
     int kill_count;
     int here[CERTS_A_MACHINE];          /* the version that readers see; -1: none yet */

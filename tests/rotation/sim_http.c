@@ -15,6 +15,7 @@ struct HttpClient {
     Arena *arena;                       /* of the answer until it is taken */
     HttpAnswer answer;
     Err failed;                         /* code 0: the answer came */
+    int vault;                          /* -1: the metadata address */
     int parked_vault;                   /* -1: not parked */
     int64_t parked_ms;
     bool is_refused;                    /* parked until the permission is given back, PARK_MS at most */
@@ -183,14 +184,15 @@ static void vault_answers(HttpClient *client, int vault, Str path, Str query, St
 {
     Str token = str_slice(bearer, 7, bearer.len);
     int64_t issued_ms;
+    size_t at;
+    bool waits = str_find(query, STR("wait="), &at) && !str_find(query, STR("wait=0"), &at);
     Err ignored;
     if (machine_suffers(sim, FAULT_TOKEN_BAD, -1, NULL) || !str_to_int64(token, 0, INT64_MAX / 2, &issued_ms, &ignored) || sim->now_ms >= issued_ms + DAY_MS) {
         answer(client, 401, STR("{}"));
         return;
     }
     if (machine_suffers(sim, FAULT_PERMISSION, -1, NULL)) {
-        size_t ignored_at;
-        client->is_refused = vault_of(vault)->has_feed && str_starts(path, STR("changes")) && str_find(query, STR("wait="), &ignored_at);
+        client->is_refused = vault_of(vault)->has_feed && str_starts(path, STR("changes")) && waits;
         if (client->is_refused)
             park(client, vault, query);
         else
@@ -201,7 +203,6 @@ static void vault_answers(HttpClient *client, int vault, Str path, Str query, St
         secret_get(client, vault, str_slice(path, 8, path.len));
         return;
     }
-    size_t at;
     Str body;
     if (!vault_of(vault)->has_feed) {
         answer(client, 404, STR("{}"));
@@ -213,11 +214,10 @@ static void vault_answers(HttpClient *client, int vault, Str path, Str query, St
         return;
     }
     changes_cursor = str_slice(query, at + 6, query.len);
-    if (changes_body(client, vault, changes_cursor, &body)) {
+    if (changes_body(client, vault, changes_cursor, &body) || !waits)
         answer(client, 200, body);
-        return;
-    }
-    park(client, vault, query);
+    else
+        park(client, vault, query);
 }
 
 static void end_park(HttpClient *client)
@@ -258,6 +258,7 @@ bool http_begin(HttpClient *client, Arena *arena, const HttpCall *call, Err *err
     for (size_t i = 0; i < call->header_count; i++)
         if (strcmp(call->headers[i].name, "Authorization") == 0)
             bearer = call->headers[i].value;
+    client->vault = -1;
     if (str_starts(call->url, STR("http://"))) {
         if (machine_suffers(sim, FAULT_TOKEN, -1, NULL))
             answer(client, 400, STR("{\"error\":\"invalid_request\",\"error_description\":\"Identity not found\"}"));
@@ -270,6 +271,7 @@ bool http_begin(HttpClient *client, Arena *arena, const HttpCall *call, Err *err
     if (!str_to_int64(str_slice(host, 1, 3), VAULT_FIRST, VAULT_FIRST + VAULTS - 1, &vault, err))
         return false;
     vault -= VAULT_FIRST;
+    client->vault = (int)vault;
     if (machine_suffers(sim, FAULT_NETWORK, -1, NULL))
         fails(client, CONNECT_TIMEOUT_MS, "the vault could not be reached in time");
     else if (machine_suffers(sim, FAULT_REFUSED, (int)vault, NULL))
@@ -305,6 +307,13 @@ static int64_t next_done_ms(void)
     return next_ms;
 }
 
+/* What is on its way when the vault goes or the network is cut. */
+static bool is_cut(const HttpClient *client)
+{
+    return client->vault >= 0 && !client->failed.code &&
+           (machine_suffers(sim, FAULT_NETWORK, -1, NULL) || machine_suffers(sim, FAULT_REFUSED, client->vault, NULL) || machine_suffers(sim, FAULT_HUNG, client->vault, NULL));
+}
+
 static bool finish(void)
 {
     bool any = false;
@@ -312,6 +321,8 @@ static bool finish(void)
         if (c->is_begun && !c->is_done && c->done_at_ms <= sim->now_ms) {
             if (c->parked_vault >= 0)
                 end_park(c);
+            else if (is_cut(c))
+                (void)err_set(&c->failed, ERR_UNAVAILABLE, "the connection was lost");
             c->is_done = any = true;
         }
     return any;

@@ -3,7 +3,8 @@
  *   rotation_sim --seed N --dir DIR [--first M] [--count M] [--years Y] [--log]
  *
  * What must hold after each step: a reader sees one version whole (machine_check_disk); no machine holds an expired certificate for longer than one
- * retry interval while a valid one could be had; what could be had is had, by push within seconds, by polls within one; few requests, wake-ups and
+ * retry interval while a valid one could be had; what could be had is had, by push within seconds, by polls within one; after trouble with vault,
+ * network or tokens a vault with a feed is heard again within a minute, mostly within seconds; few requests, wake-ups and
  * writes an hour, next to none on a day when nothing is wrong. */
 #include "sim.h"
 #include <errno.h>
@@ -156,6 +157,27 @@ static int64_t undisturbed_since_ms(const Machine *m, int vault, int64_t at_ms)
     return since_ms;
 }
 
+/* When a fault of this kind is over, how long a certificate of a vault with a feed may still be behind. That a vault, a network or tokens are back is
+ * found out by asking: an agent that gets no answer asks at least every 10 s (and may just have begun to wait for one), one that gets an error at
+ * least every minute. That a disk or a clock is right again nobody tells. */
+static const int64_t back_limits_ms[FAULT_COUNT] = {
+    [FAULT_REFUSED] = 15 * 1000, [FAULT_500] = 75 * 1000, [FAULT_HUNG] = 60 * 1000, [FAULT_NETWORK] = 30 * 1000, [FAULT_TOKEN] = 75 * 1000, [FAULT_TOKEN_BAD] = 75 * 1000,
+    [FAULT_PERMISSION] = 75 * 1000, [FAULT_FULL] = RETRY_LIMIT_MS, [FAULT_READ_ONLY] = RETRY_LIMIT_MS, [FAULT_DENIED] = RETRY_LIMIT_MS, [FAULT_CLOCK] = RETRY_LIMIT_MS,
+    [FAULT_OFF] = 15 * 1000,
+};
+
+static int64_t back_limit_ms(const Machine *m, int vault, int64_t since_ms)
+{
+    int64_t limit_ms = back_limits_ms[FAULT_OFF];
+    for (int i = 0; i < m->window_count; i++) {
+        const Window *w = &m->windows[i];
+        bool counts = (w->vault == -1 || w->vault == vault) && w->from_ms <= since_ms && w->to_ms > since_ms - CALM_MS;
+        if (counts && back_limits_ms[w->fault] > limit_ms)
+            limit_ms = back_limits_ms[w->fault];
+    }
+    return limit_ms;
+}
+
 /* The last that stood in the way, until since_ms, was a permission, for so long that the agent had nothing left to do but to wait for it. */
 static bool is_permission_given(const Machine *m, int vault, int64_t since_ms)
 {
@@ -194,7 +216,7 @@ static void check_certificate(Machine *m, int i, int64_t at_ms)
         begins_ms = here->exp_ms;
     int64_t late_ms = at_ms - begins_ms;
     bool pushed = vault_of(cert->vault)->has_feed, calm = offered_ms - since_ms > CALM_MS || is_permission_given(m, cert->vault, since_ms);
-    int64_t limit_ms = pushed ? calm ? PUSH_LIMIT_MS : RETRY_LIMIT_MS : POLL_MS + RETRY_LIMIT_MS;
+    int64_t limit_ms = pushed ? calm ? PUSH_LIMIT_MS : back_limit_ms(m, cert->vault, since_ms) : POLL_MS + RETRY_LIMIT_MS;
     if (pushed && here && here->lost_ms)
         limit_ms = RETRY_LIMIT_MS;
     if (late_ms > limit_ms)
@@ -202,6 +224,8 @@ static void check_certificate(Machine *m, int i, int64_t at_ms)
                    (long long)limit_ms / 1000);
     if (pushed && calm && late_ms > m->lag_worst_ms)
         m->lag_worst_ms = late_ms;
+    if (pushed && !calm && limit_ms < RETRY_LIMIT_MS && late_ms > m->back_worst_ms)
+        m->back_worst_ms = late_ms;
     if (!here || here->exp_ms > at_ms)
         return;
     int64_t expired_ms = at_ms - (here->exp_ms > begins_ms ? here->exp_ms : begins_ms);
@@ -294,6 +318,18 @@ static void add_windows(Machine *m)
         bool known = i > 0 && m->certs[i - 1].vault == m->certs[i].vault;
         for (int k = 0; k < vault->window_count && !known && m->window_count < WINDOWS_MAX; k++)
             m->windows[m->window_count++] = vault->windows[k];
+    }
+    /* What was announced and is being fetched when its vault goes, most of the time for moments: nothing tells of it a second time. */
+    for (int i = 0; i < CERTS_A_MACHINE; i++) {
+        const SimCert *cert = &m->certs[i];
+        for (int e = 0; e < cert->event_count && m->window_count < WINDOWS_MAX; e++) {
+            static const Fault faults[] = { FAULT_REFUSED, FAULT_500, FAULT_HUNG, FAULT_NETWORK };
+            Window w = { .fault = faults[chance(&m->state) % COUNT_OF(faults)], .from_ms = cert->events[e].at_ms + chance_between(&m->state, 1, 30) };
+            w.vault = w.fault == FAULT_NETWORK ? -1 : cert->vault;
+            w.to_ms = w.from_ms + (chance(&m->state) % 3 ? chance_between(&m->state, 100, 10 * 1000) : chance_between(&m->state, 10 * 1000, HOUR_MS));
+            if (chance(&m->state) % 2 && w.from_ms > SIM_BEGIN_MS && w.to_ms < m->end_ms - 2 * DAY_MS)
+                m->windows[m->window_count++] = w;
+        }
     }
     for (int i = 0; i < 60; i++)
         m->kills_ms[m->kill_count++] = chance_between(&m->state, SIM_BEGIN_MS, m->end_ms - 2 * DAY_MS);
@@ -394,7 +430,7 @@ int main(int argc, char **argv)
     log_setup(logs ? LOG_INFO : LOG_ERROR, LOG_KEY_VALUE, "agent");
     if (!logs && !freopen("/dev/null", "w", stderr))
         return 3;
-    int64_t end_ms = SIM_BEGIN_MS + values[3] * 365 * DAY_MS, requests = 0, calls = 0, kills = 0, installs = 0, checks = 0, most = 0, calm = 0, steps = 0, writes = 0, lag = 0, expired = 0;
+    int64_t end_ms = SIM_BEGIN_MS + values[3] * 365 * DAY_MS, requests = 0, calls = 0, kills = 0, installs = 0, checks = 0, most = 0, calm = 0, steps = 0, writes = 0, lag = 0, back = 0, expired = 0;
     vaults_make(seed, end_ms);
     for (int64_t n = values[1]; n < values[1] + values[2]; n++) {
         static Machine machine;
@@ -414,10 +450,11 @@ int main(int argc, char **argv)
         steps = machine.most_steps > steps ? machine.most_steps : steps;
         writes = machine.most_calls > writes ? machine.most_calls : writes;
         lag = machine.lag_worst_ms > lag ? machine.lag_worst_ms : lag;
+        back = machine.back_worst_ms > back ? machine.back_worst_ms : back;
         expired = machine.expired_worst_ms > expired ? machine.expired_worst_ms : expired;
     }
-    (void)printf("machines %lld years %lld installs %lld kills %lld disk_calls %lld checks %lld requests %lld most_requests_an_hour %lld most_requests_a_calm_day %lld most_wakeups_an_hour %lld most_disk_calls_an_hour %lld worst_push_ms %lld worst_expired_s %lld\n",
+    (void)printf("machines %lld years %lld installs %lld kills %lld disk_calls %lld checks %lld requests %lld most_requests_an_hour %lld most_requests_a_calm_day %lld most_wakeups_an_hour %lld most_disk_calls_an_hour %lld worst_push_ms %lld worst_back_ms %lld worst_expired_s %lld\n",
                  (long long)values[2], (long long)values[3], (long long)installs, (long long)kills, (long long)calls, (long long)checks, (long long)requests, (long long)most,
-                 (long long)calm, (long long)steps, (long long)writes, (long long)lag, (long long)expired / 1000);
+                 (long long)calm, (long long)steps, (long long)writes, (long long)lag, (long long)back, (long long)expired / 1000);
     return 0;
 }

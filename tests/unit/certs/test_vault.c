@@ -13,6 +13,7 @@ typedef struct Fake {
     int port;
     _Atomic int secret_status, token_status, changes_status;
     _Atomic int secret_calls, token_calls, changes_calls, refuse_tokens;    /* refuse_tokens: so many are answered 401 */
+    _Atomic bool last_waits;
     bool has_challenge, parks;
     const char *secret, *changes;
     char last_after[64];
@@ -64,6 +65,9 @@ static bool changes_get(Req *req, Reply *reply, Err *err)
     if (!after.ptr && fake.changes_status == 200)
         return answer(reply, 200, "{\"value\":[],\"cursor\":\"c1\",\"reset\":false}");
     (void)snprintf(fake.last_after, sizeof fake.last_after, STR_FMT, STR_ARG(after));
+    fake.last_waits = !str_eq(req_query(req, "wait"), STR("0"));
+    if (!fake.last_waits)
+        return answer(reply, fake.changes_status, fake.changes_status == 200 ? "{\"value\":[],\"cursor\":\"c1\"}" : fake.changes);
     reply_park(req, reply, STR("fake"), 55000);
     if (fake.parks && fake.changes_status == 200 && !req->was_parked && !req->park_ended)
         return true;
@@ -398,10 +402,89 @@ static void test_trouble_waits_longer_and_keeps_the_cursor(void **state)
     assert_in_range(step_next_ms, stepped_ms + 250, mono_now_ms() + 500);
     fake.changes_status = 200;
     fake.last_after[0] = '\0';
-    until(listeners, count, strcmp(fake.last_after, "c1") == 0);
+    until(listeners, count, http_stats(fake.server).parked == 1);
+    assert_string_equal(fake.last_after, "c1");
     http_wake(fake.server, STR("fake"));
     until(listeners, count, count.ours == 1);
     assert_int_equal(count.again, 1);                                        /* what failed may be tried */
+    listeners_done(&listeners);
+}
+
+/* A parked request says nothing while nothing changes: that the vault is back is heard at once all the same. */
+static void be_heard_again(int trouble, const char *says)
+{
+    Listeners listeners;
+    Told count = { 0 };
+    begin(&listeners, &count);
+    until(listeners, count, http_stats(fake.server).parked == 1);
+    fake.changes_status = trouble;
+    fake.changes = says;
+    http_wake(fake.server, STR("fake"));
+    until(listeners, count, listeners_active(&listeners) == 0);
+    assert_int_equal(count.again, 0);
+    fake.changes_status = 200;
+    until(listeners, count, count.again == 1);
+    until(listeners, count, http_stats(fake.server).parked == 1);            /* and then it waits as before */
+    assert_true(fake.last_waits);
+    assert_int_equal(listeners_active(&listeners), 1);
+    assert_int_equal(count.again + count.ours + count.all, 1);
+    listeners_done(&listeners);
+}
+
+static void test_a_vault_that_is_back_is_heard_of_before_anything_changes(void **state) { (void)state; be_heard_again(503, "{}"); }
+static void test_so_is_one_that_had_too_much_to_do(void **state) { (void)state; be_heard_again(429, "{}"); }
+static void test_so_is_one_that_answered_nonsense(void **state) { (void)state; be_heard_again(200, "nonsense"); }
+
+/* It is there again, but for us only when we may hear: which the vault tells a request that waits. */
+static void test_one_who_may_not_hear_any_more_waits_for_the_permission(void **state)
+{
+    (void)state;
+    Listeners listeners;
+    Told count = { 0 };
+    fake.changes = "{\"value\":[],\"cursor\":\"c2\"}";
+    begin(&listeners, &count);
+    until(listeners, count, http_stats(fake.server).parked == 1);
+    fake.changes_status = 503;
+    http_wake(fake.server, STR("fake"));
+    until(listeners, count, listeners_active(&listeners) == 0);
+    fake.changes_status = 403;
+    int calls = fake.changes_calls;
+    until(listeners, count, fake.changes_calls >= calls + 2 && fake.last_waits);       /* once without waiting, then waiting */
+    fake.changes_status = 200;
+    until(listeners, count, http_stats(fake.server).parked == 1);
+    http_wake(fake.server, STR("fake"));
+    until(listeners, count, count.again == 1);
+    listeners_done(&listeners);
+}
+
+/* Whatever stands between lets short requests through, and none that wait. */
+static void test_a_vault_at_which_no_request_can_wait_makes_no_hot_loop(void **state)
+{
+    (void)state;
+    Listeners listeners;
+    Told count = { 0 };
+    fake.parks = false;
+    fake.changes = "nonsense";
+    int64_t begun_ms = mono_now_ms();
+    begin(&listeners, &count);
+    until(listeners, count, count.again == 3);               /* each time it seems to be back */
+    assert_true(mono_now_ms() - begun_ms >= 250 + 500 + 1000);
+    listeners_done(&listeners);
+}
+
+static void test_a_vault_that_answers_somebody_else_is_asked_at_once(void **state)
+{
+    (void)state;
+    Listeners listeners;
+    Told count = { 0 };
+    fake.changes = "nonsense";
+    fake.parks = false;
+    begin(&listeners, &count);
+    until(listeners, count, listeners_active(&listeners) == 0 && step_next_ms != INT64_MAX && step_next_ms - stepped_ms > 900);
+    int calls = fake.changes_calls;
+    listeners_heard(&listeners, observed.vault_url);
+    assert_true(listeners_step(&listeners, told, &count) == INT64_MAX);
+    until(listeners, count, fake.changes_calls == calls + 1);
     listeners_done(&listeners);
 }
 
@@ -474,6 +557,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_vault_without_the_feed_is_left_alone_and_asked_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_cursor_that_could_not_be_had_is_asked_for_again_and_everything_looked_at, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trouble_waits_longer_and_keeps_the_cursor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_vault_that_is_back_is_heard_of_before_anything_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_so_is_one_that_had_too_much_to_do, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_so_is_one_that_answered_nonsense, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_who_may_not_hear_any_more_waits_for_the_permission, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_vault_at_which_no_request_can_wait_makes_no_hot_loop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_vault_that_answers_somebody_else_is_asked_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_vault_that_answers_at_once_makes_no_hot_loop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_token_that_ended_while_parked_is_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nobody_listens_when_told_not_to_or_pinned, set_up, tear_down),
