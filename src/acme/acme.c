@@ -57,8 +57,8 @@ static int64_t retry_after(const HttpAnswer *answer)
     Err ignored;
     if (!text.ptr)
         return 0;
-    if (str_to_int64(text, 0, RETRY_MOST_MS / 1000, &number, &ignored))
-        return number * 1000;
+    if (str_to_int64(text, 0, INT64_MAX, &number, &ignored))
+        return number < RETRY_MOST_MS / 1000 ? number * 1000 : RETRY_MOST_MS;
     if (!http_date_parse(text, &when, &ignored))
         return 0;
     int64_t left = when - real_now_ms();

@@ -136,9 +136,13 @@ static bool url_of(const JsonVal *value, Str *out)
 bool directory_read(Arena *arena, Str body, Directory *out, Err *err)
 {
     const JsonVal *root;
-    return body_object(arena, body, "directory", &root, err) &&
-           ((url_of(json_get(root, "newNonce"), &out->new_nonce) && url_of(json_get(root, "newAccount"), &out->new_account) && url_of(json_get(root, "newOrder"), &out->new_order)) ||
-            no_such(err, "directory"));
+    Directory read = { 0 };
+    if (!body_object(arena, body, "directory", &root, err))
+        return false;
+    if (!url_of(json_get(root, "newNonce"), &read.new_nonce) || !url_of(json_get(root, "newAccount"), &read.new_account) || !url_of(json_get(root, "newOrder"), &read.new_order))
+        return no_such(err, "directory");
+    *out = read;
+    return true;
 }
 
 static AcmeState state_of(const JsonVal *value)
