@@ -1,5 +1,6 @@
-/* parsed.h - JSON that a test gives; what is none fails the test. Included after cm.h. */
+/* parsed.h - JSON that a test gives; what is none fails the test. */
 #pragma once
+#include "cm.h"
 #include "json/read.h"
 
 static inline const JsonVal *json_of(Arena *arena, const char *text)
