@@ -6,7 +6,7 @@
 #define WORK_TRIM "audit.trim"
 #define TRIM_KEY  STR("all")
 #define KEEP_MAX_MS (36500 * 86400000LL)
-enum { EVERY_LEAST_MS = 1000, EVERY_MOST_MS = 60 * 60 * 1000 };
+enum { EVERY_LEAST_MS = 1000, EVERY_MOST_MS = 60 * 60 * 1000, FIRST_AFTER_MS = 10 * 60 * 1000 };
 
 bool audit_keep_read(const char *text, bool is_dev, AuditKeep *out, Err *err)
 {
@@ -44,11 +44,13 @@ static bool trim_run(void *ctx, Arena *arena, const RunnerJob *job, int64_t now_
     return true;
 }
 
+/* Not at once: a machine's clock may be years ahead until the network has set it, and what is removed does not come back. */
 static bool schedule_txn(Txn *txn, void *ctx, Err *err)
 {
     const AuditKeep *keep = ctx;
     Runner *runner = keep->site->runner;
-    return keep->keep_ms ? runner_schedule(runner, txn, WORK_TRIM, TRIM_KEY, real_now_ms(), err) : runner_cancel(runner, txn, WORK_TRIM, TRIM_KEY, err);
+    int64_t first_ms = every_ms(keep) < FIRST_AFTER_MS ? every_ms(keep) : FIRST_AFTER_MS;
+    return keep->keep_ms ? runner_schedule(runner, txn, WORK_TRIM, TRIM_KEY, real_now_ms() + first_ms, err) : runner_cancel(runner, txn, WORK_TRIM, TRIM_KEY, err);
 }
 
 bool audit_keep_apply(AuditKeep *keep, Site *site, KeyVault *kv, Err *err)

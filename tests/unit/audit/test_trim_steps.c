@@ -1,13 +1,15 @@
-/* test_trim_kill.c - kill -9 between any two steps of a cut: what is left verifies, and the next call goes on.
+/* test_trim_steps.c - kill -9 between any two steps of a cut, and a cut between any two steps of a verification.
  *
- * The linker leads what a cut does to the disk through here (--wrap): a child kills itself before or after the n-th step of its cut, for every n. */
+ * The linker leads what a cut does to the disk, and what a verification asks of store and files, through here (--wrap): a child kills itself before or
+ * after the n-th step of its cut, for every n; a verification is held up before or after its n-th look while somebody cuts. */
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "audit/files.h"
 #include "trim_fixture.h"
 
-enum { WRITES = TRIM_BATCH + 20, FILES = 3, READS = 4, STEPS_MAX = 200 };
+enum { WRITES = TRIM_BATCH + 20, MANY_WRITES = 5000, FILES = 3, READS = 4, STEPS_MAX = 200 };
 
 static _Thread_local int steps_left = -1;      /* -1: this thread is not killed */
 
@@ -15,6 +17,36 @@ static void step(void)
 {
     if (steps_left >= 0 && steps_left-- == 0)
         (void)raise(SIGKILL);
+}
+
+static int looks_left = -1;                    /* -1: nobody cuts */
+static Books *cutter;
+static AuditTrimmed cut;
+
+static void look(void)
+{
+    if (looks_left >= 0 && looks_left-- == 0)
+        cut = cut_at(cutter, T0 + 10 * DAY_MS);
+}
+
+bool __real_store_read(Store *store, StoreFn *fn, void *ctx, Err *err);
+bool __wrap_store_read(Store *store, StoreFn *fn, void *ctx, Err *err);
+bool __wrap_store_read(Store *store, StoreFn *fn, void *ctx, Err *err)
+{
+    look();
+    bool good = __real_store_read(store, fn, ctx, err);
+    look();
+    return good;
+}
+
+bool __real_reads_file_walk(const char *path, LineFn *fn, void *ctx, Err *err);
+bool __wrap_reads_file_walk(const char *path, LineFn *fn, void *ctx, Err *err);
+bool __wrap_reads_file_walk(const char *path, LineFn *fn, void *ctx, Err *err)
+{
+    look();
+    bool good = __real_reads_file_walk(path, fn, ctx, err);
+    look();
+    return good;
 }
 
 bool __real_store_write(Store *store, StoreFn *fn, void *ctx, Err *err);
@@ -56,10 +88,10 @@ int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to,
 }
 
 /* Old writes, several files of old reads, a current file whose beginning is old, young writes. */
-static void make_old_books(Books *b)
+static void make_old_books(Books *b, int writes)
 {
     books_make(b);
-    writes_at(b, WRITES, T0);
+    writes_at(b, writes, T0);
     for (int file = 0; file < FILES; file++) {
         reads_at(b, READS, T0);
         (void)cut_at(b, T0 + DAY_MS / 2);
@@ -128,7 +160,7 @@ static void test_a_kill_at_any_step_leaves_what_verifies(void **state)
     int kills = 0;
     for (int kill_at = 0; kill_at < STEPS_MAX; kill_at++) {
         Books b;
-        make_old_books(&b);
+        make_old_books(&b, WRITES);
         bool killed = is_killed_at(&b, kill_at);
         goes_on(&b);
         books_done(&b);
@@ -145,7 +177,7 @@ static void test_one_kill_after_the_other_comes_to_the_end(void **state)
 {
     (void)state;
     Books b;
-    make_old_books(&b);
+    make_old_books(&b, WRITES);
     int kills = 0;
     while (is_killed_at(&b, kills)) {
         AuditReport report;
@@ -161,11 +193,38 @@ static void test_one_kill_after_the_other_comes_to_the_end(void **state)
     books_done(&b);
 }
 
+/* What a running server trimmed while somebody looked is not missing, and is told. */
+static void test_a_cut_at_any_step_of_a_verification_is_not_taken_for_a_loss(void **state)
+{
+    (void)state;
+    for (int at = 0, was_cut = true; was_cut; at++) {
+        Books b;
+        AuditReport report;
+        make_old_books(&b, MANY_WRITES);              /* more than a page of verification */
+        books_open(&b);
+        cutter = &b;
+        looks_left = at;
+        must(audit_verify(b.place.store, b.seal, b.dir, &report, E));
+        if (!report.sound)
+            fail_msg("not sound, cut at %d: %s", at, report.finding);
+        was_cut = looks_left < 0;
+        looks_left = -1;
+        if (was_cut) {
+            assert_int_equal(cut.writes, MANY_WRITES);
+            assert_int_equal(cut.reads, (FILES + 1) * READS);
+        } else {
+            assert_true(at > 4);
+        }
+        books_done(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_kill_at_any_step_leaves_what_verifies),
         cmocka_unit_test(test_one_kill_after_the_other_comes_to_the_end),
+        cmocka_unit_test(test_a_cut_at_any_step_of_a_verification_is_not_taken_for_a_loss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
