@@ -157,10 +157,10 @@ bool reads_append(ReadsLog *log, const AuditRecord *record, Err *err)
     return good;
 }
 
-void reads_move_before(ReadsLog *log, int64_t before_ms)
+void reads_move_unless(ReadsLog *log, int64_t from_ms, int64_t to_ms)
 {
     (void)pthread_mutex_lock(&log->mutex);
-    if (log->first_number && log->first_ms < before_ms && log->broken.code == ERR_NONE)
+    if (log->first_number && (log->first_ms < from_ms || log->first_ms > to_ms) && log->broken.code == ERR_NONE)
         move_full(log);
     (void)pthread_mutex_unlock(&log->mutex);
 }

@@ -22,7 +22,7 @@ typedef struct ReadsLog ReadsLog;
 bool reads_start(Store *store, const Secret *key, const char *dir, const Recovery *recovery, ReadsLog **out, Err *err) MUST_CHECK;
 void reads_stop(ReadsLog *log);                              /* flushes and anchors; NULL is fine */
 bool reads_append(ReadsLog *log, const AuditRecord *record, Err *err) MUST_CHECK;
-/* Moves the current file, as if it were full, when it begins with a record made before that time. */
-void reads_move_before(ReadsLog *log, int64_t before_ms);
+/* Moves the current file, as if it were full, unless it begins with a record made between these times. */
+void reads_move_unless(ReadsLog *log, int64_t from_ms, int64_t to_ms);
 int64_t reads_first(ReadsLog *log);                          /* number of the first record in the file being appended to; 0: it is empty */
 void reads_stats(ReadsLog *log, int64_t *last, int64_t *unanchored);

@@ -7,17 +7,22 @@
 #include "audit/inside.h"
 #include "base/file.h"
 
-enum { PAGE_RECORDS = 1000, MOVE_AFTER_MS = 24 * 60 * 60 * 1000, TIME_TEXT = 40 };
+enum { PAGE_RECORDS = 1000, AHEAD_MS = 60 * 60 * 1000, MOVE_AFTER_MS = 24 * 60 * 60 * 1000, TIME_TEXT = 40 };
 
 /* How far one chain may be cut. */
 typedef struct Scan {
     ChainWalk walk;
     int64_t before_ms;
+    int64_t ahead_ms;               /* a later time is that of a clock which was wrong: such a record goes when one after it does */
     int64_t most;                   /* no further than this record */
     int64_t until_ms, count;
     int64_t news;                   /* of these, what is more than the record of a former cut */
+    int64_t undated;                /* of these, at the end, with a time that is not believed */
     bool held, stopped, full;
 } Scan;
+
+/* Beyond what goes, for as long as no younger record is met. */
+typedef struct Look { Scan at, *goes; bool whole; } Look;
 
 typedef struct Trim {
     Audit *audit;
@@ -35,7 +40,8 @@ static bool may_go(Scan *scan, int64_t number, Str record, const uint8_t *mac)
 {
     int64_t time_ms = 0;
     bool has_time = record_time(record, &time_ms);
-    if (has_time && time_ms >= scan->before_ms)
+    bool is_dated = has_time && time_ms <= scan->ahead_ms;
+    if (is_dated && time_ms >= scan->before_ms)
         return false;
     if (number > scan->most) {
         scan->held = true;
@@ -44,15 +50,28 @@ static bool may_go(Scan *scan, int64_t number, Str record, const uint8_t *mac)
     scan->stopped = !chain_step(&scan->walk, number, record, mac) || (!has_time && !chain_find(&scan->walk, "record %lld has no time", (long long)number));
     if (scan->stopped)
         return false;
-    scan->until_ms = time_ms > scan->until_ms ? time_ms : scan->until_ms;
+    scan->undated = is_dated ? 0 : scan->undated + 1;
+    if (is_dated && time_ms > scan->until_ms)
+        scan->until_ms = time_ms;
     scan->count++;
     scan->news += scan->walk.stream == CHAIN_READS || !chain_names(record, STR(AUDIT_TRIMMED));
     return true;
 }
 
+/* Why it ended, without what was only looked at. */
+static void end_look(const Look *look)
+{
+    Scan *scan = look->goes;
+    scan->held = look->at.held;
+    scan->stopped = look->at.stopped;
+    scan->full = look->at.full;
+    memcpy(scan->walk.finding, look->at.walk.finding, sizeof scan->walk.finding);
+}
+
 static bool scan_page(Txn *txn, void *ctx, Err *err)
 {
-    Scan *scan = ctx;
+    Look *look = ctx;
+    Scan *scan = &look->at;
     AUTO(rows_free_auto) Rows *rows = NULL;
     if (!txn_query(txn, &rows, err, "SELECT number, record, mac FROM audit_record WHERE number > ?1 ORDER BY number LIMIT ?2", db_int(scan->walk.at.number), db_int(PAGE_RECORDS)))
         return false;
@@ -64,6 +83,8 @@ static bool scan_page(Txn *txn, void *ctx, Err *err)
         scan->stopped = mac.len != CHAIN_MAC_SIZE && !chain_find(&scan->walk, "record %lld has no MAC", (long long)row_int(rows, 0));
         goes = !scan->stopped && may_go(scan, row_int(rows, 0), row_text(rows, 1), mac.ptr);
         on_page += goes;
+        if (goes && !scan->undated)
+            *look->goes = *scan;
     }
     scan->full = on_page == PAGE_RECORDS;
     return err->code == ERR_NONE;
@@ -71,24 +92,24 @@ static bool scan_page(Txn *txn, void *ctx, Err *err)
 
 static bool scan_writes(Scan *scan, Store *store, Err *err)
 {
+    Look look = { .at = *scan, .goes = scan };
     do {
-        if (!store_read(store, scan_page, scan, err))
+        if (!store_read(store, scan_page, &look, err))
             return false;
-    } while (scan->full && scan->count < TRIM_WRITES_MAX);
+    } while (look.at.full && scan->count < TRIM_WRITES_MAX);
+    end_look(&look);
     return true;
 }
 
-typedef struct FileScan { Scan scan; bool whole; } FileScan;
-
 static bool scan_line(void *ctx, LineKind kind, const Line *line, int64_t offset, int64_t len)
 {
-    FileScan *file = ctx;
+    Look *look = ctx;
     (void)offset, (void)len;
     if (kind != LINE_SOUND) {
-        file->scan.stopped = !chain_find(&file->scan.walk, "what stands after record %lld is no record", (long long)file->scan.walk.at.number);
-        return file->whole = false;
+        look->at.stopped = !chain_find(&look->at.walk, "what stands after record %lld is no record", (long long)look->at.walk.at.number);
+        return look->whole = false;
     }
-    return file->whole = may_go(&file->scan, line->point.number, line->record, line->point.mac);
+    return look->whole = may_go(&look->at, line->point.number, line->record, line->point.mac);
 }
 
 static bool scan_reads(Scan *scan, Audit *audit, Err *err)
@@ -101,22 +122,17 @@ static bool scan_reads(Scan *scan, Audit *audit, Err *err)
         return err_set(err, ERR_INTERNAL, "out of memory");
     if (!reads_files_list(audit_dir(audit), arena, &files, &count, err))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        if (files[i].is_current || files[i].first_number == appended_to)
-            return true;
-        if (i == TRIM_FILES_MAX)
-            return scan->full = true;
-        FileScan file = { .scan = *scan, .whole = true };
-        if (!reads_file_walk(files[i].path.ptr, scan_line, &file, err))
+    Look look = { .at = *scan, .goes = scan, .whole = true };
+    for (size_t i = 0; i < count && look.whole && !files[i].is_current && files[i].first_number != appended_to; i++) {
+        look.at.full = i >= TRIM_FILES_MAX && !look.at.undated;
+        if (look.at.full)
+            break;
+        if (!reads_file_walk(files[i].path.ptr, scan_line, &look, err))
             return false;
-        if (!file.whole) {
-            scan->held = file.scan.held;
-            scan->stopped = file.scan.stopped;
-            memcpy(scan->walk.finding, file.scan.walk.finding, sizeof scan->walk.finding);
-            return true;
-        }
-        *scan = file.scan;
+        if (look.whole && !look.at.undated)
+            *scan = look.at;
     }
+    end_look(&look);
     return true;
 }
 
@@ -134,6 +150,8 @@ static bool begin_txn(Txn *txn, void *ctx, Err *err)
     ChainHead head;
     if (!base_points_read(key, txn, &trim->base, err) || !chain_head_read(key, txn, CHAIN_READS, &anchor, &head, err) || !lower_by_hold(trim, txn, &trim->most, err))
         return false;
+    if (head != CHAIN_HEAD_SOUND && !trim->base.trouble)
+        trim->base = (BasePoints){ .trouble = head == CHAIN_HEAD_ABSENT ? "the anchor is missing" : "the anchor is not genuine", .troubled = CHAIN_READS };
     /* An anchor before the base point would look like records that were cut off. */
     if (trim->most.reads > anchor.number)
         trim->most.reads = anchor.number;
@@ -145,7 +163,7 @@ static Scan scan_of(const Trim *trim, ChainStream stream)
     const BasePoint *base = stream == CHAIN_WRITES ? &trim->base.writes : &trim->base.reads;
     return (Scan){
         .walk = { .key = audit_key(trim->audit), .stream = stream, .at = base->last }, .until_ms = base->until_ms,
-        .before_ms = trim->order->now_ms - trim->order->keep_ms, .most = stream == CHAIN_WRITES ? trim->most.writes : trim->most.reads,
+        .before_ms = trim->order->now_ms - trim->order->keep_ms, .ahead_ms = trim->order->now_ms + AHEAD_MS, .most = stream == CHAIN_WRITES ? trim->most.writes : trim->most.reads,
     };
 }
 
@@ -291,7 +309,7 @@ bool audit_trim(Audit *audit, const AuditTrim *order, AuditTrimmed *out, Err *er
     }
     if (!sweep(&trim, err))
         return false;
-    reads_move_before(audit_reads(audit), order->now_ms - move_after_ms);
+    reads_move_unless(audit_reads(audit), order->now_ms - move_after_ms, order->now_ms + AHEAD_MS);
     trim.writes = scan_of(&trim, CHAIN_WRITES);
     trim.reads = scan_of(&trim, CHAIN_READS);
     if (!scan_writes(&trim.writes, audit_store(audit), err) || !scan_reads(&trim.reads, audit, err))

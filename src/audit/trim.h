@@ -6,7 +6,8 @@
  * over goes with the next call.
  *
  * What goes is the longest beginning of a chain whose records are all older: records of reads by the file (the current one is moved once it begins
- * with a record older than an eighth of `keep_ms`, a day at most, so that it can go). What does not prove whole stays, with all after it: a cut hides
+ * with a record older than an eighth of `keep_ms`, a day at most, so that it can go). A record from the future was written while the clock was wrong: it
+ * is as old as the next that is not. What does not prove whole stays, with all after it: a cut hides
  * nothing that audit_verify would find. */
 #pragma once
 #include "audit/tail.h"

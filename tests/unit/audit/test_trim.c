@@ -159,14 +159,54 @@ static void test_what_stands_after_a_younger_record_stays(void **state)
     Books b;
     books_make(&b);
     writes_at(&b, 2, T0);
-    writes_at(&b, 1, T0 + 9 * DAY_MS);
+    writes_at(&b, 1, T0 + 5 * DAY_MS);
     writes_at(&b, 2, T0);
     reads_at(&b, 2, T0);
-    reads_at(&b, 1, T0 + 9 * DAY_MS);
+    reads_at(&b, 1, T0 + 5 * DAY_MS);
     cuts(&b, T0 + 5 * DAY_MS, 2, 0);                   /* of reads a whole file goes or none of it */
     is_sound(&b, 7);
     cuts(&b, T0 + 11 * DAY_MS, 3, 3);
     is_sound(&b, 2);
+    books_done(&b);
+}
+
+static void test_records_of_a_clock_that_was_wrong_go_with_those_after_them(void **state)
+{
+    (void)state;
+    Books b;
+    books_make(&b);
+    int64_t wrong = real_now_ms() + 3650 * DAY_MS;
+    writes_at(&b, 2, T0);
+    writes_at(&b, 2, wrong);
+    reads_at(&b, 2, T0);
+    cuts(&b, T0 + DAY_MS / 2, 0, 0);                   /* moves the file */
+    reads_at(&b, 2, wrong);
+    cuts(&b, T0 + DAY_MS / 2, 0, 0);
+    assert_int_equal(files_of_reads(&b), 2);
+    cuts(&b, T0 + 2 * DAY_MS, 2, 2);
+    is_sound(&b, 5);
+    writes_at(&b, 1, T0);
+    reads_at(&b, 1, T0);
+    AuditTrimmed out = cut_at(&b, real_now_ms() + 9 * DAY_MS);      /* the record of the cut stands between them: it bears the real time */
+    assert_int_equal(out.writes, 4);
+    assert_int_equal(out.reads, 3);
+    AuditReport report = verified(&b);
+    assert_int_equal(report.records, 1);
+    assert_true(report.reads.until_ms == T0);
+    books_done(&b);
+}
+
+static void test_records_of_a_wrong_clock_stay_with_a_younger_one_after_them(void **state)
+{
+    (void)state;
+    Books b;
+    books_make(&b);
+    writes_at(&b, 2, T0);
+    writes_at(&b, 2, T0 + 3650 * DAY_MS);
+    writes_at(&b, 1, T0 + 5 * DAY_MS);
+    writes_at(&b, 1, T0);
+    cuts(&b, T0 + 5 * DAY_MS, 2, 0);
+    is_sound(&b, 5);
     books_done(&b);
 }
 
@@ -466,7 +506,7 @@ static void test_the_time_that_counts_is_the_one_that_is_proved(void **state)
     (void)state;
     Books b;
     books_make(&b);
-    writes_at(&b, 3, T0 + 9 * DAY_MS);
+    writes_at(&b, 3, T0 + 5 * DAY_MS);
     write_sql(b.place.store, "UPDATE audit_record SET time_ms = 0");
     cuts(&b, T0 + 5 * DAY_MS, 0, 0);
     is_sound(&b, 3);
@@ -492,6 +532,28 @@ static void test_a_noted_break_is_not_cut_away(void **state)
     assert_string_equal(out.stopped, "writes: record 4 notes that the chain was broken before: see its resultDescription");
     finds(&b, "writes: record 4 notes that the chain was broken before");
     books_done(&b);
+}
+
+static void test_nothing_goes_by_a_false_anchor(void **state)
+{
+    (void)state;
+    static const struct { const char *sql, *words; } cases[] = {
+        { "UPDATE audit_head SET number = 2 WHERE stream = 'reads'", "reads: the anchor is not genuine" },
+        { "DELETE FROM audit_head WHERE stream = 'reads'", "reads: the anchor is missing" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        Books b;
+        books_make(&b);
+        writes_at(&b, 3, T0);
+        reads_at(&b, 3, T0);
+        anchor(&b);
+        write_sql(b.place.store, cases[i].sql);
+        AuditTrimmed out = cut_at(&b, T0 + 2 * DAY_MS);
+        assert_string_equal(out.stopped, cases[i].words);
+        assert_int_equal(out.writes + out.reads, 0);
+        finds(&b, cases[i].words);
+        books_done(&b);
+    }
 }
 
 static void test_an_anchor_older_than_the_base_point_is_found(void **state)
@@ -524,6 +586,8 @@ int main(void)
         cmocka_unit_test(test_cuts_follow_each_other_and_only_the_last_record_of_one_is_needed),
         cmocka_unit_test(test_a_server_at_rest_writes_no_records_about_records),
         cmocka_unit_test(test_what_stands_after_a_younger_record_stays),
+        cmocka_unit_test(test_records_of_a_clock_that_was_wrong_go_with_those_after_them),
+        cmocka_unit_test(test_records_of_a_wrong_clock_stay_with_a_younger_one_after_them),
         cmocka_unit_test(test_more_than_one_cut_removes_come_with_the_next),
         cmocka_unit_test(test_many_writes_are_deleted_in_batches),
         cmocka_unit_test(test_what_was_not_carried_on_yet_stays),
@@ -538,6 +602,7 @@ int main(void)
         cmocka_unit_test(test_a_cut_hides_no_tampering),
         cmocka_unit_test(test_the_time_that_counts_is_the_one_that_is_proved),
         cmocka_unit_test(test_a_noted_break_is_not_cut_away),
+        cmocka_unit_test(test_nothing_goes_by_a_false_anchor),
         cmocka_unit_test(test_an_anchor_older_than_the_base_point_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
