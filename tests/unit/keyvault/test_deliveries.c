@@ -1,5 +1,5 @@
 /* test_deliveries.c - bodies of event subscriptions, and events on their way: taken up, tried again, given up. The courier does not run here. */
-#include "fixture.h"
+#include "event_fixture.h"
 #include "keyvault/events/delivery.h"
 #include "keyvault/objects/feed.h"
 
@@ -78,35 +78,7 @@ static void test_every_event_has_a_type_of_its_own(void **state)
 
 static const int64_t T0 = 1900000000000;
 
-/* A subscription of vault vlt as the handler leaves it, without asking an endpoint. */
-typedef struct Make { Str id; const char *doc; } Make;
-
-static bool make_txn(Txn *txn, void *ctx, Err *err)
-{
-    Make *make = ctx;
-    Bytes sealed;
-    Str vault = vault_id_of("vlt");
-    SealPlace place = { str_printf(fix.arena, "vault:" STR_FMT, STR_ARG(vault)), "kv_event_subscription", make->id, "sealed" };
-    return txn_exec(txn, NULL, err, "DELETE FROM kv_event_delivery") && txn_exec(txn, NULL, err, "DELETE FROM kv_event_subscription") &&
-           seal_put(fix.site.seal, txn, place, bytes_of(str_from(make->doc)), fix.arena, &sealed, err) &&
-           txn_exec(txn, NULL, err, "INSERT INTO kv_event_subscription (vault, name_key, id, cursor, sealed)"
-                    " VALUES (?1, 's', ?2, COALESCE((SELECT MAX(number) FROM kv_feed WHERE vault = ?1), 0), ?3)",
-                    db_text(vault), db_text(make->id), db_blob(sealed));
-}
-
-static Str subscribe(int tries_max, int ttl_minutes)
-{
-    Make make = { STR("0123456789abcdef0123456789abcdef"),
-                  text("{\"name\":\"s\",\"endpoint\":\"https://h/x\",\"begins\":\"\",\"ends\":\"\",\"caseSensitive\":false,\"triesMax\":%d,\"ttlMinutes\":%d}", tries_max, ttl_minutes) };
-    must(store_write(fix.site.store, make_txn, &make, &fix_err));
-    return make.id;
-}
-
-static void set_secret(const char *name)
-{
-    Answer answer = vault_call("PUT", text("/secrets/%s", name), "{\"value\":\"v\"}");
-    expect_status(&answer, 200);
-}
+static Str subscribe(int tries_max, int ttl_minutes) { return event_subscribe("https://h/x", tries_max, ttl_minutes); }
 
 static void take_up(int64_t now_ms)
 {
@@ -145,7 +117,7 @@ static void test_an_event_is_tried_until_it_is_delivered(void **state)
 {
     (void)state;
     Str id = subscribe(30, 1440);
-    set_secret("tried");
+    event_set_secret("tried");
     take_up(T0);
     Due due = due_at(id, T0);
     assert_int_equal(due.count, 1);
@@ -173,14 +145,14 @@ static void test_an_event_ends_after_its_tries_its_time_or_a_final_refusal(void 
 {
     (void)state;
     Str id = subscribe(2, 1440);
-    set_secret("twice");
+    event_set_secret("twice");
     take_up(T0);
     int64_t number = due_at(id, T0).list[0].number;
     assert_int_equal(try_once(id, number, 500, T0), DELIVERY_AGAIN);
     assert_int_equal(try_once(id, number, 500, T0 + 11000), DELIVERY_DROPPED);
 
     id = subscribe(30, 1);
-    set_secret("minute");
+    event_set_secret("minute");
     take_up(T0);
     number = due_at(id, T0).list[0].number;
     assert_int_equal(try_once(id, number, 500, T0), DELIVERY_AGAIN);
@@ -190,7 +162,7 @@ static void test_an_event_ends_after_its_tries_its_time_or_a_final_refusal(void 
     static const int final[] = { 400, 401, 403, 413 };
     for (size_t i = 0; i < COUNT_OF(final); i++) {
         id = subscribe(30, 1440);
-        set_secret("refused");
+        event_set_secret("refused");
         take_up(T0);
         assert_int_equal(try_once(id, due_at(id, T0).list[0].number, final[i], T0), DELIVERY_DROPPED);
     }
@@ -201,7 +173,7 @@ static void test_the_default_ends_within_a_day_and_thirty_tries(void **state)
 {
     (void)state;
     Str id = subscribe(30, 1440);
-    set_secret("day");
+    event_set_secret("day");
     take_up(T0);
     int64_t number = due_at(id, T0).list[0].number, now = T0, tries = 0;
     for (DeliveryEnd end = DELIVERY_AGAIN; end == DELIVERY_AGAIN; tries++) {
@@ -219,7 +191,7 @@ static void test_what_the_feed_let_go_was_taken_up_before(void **state)
     (void)state;
     Str id = subscribe(30, 1440);
     for (int i = 0; i < 450; i++)
-        set_secret(text("many-%d", i));
+        event_set_secret(text("many-%d", i));
     take_up(T0);
     assert_int_equal(count_of("SELECT count(*) FROM kv_event_delivery"), 450);
     assert_int_equal(count_of("SELECT s.cursor - MAX(f.number) FROM kv_event_subscription s JOIN kv_feed f ON f.vault = s.vault"), 0);
@@ -242,16 +214,16 @@ static void test_the_feed_keeps_what_a_subscription_has_not_taken_up(void **stat
 {
     (void)state;
     (void)subscribe(30, 1440);
-    set_secret("kept");
+    event_set_secret("kept");
     must(store_write(fix.site.store, old_cursor_txn, NULL, &fix_err));       /* as if 20,000 rows had been added meanwhile */
     for (int i = 0; i < FEED_TRIM; i++)
-        set_secret("later");                                                  /* one of them trims the feed */
+        event_set_secret("later");                                                  /* one of them trims the feed */
     assert_int_equal(count_of("SELECT count(*) FROM kv_feed WHERE name = 'kept'"), 1);
     take_up(T0);
     assert_int_equal(count_of("SELECT count(*) FROM kv_event_delivery WHERE name = 'kept'"), 1);
     assert_int_equal(count_of("SELECT count(*) FROM kv_event_delivery WHERE name = 'later'"), FEED_TRIM);
     for (int i = 0; i < FEED_TRIM; i++)
-        set_secret("latest");
+        event_set_secret("latest");
     assert_int_equal(count_of("SELECT count(*) FROM kv_feed WHERE name = 'kept'"), 0);
 }
 
