@@ -1,4 +1,4 @@
-"""Objects are whole: 64 clients on one name, and kill -9 in the middle of every kind of write (the seed of the kills is printed)."""
+"""Objects are whole: 64 clients on one name, and kill -9 in the middle of every kind of write, in vaults and of vaults (the seed of the kills is printed)."""
 import base64
 import hashlib
 import http.client
@@ -12,6 +12,7 @@ import threading
 import time
 import unittest
 import urllib.parse
+import uuid
 
 from vaultyard import BUILD, Site, wait_for
 
@@ -31,15 +32,17 @@ def is_whole(bundle):
 
 
 class Client:
-    """One connection that is kept."""
+    """One connection that is kept: to a vault, or with None to Resource Manager, whose paths come with their api-version."""
 
     def __init__(self, site, vault):
-        parts = urllib.parse.urlsplit(site.vault_url(vault))
+        parts = urllib.parse.urlsplit(site.vault_url(vault) if vault else site.management)
         self.connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, context=site.context(), timeout=60)
-        self.token = site.token(site.vault_resource)
+        self.token = site.token(site.vault_resource if vault else None)
 
     def __call__(self, method, path, body=None):
-        self.connection.request(method, f"{path}{'&' if '?' in path else '?'}{API}", json.dumps(body) if body is not None else None,
+        if "api-version=" not in path:
+            path += ("&" if "?" in path else "?") + API
+        self.connection.request(method, path, json.dumps(body) if body is not None else None,
                                 {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if body is not None else {})})
         answer = self.connection.getresponse()
         text = answer.read().decode()
@@ -216,10 +219,10 @@ class Gone(Exception):
 
 class Worker:
     """Does writes of one kind on names of its own, and knows what each must be: `sure` was acknowledged, `maybe` was asked for last."""
-    ABSENT = ("absent", ())
+    ABSENT, VAULT = ("absent", ()), "kv-kills"
 
     def __init__(self, kills, number, random):
-        self.kills, self.random, self.number = kills, random, number
+        self.kills, self.random, self.number, self.steps = kills, random, number, 0
         self.names = [f"{self.KIND}-{number}-{index}" for index in range(3)]
         self.sure = {name: self.ABSENT for name in self.names}
         self.maybe, self.blobs, self.count, self.client = {}, {}, 0, None
@@ -227,14 +230,14 @@ class Worker:
     def ask(self, method, path, body=None, status=200):
         try:
             if not self.client:
-                self.client = Client(self.kills.site, "kv-kills")
+                self.client = Client(self.kills.site, self.VAULT)
             found, answer = self.client(method, path, body)
         except (OSError, http.client.HTTPException) as error:
             self.client = None
             raise Gone from error
         if found == 503:                             # it stops; what was asked was not begun
             raise Gone
-        if found != status:
+        if found not in (status if isinstance(status, tuple) else (status,)):
             raise AssertionError(f"{method} {path}: {found} {answer}")
         return answer
 
@@ -268,6 +271,7 @@ class Worker:
         try:
             while not self.kills.over.is_set():
                 self.step()
+                self.steps += 1
         except Gone:
             pass
         except Exception as error:
@@ -354,16 +358,179 @@ class Certificates(Worker):
         return state
 
 
+class Document(Worker):
+    """Of which there is one a name, replaced as a whole: each of its parts bears the same mark."""
+
+    def write(self, name, method="PUT"):
+        self.count += 1
+        mark = f"m{self.number}n{self.names.index(name)}c{self.count}"
+        self.change(name, ("live", (mark,)), method, self.path(name), self.document(name, mark), (200, 201))
+
+    def step(self):
+        name = self.random.choice(self.names)
+        if self.sure[name] == self.ABSENT or self.random.random() < 0.6:
+            self.write(name)
+        else:
+            self.change(name, self.ABSENT, "DELETE", self.path(name))
+
+    def look(self, client, name):
+        status, found = client("GET", self.path(name))
+        assert status in (200, 404), (name, status, found)
+        return ("live", self.mark(found)) if status == 200 else self.ABSENT
+
+    def mark(self, found):
+        marks = set(self.marks(found))
+        assert len(marks) == 1, f"parts of {marks} in {found}"
+        return tuple(marks)
+
+    def same(self, wanted, found):
+        return wanted == found
+
+
+class Issuers(Document):
+    KIND = "issuer"
+
+    def path(self, name):
+        return f"/certificates/issuers/{name}"
+
+    def document(self, name, mark):
+        return {"provider": "DigiCert", "credentials": {"account_id": mark, "pwd": mark}, "org_details": {"id": mark, "admin_details": [{"email": f"{mark}@example.com"}]}}
+
+    def marks(self, found):
+        return found["credentials"]["account_id"], found["org_details"]["id"], found["org_details"]["admin_details"][0]["email"].split("@")[0]
+
+
+class Contacts(Document):
+    KIND = "contact"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        del self.names[1:]                           # a vault has one list
+
+    def path(self, name):
+        return "/certificates/contacts"
+
+    def document(self, name, mark):
+        return {"contacts": [{"email": f"{mark}@{host}.example.com", "name": mark} for host in "abcdef"]}
+
+    def marks(self, found):
+        assert len(found["contacts"]) == 6, found
+        return [contact["email"].split("@")[0] for contact in found["contacts"]] + [contact["name"] for contact in found["contacts"]]
+
+
+class Vaults(Document):
+    """Made, replaced, changed in part, deleted, recovered and purged; a vault that is there answers its own clients."""
+    KIND, VAULT = "vault", None
+
+    def path(self, name):
+        return f"{self.kills.group}/providers/Microsoft.KeyVault/vaults/{name}?api-version=2022-07-01"
+
+    def deleted(self, name, verb=""):
+        return f"{self.kills.site.subscription}/providers/Microsoft.KeyVault/locations/local/deletedVaults/{name}{verb}?api-version=2022-07-01"
+
+    def document(self, name, mark):
+        tenant = self.kills.site.admin["tenantId"]
+        policies = [{"tenantId": tenant, "objectId": who, "permissions": {"secrets": ["list"]}} for who in (self.kills.admin_id, str(uuid.uuid5(uuid.NAMESPACE_DNS, mark)))]
+        return {"location": "local", "tags": {"a": mark, "b": mark}, "properties": {"tenantId": tenant, "sku": {"family": "A", "name": "standard"}, "accessPolicies": policies}}
+
+    def step(self):
+        name = self.random.choice(self.names)
+        where, mark = self.sure[name]
+        if where == "absent":
+            self.write(name)
+        elif where == "live" and self.random.random() < 0.7:
+            self.write(name, self.random.choice(("PUT", "PATCH")))
+        elif where == "live":
+            self.change(name, ("deleted", mark), "DELETE", self.path(name))
+        elif self.random.random() < 0.6:
+            self.change(name, ("live", mark), "PUT", self.path(name), {"location": "local", "properties": {**self.document(name, "")["properties"], "createMode": "recover"}})
+        else:
+            self.change(name, self.ABSENT, "POST", self.deleted(name, "/purge"))
+
+    def look(self, client, name):
+        (status, live), (other, deleted) = client("GET", self.path(name)), client("GET", self.deleted(name))
+        assert (status, other) in ((200, 404), (404, 200), (404, 404)), (name, live, deleted)
+        if status == 200:
+            assert Client(self.kills.site, name)("GET", "/secrets")[0] == 200, name
+            return "live", self.mark(live)
+        return ("deleted", self.mark(deleted)) if other == 200 else self.ABSENT
+
+    def marks(self, found):
+        tags = found["properties"].get("tags") or found["tags"]
+        for policy in found["properties"].get("accessPolicies", [])[1:]:
+            assert policy["objectId"] == str(uuid.uuid5(uuid.NAMESPACE_DNS, tags["a"])), found
+        return tags.values()
+
+
+class Assignments(Document):
+    KIND, VAULT, ROLE = "assignment", None, "4633458b-17de-408a-b874-0445c86b69e6"
+
+    def path(self, name, rest=None):
+        rest = rest or f"/{uuid.uuid5(uuid.NAMESPACE_DNS, name)}?"
+        return f"{self.kills.vault}/secrets/{name}/providers/Microsoft.Authorization/roleAssignments{rest}api-version=2022-04-01"
+
+    def document(self, name, mark):
+        role = f"{self.kills.site.subscription}/providers/Microsoft.Authorization/roleDefinitions/{self.ROLE}"
+        return {"properties": {"roleDefinitionId": role, "principalId": self.kills.admin_id, "principalType": "ServicePrincipal", "description": mark}}
+
+    def marks(self, found):
+        properties = found["properties"]
+        assert properties["roleDefinitionId"].endswith(self.ROLE) and properties["principalId"] == self.kills.admin_id, found
+        return [properties["description"]]
+
+    def look(self, client, name):
+        state = super().look(client, name)
+        listed = [one for one in client("GET", self.path(name, "?$filter=atScope()&"))[1]["value"] if one["properties"]["scope"].endswith(name)]
+        assert [self.mark(one) for one in listed] == ([state[1]] if state[0] == "live" else []), (state, listed)
+        return state
+
+
+class Definitions(Document):
+    KIND, VAULT = "definition", None
+
+    def path(self, name):
+        return f"{self.kills.site.subscription}/providers/Microsoft.Authorization/roleDefinitions/{uuid.uuid5(uuid.NAMESPACE_DNS, name)}?api-version=2022-04-01"
+
+    def document(self, name, mark):
+        return {"properties": {"roleName": f"role {mark}", "description": mark, "type": "CustomRole", "assignableScopes": [self.kills.site.subscription],
+                               "permissions": [{"actions": ["Microsoft.KeyVault/vaults/read"], "notActions": [], "dataActions": [], "notDataActions": []}]}}
+
+    def marks(self, found):
+        properties = found["properties"]
+        assert properties["permissions"][0]["actions"] == ["Microsoft.KeyVault/vaults/read"] and properties["assignableScopes"] == [self.kills.site.subscription], found
+        return properties["roleName"].removeprefix("role "), properties["description"]
+
+
+class Settings(Document):
+    KIND, VAULT = "setting", None
+
+    def path(self, name):
+        return f"{self.kills.vault}/providers/Microsoft.Insights/diagnosticSettings/{name}?api-version=2021-05-01-preview"
+
+    def document(self, name, mark):
+        account = f"{self.kills.site.subscription}/resourceGroups/logs/providers/Microsoft.Storage/storageAccounts/{mark}"
+        return {"properties": {"storageAccountId": account, "logs": [{"category": "AuditEvent", "enabled": True}]}}
+
+    def marks(self, found):
+        assert found["properties"]["logs"][0]["enabled"] is True, found
+        return [found["properties"]["storageAccountId"].rsplit("/", 1)[1]]
+
+
 class Kills(unittest.TestCase):
     ROUNDS = int(os.environ.get("VAULTYARD_KILLS", "8"))
+    KINDS = (Secrets, Keys, Certificates) * 3 + (Vaults, Vaults, Issuers, Contacts, Assignments, Definitions, Settings)
 
     def setUp(self):
         self.seed = int(os.environ.get("VAULTYARD_SEED", random.SystemRandom().randrange(1 << 32)))
         print(f"  seed {self.seed} (VAULTYARD_SEED repeats it), {self.ROUNDS} kills", flush=True)
-        self.site = Site().start()
+        logs = tempfile.TemporaryDirectory(prefix="vaultyard-test-")
+        self.addCleanup(logs.cleanup)
+        os.chmod(logs.name, 0o777)                   # the service user writes there
+        self.site = Site(serve_args=["--audit-logs", logs.name]).start()
         self.addCleanup(self.site.close)
-        self.site.vy("group", "create", "-n", "g", "-l", "local")
-        self.site.vy("keyvault", "create", "-n", "kv-kills", "-g", "g", "-l", "local")
+        self.group = self.site.vy("group", "create", "-n", "g", "-l", "local")["id"]
+        self.vault = self.site.vy("keyvault", "create", "-n", "kv-kills", "-g", "g", "-l", "local")["id"]
+        self.admin_id = self.site.admin_object_id()
         with tempfile.TemporaryDirectory(prefix="vaultyard-test-") as folder:
             subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90", "-subj", "/CN=kills.example",
                             "-keyout", f"{folder}/key", "-out", f"{folder}/cert"], check=True, capture_output=True)
@@ -372,15 +539,18 @@ class Kills(unittest.TestCase):
 
     def test_kill_during_any_write_leaves_each_object_whole_old_or_new(self):
         chance = random.Random(self.seed)
-        workers = [kind(self, number, random.Random(f"{self.seed}/{number}")) for number, kind in enumerate((Secrets, Keys, Certificates) * 3)]
+        workers = [kind(self, number, random.Random(f"{self.seed}/{number}")) for number, kind in enumerate(self.KINDS)]
         for _ in range(self.ROUNDS):
             self.over = threading.Event()
             self.site.tokens.clear()
             self.site.token(self.site.vault_resource)
+            self.site.token()
+            done = [worker.steps for worker in workers]
             threads = [threading.Thread(target=worker.run) for worker in workers]
             for thread in threads:
                 thread.start()
-            time.sleep(chance.uniform(0.05, 1.2))            # when the kill comes is chance, which is the point
+            wait_for("each has written", lambda: self.wrong or all(worker.steps > before for worker, before in zip(workers, done)))
+            time.sleep(chance.uniform(0, 1.2))               # when the kill comes is chance, which is the point
             self.site.kill()
             self.over.set()
             for thread in threads:
@@ -388,11 +558,10 @@ class Kills(unittest.TestCase):
             self.assertEqual(self.wrong, [])
             self.site.start()
             self.site.tokens.clear()
-            client = Client(self.site, "kv-kills")
+            clients = {vault: Client(self.site, vault) for vault in ("kv-kills", None)}
             for worker in workers:
                 worker.client = None
-                worker.check(client)
-        self.assertGreater(sum(worker.count for worker in workers), self.ROUNDS)
+                worker.check(clients[worker.VAULT])
         self.site.stop()
         self.site.run([BUILD / "vaultyard", "audit", "verify", "--data-dir", self.site.dir])
 
