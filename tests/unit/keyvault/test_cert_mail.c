@@ -205,6 +205,18 @@ static void test_addresses_that_could_end_a_line_or_a_command_are_refused(void *
     assert_int_equal(json_count(json_get(kept.json, "contacts")), 2);
 }
 
+static void test_names_that_could_end_a_line_make_no_certificate(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "a%0D%0ABcc:c@d", "a%0Ab", "a%00b", "a%20b", "a<b" };
+    int64_t before = count_of("SELECT count(*) FROM kv_object");
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        Answer refused = vault_call("POST", text("/certificates/%s/create", bad[i]), "{\"policy\":{\"issuer\":{\"name\":\"Self\"},\"x509_props\":{\"subject\":\"CN=a\"}}}");
+        expect_status(&refused, 400);
+    }
+    assert_int_equal(count_of("SELECT count(*) FROM kv_object"), before);
+}
+
 static void test_what_is_stored_and_is_no_address_is_passed_over(void **state)
 {
     (void)state;
@@ -331,6 +343,7 @@ int main(void)
         TEST(test_the_text_says_who_renews),
         TEST(test_an_imported_subject_begins_no_header),
         TEST(test_addresses_that_could_end_a_line_or_a_command_are_refused),
+        TEST(test_names_that_could_end_a_line_make_no_certificate),
         TEST(test_what_is_stored_and_is_no_address_is_passed_over),
         TEST(test_without_a_relay_or_contacts_an_event_tells_once),
         TEST(test_a_message_that_is_refused_is_sent_again_as_the_same_one),
