@@ -1,7 +1,7 @@
 /* test_calls.c - the calls of an ACME client, to an authority whose answers are a list: nonces, refusals, and what is not believed. */
-#include "../cm.h"
 #include "../parsed.h"
 #include "acme/acme.h"
+#include "acme_test.h"
 #include "base/clock.h"
 #include "base/encode.h"
 #include "crypto/bundles/bundle.h"
@@ -18,11 +18,7 @@ enum { CALLS_MAX = 40 };
 typedef struct Told { int status; const char *headers, *body; } Told;
 typedef struct Asked { Str method, url, accept; const JsonVal *header; Str payload; } Asked;      /* header: NULL unless it was signed */
 
-static Arena *arena;
-static KeyRef *key;
-static Err err;
 static struct { Told told[CALLS_MAX]; size_t told_count; Asked asked[CALLS_MAX]; size_t count; } authority;
-#define must(call) do { err = (Err){ 0 }; if (!(call)) fail_msg("%s: %s", #call, err.text); } while (0)
 
 bool __wrap_http_call(HttpClient *client, Arena *of, const HttpCall *call, HttpAnswer *out, Err *why);
 
@@ -403,22 +399,6 @@ static void test_an_accounts_key_is_of_p_256(void **state)
     assert_null(client);
 }
 
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_new(64 << 20);
-    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, &err));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    key_free(key);
-    arena_free(arena);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,5 +418,5 @@ int main(void)
         cmocka_unit_test(test_a_chain_is_taken_as_it_came_and_nothing_else_is),
         cmocka_unit_test(test_an_accounts_key_is_of_p_256),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, acme_test_set_up, acme_test_tear_down);
 }

@@ -1,29 +1,8 @@
-/* test_message.c - what is sent to an ACME server and what is believed of its answers. The calls are tested against a real one. */
-#include "../cm.h"
+/* test_message.c - what is sent to an ACME server and what is believed of its answers. Calls: test_calls.c, and tests/system/test_acme.py, with a real one. */
 #include "acme/message.h"
+#include "acme_test.h"
 #include "base/encode.h"
 #include "crypto/hash.h"
-
-static Arena *arena;
-static KeyRef *key;
-static Err err;
-#define must(call) do { err = (Err){ 0 }; if (!(call)) fail_msg("%s: %s", #call, err.text); } while (0)
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena = arena_new(16 << 20);
-    must(key_generate((KeySpec){ .kind = KEY_EC, .curve = CURVE_P256 }, &key, &err));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    key_free(key);
-    arena_free(arena);
-    return 0;
-}
 
 static const JsonVal *json(Str text)
 {
@@ -186,5 +165,5 @@ int main(void)
         cmocka_unit_test(test_orders_and_directories_that_are_none_are_refused),
         cmocka_unit_test(test_problems_become_one_plain_sentence),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, acme_test_set_up, acme_test_tear_down);
 }
