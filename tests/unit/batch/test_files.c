@@ -226,20 +226,8 @@ static void test_a_wrong_answer_is_refused_and_the_call_goes_on(void **state)
     file_agent_stop(&agent);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
+static int setup(void **state) { (void)state; world_open(&world); return 0; }
+static int teardown(void **state) { (void)state; world_close(&world); return 0; }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)

@@ -244,20 +244,8 @@ static void test_an_account_goes_with_its_jobs(void **state)
     assert_int_equal(read_int(world.site.store, "SELECT (SELECT COUNT(*) FROM batch_account) + (SELECT COUNT(*) FROM batch_job) + (SELECT COUNT(*) FROM batch_task)"), 0);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
+static int setup(void **state) { (void)state; world_open(&world); return 0; }
+static int teardown(void **state) { (void)state; world_close(&world); return 0; }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)

@@ -222,20 +222,8 @@ static void test_a_task_that_did_not_run_has_neither_files_nor_subtasks(void **s
     expect_error(get("/jobs/j/tasks/none/subtasksinfo"), 404, "TaskNotFound");
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
+static int setup(void **state) { (void)state; world_open(&world); return 0; }
+static int teardown(void **state) { (void)state; world_close(&world); return 0; }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)

@@ -362,6 +362,26 @@ Runs *node_fixture_runs(NodeFixture *fixture)
     return runs;
 }
 
+int node_fixture_start_as_root(void **state, NodeFixture *fixture, Runs **runs)
+{
+    (void)state;
+    if (geteuid() != 0)
+        return 0;
+    node_fixture_start(fixture);
+    *runs = node_fixture_runs(fixture);
+    return 0;
+}
+
+int node_fixture_stop_as_root(void **state, NodeFixture *fixture, Runs *runs)
+{
+    (void)state;
+    if (geteuid() != 0)
+        return 0;
+    runs_stop(runs);
+    node_fixture_stop(fixture);
+    return 0;
+}
+
 Str node_run_id(NodeFixture *fixture)
 {
     (void)fixture;

@@ -43,6 +43,9 @@ void node_fixture_start(NodeFixture *fixture);
 void node_fixture_stop(NodeFixture *fixture);           /* asserts that no process of a run is left */
 
 Runs *node_fixture_runs(NodeFixture *fixture);          /* started, described, with a lease for a long time */
+/* Both for AS_ROOT tests, as cmocka wants it; as another user nothing, since those fail by themselves. */
+int  node_fixture_start_as_root(void **state, NodeFixture *fixture, Runs **runs);
+int  node_fixture_stop_as_root(void **state, NodeFixture *fixture, Runs *runs);
 Str  node_run_id(NodeFixture *fixture);                 /* a new one */
 /* A run's JSON: {"runId","kind":"task","jobId":"job1","taskId":<task>,"directory":"workitems/job1/job-1/<task>","commandLine", <more>}. `more` begins with a comma or is "". */
 const JsonVal *node_run(NodeFixture *fixture, Str run_id, const char *task, const char *command_line, const char *more);

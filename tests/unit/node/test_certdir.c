@@ -258,25 +258,8 @@ static void test_a_list_that_is_none_is_refused_and_nothing_is_kept(void **state
     assert_true(asks);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        return 0;
-    node_fixture_start(&fixture);
-    runs = node_fixture_runs(&fixture);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        return 0;
-    runs_stop(runs);
-    node_fixture_stop(&fixture);
-    return 0;
-}
+static int start(void **state) { return node_fixture_start_as_root(state, &fixture, &runs); }
+static int stop(void **state) { return node_fixture_stop_as_root(state, &fixture, runs); }
 
 AS_ROOT(test_a_node_asks_until_it_was_given_and_then_tells_what_it_has)
 AS_ROOT(test_a_task_finds_what_tasks_may_see_as_its_own)

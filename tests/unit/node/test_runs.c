@@ -262,22 +262,8 @@ static void test_a_run_that_is_none_is_reported_as_failed(void **state)
     assert_str(text(end, "failure.category"), "servererror");
 }
 
-static int start(void **state)
-{
-    (void)state;
-    node_fixture_start(&fixture);
-    runs = node_fixture_runs(&fixture);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    runs_stop(runs);
-    node_fixture_stop(&fixture);
-    return 0;
-}
-
+static int start(void **state) { (void)state; node_fixture_start(&fixture); runs = node_fixture_runs(&fixture); return 0; }
+static int stop(void **state) { (void)state; runs_stop(runs); node_fixture_stop(&fixture); return 0; }
 #define ON_A_NODE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(int argc, char **argv)

@@ -220,25 +220,8 @@ static void test_a_user_the_node_lacks_fails_the_task_and_root_is_no_name(void *
     }
 }
 
-static int start(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        return 0;
-    node_fixture_start(&fixture);
-    runs = node_fixture_runs(&fixture);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    if (geteuid() != 0)
-        return 0;
-    runs_stop(runs);
-    node_fixture_stop(&fixture);
-    return 0;
-}
+static int start(void **state) { return node_fixture_start_as_root(state, &fixture, &runs); }
+static int stop(void **state) { return node_fixture_stop_as_root(state, &fixture, runs); }
 
 AS_ROOT(test_a_task_has_a_user_of_its_own_without_any_right)
 AS_ROOT(test_the_pools_users_are_one_each)
