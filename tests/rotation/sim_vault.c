@@ -113,6 +113,7 @@ void cert_live(SimCert *cert, uint64_t *state, int64_t renews_ms, int64_t end_ms
     int64_t life_ms = next_life_ms(state, 0), at_ms = SIM_BEGIN_MS - chance_between(state, HOUR_MS, life_ms / 2);
     if (renews_ms)
         at_ms = renews_ms - life_ms * 4 / 5;
+    int64_t pause_ms = HOUR_MS;
     int restored = 0, current = add_version(cert, state, at_ms, life_ms);
     for (;;) {
         const Version *v = &cert->versions[current];
@@ -120,7 +121,7 @@ void cert_live(SimCert *cert, uint64_t *state, int64_t renews_ms, int64_t end_ms
         if (renews_ms && cert->version_count == 1)
             late_ms = 0;
         int64_t next_ms = when_up(vault, v->made_ms + lasts_ms * 4 / 5 + chance_between(state, 0, late_ms));
-        next_ms = next_ms > at_ms ? next_ms : at_ms + HOUR_MS;
+        next_ms = next_ms > at_ms ? next_ms : at_ms + pause_ms;
         if (restored < vault->restore_count && vault->restores_ms[restored] < next_ms) {
             int64_t when_ms = vault->restores_ms[restored], back_to_ms = when_ms - vault->restore_back_ms[restored];
             restored++;
@@ -135,11 +136,13 @@ void cert_live(SimCert *cert, uint64_t *state, int64_t renews_ms, int64_t end_ms
             add_event(cert, when_ms, older);
             current = older;
             at_ms = when_ms;
+            pause_ms = chance(state) % 2 ? HOUR_MS : chance_between(state, HOUR_MS, 30 * DAY_MS);       /* somebody renews it by hand, some day */
             continue;
         }
         if (next_ms >= end_ms)
             return;
         at_ms = next_ms;
+        pause_ms = HOUR_MS;
         life_ms = next_life_ms(state, life_ms);
         current = add_version(cert, state, at_ms, life_ms);
     }
