@@ -24,7 +24,7 @@ NOT_SANITIZED = True        # times are those of the release build
 NODES, DURATION_S = 20, 600 if os.environ.get("VAULTYARD_LONG") else 120
 SEED = int(os.environ.get("VAULTYARD_SEED") or random.SystemRandom().randrange(1 << 32))
 # When the last fault is over: a node without a machine is missed when its lease ends (30 s, from the server's last start), host and machine are then tried again
-# within 10 s each time, and an agent whose vault was away asks again after 60 s. All of that one after the other, and what the doing takes.
+# within 10 s each time, and an agent whose vault was away asks again within 10 s. All of that one after the other, and what the doing takes.
 CONVERGE_WITHIN_S = 150
 LINKS = {"kv-fleet.web": "web", "kv-fleet.pair.d": "pair"}
 NAMES = tuple(LINKS.values())
