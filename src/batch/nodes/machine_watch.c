@@ -1,4 +1,5 @@
-/* machine_watch.c - hears from a provider that a machine ended, so that its node need not wait for the end of its lease. */
+/* machine_watch.c - hears from a provider that a machine ended, so that its node need not wait for the end of its lease; and that a provider which
+ * was away is there again, so that what waits for it need not wait for its next try. */
 #include "batch/parts.h"
 #include <errno.h>
 #include <poll.h>
@@ -28,14 +29,30 @@ static bool schedule_pools(Txn *txn, void *ctx, Err *err)
     return err->code == ERR_NONE;
 }
 
+/* And the nodes whose machine could not be started. */
+static bool schedule_all(Txn *txn, void *ctx, Err *err)
+{
+    Watcher *watcher = ctx;
+    AUTO(rows_free_auto) Rows *rows = NULL;
+    if (!schedule_pools(txn, ctx, err) ||
+        !txn_query(txn, &rows, err, "SELECT n.id FROM batch_node n JOIN batch_pool p ON p.account_id = n.account_id AND p.pool_key = n.pool_key"
+                                    " WHERE n.started = 0 AND n.state = ?1 AND p.provider = ?2", db_int(NODE_CREATING), db_text(str_from(watcher->provider->name))))
+        return false;
+    *err = (Err){ 0 };
+    while (rows_next(rows, err))
+        if (!runner_schedule(watcher->batch->site->runner, txn, WORK_NODE, row_text(rows, 0), real_now_ms(), err))
+            return false;
+    return err->code == ERR_NONE;
+}
+
 /* Which machine it was is seen by the reconciler, in the provider's list. */
-static void tell(Watcher *watcher)
+static void tell(Watcher *watcher, bool was_away)
 {
     AUTO(arena_free_auto) Arena *arena = arena_new(WATCH_ARENA);
     Err err = { 0 };
     watcher->arena = arena;
     atomic_store(&watcher->batch->machine_ended_ms, real_now_ms());
-    if (!arena || !store_write(watcher->batch->site->store, schedule_pools, watcher, &err))
+    if (!arena || !store_write(watcher->batch->site->store, was_away ? schedule_all : schedule_pools, watcher, &err))
         log_event(LOG_WARN, "batch.end_not_told", log_cstr("provider", watcher->provider->name), log_cstr("error", err.text));     /* leases bring it */
 }
 
@@ -43,13 +60,18 @@ static void *watch(void *arg)
 {
     Watcher *watcher = arg;
     int64_t ends = 0;
+    bool is_away = false;
     for (struct pollfd stop = { .fd = watcher->stop, .events = POLLIN }; poll(&stop, 1, 0) == 0;) {
         Err err = { 0 };
         int64_t before = ends;
-        if (!watcher->provider->node_wait(watcher->provider->self, &ends, watcher->stop, &err))
-            (void)poll(&stop, 1, AGAIN_MS);             /* no provider just now: it is asked about its machines when it is needed */
-        else if (before && ends != before)
-            tell(watcher);
+        if (!watcher->provider->node_wait(watcher->provider->self, &ends, watcher->stop, &err)) {
+            is_away = true;                             /* it is asked about its machines when it is needed */
+            (void)poll(&stop, 1, AGAIN_MS);
+            continue;
+        }
+        if (is_away || (before && ends != before))
+            tell(watcher, is_away);
+        is_away = false;
     }
     return NULL;
 }

@@ -1,5 +1,8 @@
 #include "world.h"
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include "base/clock.h"
 
 static World world;
 
@@ -255,6 +258,48 @@ static void test_a_silent_provider_changes_nothing(void **state)
     assert_int_equal(node_row(&world, machine_of(&world, 0)->node_id).state, NODE_UNKNOWN);
 }
 
+/* ---- a provider that goes and comes ---- */
+
+static _Atomic int waits_asked;
+
+static bool wait_away_once(void *self, int64_t *ends, int stop_fd, Err *err)
+{
+    (void)self;
+    if (atomic_fetch_add(&waits_asked, 1) == 0)
+        return err_set(err, ERR_UNAVAILABLE, "no host makes nodes here");
+    if (*ends == 7)
+        (void)poll(&(struct pollfd){ .fd = stop_fd, .events = POLLIN }, 1, 60000);
+    *ends = 7;
+    return true;
+}
+
+/* A server that finds no host when it begins knows no count of ends from before: what ended meanwhile would wait for its lease. */
+static void test_a_provider_that_is_back_is_asked_about_its_machines_at_once(void **state)
+{
+    (void)state;
+    pool_of(2);
+    world_work(&world);
+    (void)joined_idle(0);
+    world.batch->opened_real_ms -= INT64_C(24) * 3600 * 1000;
+    machine_of(&world, 0)->run = NODE_RUN_STOPPED;
+    world.lists_fail = true;
+    world_work(&world);
+    assert_int_equal(machine_of(&world, 0)->starts, 1);
+
+    atomic_store(&waits_asked, 0);
+    world.provider.node_wait = wait_away_once;
+    world.lists_fail = false;
+    must(batch_watch_start(world.batch, E));
+    for (int64_t end_ms = mono_now_ms() + 60000; atomic_load(&waits_asked) < 3;) {      /* the third wait begins when the pools have been told */
+        assert_true(mono_now_ms() < end_ms);
+        (void)poll(NULL, 0, 10);
+    }
+    batch_watch_stop(world.batch);
+    assert_int_equal(rows("SELECT COUNT(*) FROM runner_work WHERE kind = 'batch.pool' AND failures = 0 AND retry_ms = 0"), 1);
+    world_work(&world);
+    assert_int_equal(machine_of(&world, 0)->starts, 2);
+}
+
 static void test_removed_nodes_are_not_replaced(void **state)
 {
     (void)state;
@@ -338,6 +383,7 @@ int main(void)
         TEST(test_a_crash_between_start_and_note_keeps_the_machines_token),
         TEST(test_a_machine_that_never_joins_becomes_unusable_with_the_reason),
         TEST(test_a_silent_provider_changes_nothing),
+        TEST(test_a_provider_that_is_back_is_asked_about_its_machines_at_once),
         TEST(test_removed_nodes_are_not_replaced),
         TEST(test_the_runner_does_all_this_by_itself),
     };
