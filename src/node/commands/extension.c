@@ -21,7 +21,7 @@
 #define EXTENSION_BUILD "1363.13"
 #define LOG_DIR         "/var/log/azure/Microsoft.Azure.KeyVault.KeyVaultForLinux"
 enum { DIR_MAX = 512, PATH_MAX_BYTES = DIR_MAX + 100 };
-enum { RESTART_FIRST_MS = 500, RESTART_MAX_MS = 30000, LASTED_MS = 60000, STATUS_MAX_BYTES = 64 * 1024, LOG_MAX_BYTES = 8 * 1024 * 1024 };
+enum { RESTART_FIRST_MS = 500, RESTART_MAX_MS = 30000, LASTED_MS = 10000, STATUS_MAX_BYTES = 64 * 1024, LOG_MAX_BYTES = 8 * 1024 * 1024 };
 
 typedef struct Extension {
     char name[128];

@@ -15,8 +15,8 @@ bool extensions_watched(Extensions *extensions);                                
 
 /* The lease's "extensions" array: starts what is new, gives what runs its other settings (it reads the file again), stops what is gone. */
 bool extensions_apply(Extensions *extensions, const JsonVal *list, Err *err) MUST_CHECK;
-/* A child ended (SIGCHLD): if it was one of them, it is started again after a pause, which grows until one ran for a
- * minute. Answers milliseconds until the next start or the next extensions_watched is due, -1 if none. */
+/* A child ended (SIGCHLD): if it was one of them, it is started again after a pause, which grows until one ran for ten
+ * seconds. Answers milliseconds until the next start or the next extensions_watched is due, -1 if none. */
 int64_t extensions_tend(Extensions *extensions);
 
 typedef enum ExtensionsState { EXTENSIONS_READY = 1, EXTENSIONS_WAITING, EXTENSIONS_FAILED } ExtensionsState;
