@@ -41,6 +41,11 @@ class Faults(unittest.TestCase):
         assert cls.pools.put("p", [cls.pools.certificate("web")], nodes=2).status == 200
         cls.node_ids = [node["id"] for node in cls.pools.wait_state("p", "idle", 2)]
 
+    def setUp(self):
+        if not self.site.server:                              # a test that failed may have left it so: the others' claims are their own
+            self.site.start()
+        wait_for("every part runs", lambda: {"node agent", "certificate agent", "host", "keeper", "node"} <= set(self.victims()))
+
     @classmethod
     def tearDownClass(cls):
         print(f"  seed {SEED}")
@@ -72,8 +77,7 @@ class Faults(unittest.TestCase):
 
     def test_every_part_may_die_at_any_moment(self):
         chance = random.Random(SEED)
-        self.assertLessEqual({"node agent", "certificate agent", "host", "node"}, set(self.victims()))
-        versions = 1
+        versions = len(self.site.vy("keyvault", "certificate", "list-versions", "--vault-name", "kv-faults", "-n", "web"))
         for number in range(ROUNDS):
             self.site.vy("dev", "clock", "advance", "340d")
             for kind in chance.sample(["serve", "host", "node agent", "certificate agent"], 3):
@@ -105,7 +109,6 @@ class Faults(unittest.TestCase):
     def test_host_and_keeper_killed_together_come_back_without_a_new_server(self):
         """As by `pkill -9 -f "vaultyard host"`, or a machine short of memory: no node could be started any more until somebody started the server again."""
         for _ in range(2):
-            wait_for("a host and its keeper", lambda: {"host", "keeper"} <= set(self.victims()))
             gone = self.victims()
             for pid in gone["keeper"] + gone["host"]:
                 os.kill(pid, signal.SIGKILL)
@@ -116,13 +119,12 @@ class Faults(unittest.TestCase):
 
     def test_a_host_that_was_told_to_end_stays_away(self):
         """Who stops it means it: `vaultyard clean` does."""
-        gone = self.victims()
-        os.kill(gone["host"][0], signal.SIGTERM)
+        os.kill(self.victims()["host"][0], signal.SIGTERM)
         wait_for("neither host nor keeper", lambda: not {"host", "keeper"} & set(self.victims()))
         time.sleep(4)                                         # longer than the guard leaves to keepers
         self.assertFalse({"host", "keeper"} & set(self.victims()))
         self.site.stop()
-        self.assertFalse([line for line in processes_of(self.site).values() if "host-guard" in line])
+        wait_for("the guard ends soon after serve did", lambda: not [line for line in processes_of(self.site).values() if "host-guard" in line])
         self.site.start()
         wait_for("a host", lambda: self.victims().get("host"))
 
