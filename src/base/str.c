@@ -188,6 +188,21 @@ Str str_dup(Arena *arena, Str text)
     return (Str){ copy, text.len };
 }
 
+Str str_concat(Arena *arena, const Str parts[], size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += parts[i].len;
+    char *text = arena_alloc(arena, len + 1);
+    if (!text)
+        return STR_NONE;
+    char *at = text;
+    for (size_t i = 0; i < count; at += parts[i++].len)
+        if (parts[i].len)
+            memcpy(at, parts[i].ptr, parts[i].len);
+    return (Str){ text, len };
+}
+
 static Str mapped(Arena *arena, Str text, char (*map)(char))
 {
     Str copy = str_dup(arena, text);

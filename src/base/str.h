@@ -47,4 +47,6 @@ char *str_to_cstr(Arena *arena, Str text, Err *err);             /* ERR_BAD_INPU
 Str  str_dup(Arena *arena, Str text);
 Str  str_lower(Arena *arena, Str text);                          /* ASCII */
 Str  str_upper(Arena *arena, Str text);
+Str  str_concat(Arena *arena, const Str parts[], size_t count); /* one after the other; absent ones count as empty */
+#define STR_CONCAT(arena, ...) str_concat((arena), (const Str[]){ __VA_ARGS__ }, sizeof((const Str[]){ __VA_ARGS__ }) / sizeof(Str))
 Str  str_printf(Arena *arena, const char *fmt, ...) FORMAT(2, 3);

@@ -14,6 +14,7 @@
 #include "keyvault/keys/hsm_key.h"
 #include "keyvault/keys/key_rotation.h"
 #include "keyvault/objects/deleted.h"
+#include "keyvault/secrets/secret_facts.h"
 #include "keyvault/vaults/diagnostics.h"
 #include "keyvault/vaults/permission.h"
 #include "keyvault/vaults/throttle.h"
@@ -27,7 +28,7 @@ bool keyvault_open(Site *site, Identity *identity, Access *access, Arm *arm, Key
     *kv = (KeyVault){ .site = site, .identity = identity, .access = access, .arm = arm, .ask_authority = attestation_call };
     kv->keys = key_cache_new();
     if ((!kv->keys && !err_set(err, ERR_INTERNAL, "out of memory for the cache of keys")) || !cache_new(KEY_CACHE_MAX, &kv->key_facts, err) ||
-        !vault_cache_open(kv, err)) {
+        !cache_new(SECRET_FACTS_MAX, &kv->secret_facts, err) || !vault_cache_open(kv, err)) {
         keyvault_close(kv);
         return false;
     }
@@ -62,6 +63,7 @@ void keyvault_close(KeyVault *kv)
     vault_cache_close(kv->cache);
     key_cache_free(kv->keys);
     cache_free(kv->key_facts);
+    cache_free(kv->secret_facts);
     throttle_free(kv->throttle);
     free(kv);
 }

@@ -120,7 +120,7 @@ static bool plane_audit(void *ctx, const Req *req, const Reply *reply, const Err
     if (err && err->code == ERR_UNAUTHENTICATED)
         record.operation = STR("Authentication");
     else if (vault)
-        record.object_id = str_printf(req->arena, STR_FMT STR_FMT, STR_ARG(site_vault_url(kv->site, req->arena, vault->name_key)), STR_ARG(req->path));
+        record.object_id = STR_CONCAT(req->arena, site_vault_url(kv->site, req->arena, vault->name_key), req->path);
     return audit_read(kv->site->audit, &record, audit_err);
 }
 

@@ -3,7 +3,7 @@
 
 static Str below_domain(const Site *site, Arena *arena, Str labels)
 {
-    return str_printf(arena, STR_FMT "%s" STR_FMT, STR_ARG(labels), labels.len ? "." : "", STR_ARG(site->names.domain));
+    return STR_CONCAT(arena, labels, labels.len ? STR(".") : STR(""), site->names.domain);
 }
 
 /* "kv1.vault" as kv1.<alias of vault>; absent: there is no alias. */
@@ -39,12 +39,12 @@ void site_drop_leaf(const Site *site, Arena *arena, Str host_labels)
 Str site_url(const Site *site, Arena *arena, Str host_labels)
 {
     Str host = host_of(site, arena, host_labels);
-    return str_printf(arena, "https://" STR_FMT, STR_ARG(host));
+    return STR_CONCAT(arena, STR("https://"), host);
 }
 
 Str site_vault_url(const Site *site, Arena *arena, Str vault)
 {
-    Str labels = str_printf(arena, STR_FMT ".vault", STR_ARG(vault));
+    Str labels = STR_CONCAT(arena, vault, STR(".vault"));
     return site_url(site, arena, labels);
 }
 
@@ -150,7 +150,6 @@ AuditRecord site_audit_record(const Site *site, const Req *req, Str resource_id,
         .caller_app_id = caller ? caller->app_id : STR_NONE,
         .caller_tenant_id = caller ? caller->tenant_id : STR_NONE,
         .client_info = req->user_agent,
-        .request_uri = str_printf(req->arena, "https://" STR_FMT STR_FMT "%s" STR_FMT, STR_ARG(req->host), STR_ARG(req->path),
-                                  has_query ? "?" : "", STR_ARG(req->query)),
+        .request_uri = STR_CONCAT(req->arena, STR("https://"), req->host, req->path, has_query ? STR("?") : STR(""), req->query),
     };
 }

@@ -102,7 +102,7 @@ static ScopeKey *cache_use(ScopeKeys *keys, int at)
     return key;
 }
 
-static ScopeKey *cache_find(ScopeKeys *keys, int64_t id)
+ScopeKey *scope_key_kept(ScopeKeys *keys, int64_t id)
 {
     (void)pthread_mutex_lock(&keys->mutex);
     int at = cache_at(keys, id);
@@ -298,7 +298,7 @@ bool scope_key_make(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *err)
 
 bool scope_key_find(ScopeKeys *keys, Txn *txn, int64_t id, ScopeKey **out, Err *err)
 {
-    ScopeKey *cached = cache_find(keys, id);
+    ScopeKey *cached = scope_key_kept(keys, id);
     if (cached)
         return *out = cached, true;
     AUTO(rows_free_auto) Rows *row = NULL;

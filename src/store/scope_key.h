@@ -16,6 +16,7 @@ void scope_key_release(ScopeKeys *keys, ScopeKey *key);      /* NULL is fine */
 bool scope_key_make(ScopeKeys *keys, Txn *txn, Str scope, int64_t *id, Err *err) MUST_CHECK;                       /* the first one, wrapped by the root key; ERR_CONFLICT: there is one */
 bool scope_key_use(ScopeKeys *keys, Txn *txn, Str scope, ScopeKey **out, int64_t *id, Err *err) MUST_CHECK;        /* the newest, counted; ERR_NOT_FOUND: none */
 bool scope_key_find(ScopeKeys *keys, Txn *txn, int64_t id, ScopeKey **out, Err *err) MUST_CHECK;                   /* NULL: there is none */
+ScopeKey *scope_key_kept(ScopeKeys *keys, int64_t id);       /* one that is in memory, or NULL */
 bool scope_key_remove_all(ScopeKeys *keys, Txn *txn, Str scope, Err *err) MUST_CHECK;
 
 /* What seal.h says of seal_scope_rewrap, _unlock, _lock and _is_locked. */

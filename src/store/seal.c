@@ -140,22 +140,45 @@ bool seal_put(Seal *seal, Txn *txn, SealPlace place, Bytes plain, Arena *arena, 
     return true;
 }
 
-bool seal_get(Seal *seal, Txn *txn, SealPlace place, Bytes sealed, Secret **plain, Err *err)
+/* false: these bytes were never sealed. */
+static bool key_id_of(Bytes sealed, int64_t *id)
+{
+    uint64_t found = 0;
+    if (sealed.len < SEAL_OVERHEAD || sealed.ptr[0] != FORMAT)
+        return false;
+    for (int i = 0; i < 8; i++)
+        found = found << 8 | sealed.ptr[1 + i];
+    *id = (int64_t)found;
+    return true;
+}
+
+/* Releases `key`; NULL: there is none. */
+static bool open_with(Seal *seal, ScopeKey *key, SealPlace place, Bytes sealed, Secret **plain, Err *err)
 {
     AUTO(buf_done_auto) Buf aad = { 0 };
-    if (sealed.len < SEAL_OVERHEAD || sealed.ptr[0] != FORMAT)
-        return err_set(err, ERR_INTERNAL, "%s", does_not_open);
-    uint64_t id = 0;
-    for (int i = 0; i < 8; i++)
-        id = id << 8 | sealed.ptr[1 + i];
-    ScopeKey *key;
-    if (!place_aad(&aad, place, err) || !scope_key_find(seal->keys, txn, (int64_t)id, &key, err))
-        return false;
-    bool good = key && str_eq(scope_key_scope(key), place.scope)
-        ? aead_open(scope_key_secret(key), buf_bytes(&aad), (Bytes){ sealed.ptr + HEAD_SIZE, sealed.len - HEAD_SIZE }, plain, err)
-        : err_set(err, ERR_INTERNAL, "%s", does_not_open);
+    bool good = place_aad(&aad, place, err) &&
+                (key && str_eq(scope_key_scope(key), place.scope)
+                 ? aead_open(scope_key_secret(key), buf_bytes(&aad), (Bytes){ sealed.ptr + HEAD_SIZE, sealed.len - HEAD_SIZE }, plain, err)
+                 : err_set(err, ERR_INTERNAL, "%s", does_not_open));
     scope_key_release(seal->keys, key);
     return good;
+}
+
+bool seal_get(Seal *seal, Txn *txn, SealPlace place, Bytes sealed, Secret **plain, Err *err)
+{
+    ScopeKey *key;
+    int64_t id;
+    if (!key_id_of(sealed, &id))
+        return err_set(err, ERR_INTERNAL, "%s", does_not_open);
+    return scope_key_find(seal->keys, txn, id, &key, err) && open_with(seal, key, place, sealed, plain, err);
+}
+
+bool seal_get_kept(Seal *seal, SealPlace place, Bytes sealed, Secret **plain)
+{
+    Err ignored;
+    int64_t id;
+    ScopeKey *key = key_id_of(sealed, &id) ? scope_key_kept(seal->keys, id) : NULL;
+    return key && open_with(seal, key, place, sealed, plain, &ignored);
 }
 
 bool seal_get_text(Seal *seal, Txn *txn, SealPlace place, Bytes sealed, Arena *arena, Str *plain, Err *err)

@@ -48,5 +48,8 @@ bool seal_scope_is_locked(Seal *seal, Txn *txn, Str scope, bool *locked, Err *er
 bool seal_put(Seal *seal, Txn *txn, SealPlace place, Bytes plain, Arena *arena, Bytes *sealed, Err *err) MUST_CHECK;
 /* ERR_INTERNAL: changed, moved from another place, or its scope was destroyed; never says which. ERR_DENIED: the scope is locked. */
 bool seal_get(Seal *seal, Txn *txn, SealPlace place, Bytes sealed, Secret **plain, Err *err) MUST_CHECK;
+/* The same for who has read the row before: opens it with a key that is in memory. false: that is not there, the scope is locked, or it does not
+ * open; seal_get tells which. */
+bool seal_get_kept(Seal *seal, SealPlace place, Bytes sealed, Secret **plain) MUST_CHECK;
 /* For documents that are no secret in themselves (JSON of a resource): opened straight into the arena. */
 bool seal_get_text(Seal *seal, Txn *txn, SealPlace place, Bytes sealed, Arena *arena, Str *plain, Err *err) MUST_CHECK;

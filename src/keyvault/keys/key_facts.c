@@ -1,7 +1,6 @@
 /* key_facts.c - out of the rows, and in memory. */
 #include "keyvault/keys/key_facts.h"
 #include <stdlib.h>
-#include "crypto/hash.h"
 #include "keyvault/keys/key_place.h"
 #include "site/cache.h"
 
@@ -38,28 +37,19 @@ void key_facts_of(const ObjectRow *object, const VersionRow *row, int64_t commit
         out->allows[op] = is_listed(json_get(row->doc, "key_ops"), names[op]);
 }
 
-/* Names compare without case, and so do versions; no part of the three holds a slash. */
-static bool digest_of(const Vault *vault, Arena *arena, Str name, Str version, uint8_t digest[SHA256_SIZE])
-{
-    Str text = str_printf(arena, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(vault->id), STR_ARG(str_lower(arena, name)), STR_ARG(str_lower(arena, version)));
-    if (text.ptr)
-        sha256(bytes_of(text), digest);
-    return text.ptr;
-}
-
 static void copy_out(const void *block, void *ctx) { *(KeyFacts *)ctx = *(const KeyFacts *)block; }
 
 bool key_facts_look(const KeyVault *kv, const Vault *vault, Arena *arena, Str name, Str version, KeyFacts *out)
 {
-    uint8_t digest[SHA256_SIZE];
-    return digest_of(vault, arena, name, version, digest) && cache_look(kv->key_facts, digest, copy_out, out) && out->commits == store_commits(kv->site->store);
+    uint8_t digest[CACHE_KEY_SIZE];
+    return object_digest(arena, vault, KV_KEY, name, version, digest) && cache_look(kv->key_facts, digest, copy_out, out) && out->commits == store_commits(kv->site->store);
 }
 
 void key_facts_keep(const KeyVault *kv, const Vault *vault, Arena *arena, Str name, Str version, const KeyFacts *facts)
 {
-    uint8_t digest[SHA256_SIZE];
+    uint8_t digest[CACHE_KEY_SIZE];
     KeyFacts *kept = malloc(sizeof *kept);                   /* without memory they are found again */
-    if (!kept || !digest_of(vault, arena, name, version, digest)) {
+    if (!kept || !object_digest(arena, vault, KV_KEY, name, version, digest)) {
         free(kept);
         return;
     }

@@ -1,5 +1,6 @@
 /* ids.c - names and URLs of objects, and the refusals that are about a name. */
 #include "keyvault/objects/ids.h"
+#include "crypto/hash.h"
 
 static const struct { const char *word, *title, *collection, *not_found; } kinds[] = {
     [KV_SECRET]      = { "secret",      "Secret",      "secrets",      "SecretNotFound" },
@@ -28,10 +29,7 @@ bool object_name_check(Str name, Err *err)
 Str object_url(const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version)
 {
     Str url = site_vault_url(kv->site, arena, vault->name_key);
-    if (str_empty(version))
-        return str_printf(arena, STR_FMT "/%s/" STR_FMT, STR_ARG(url), kinds[kind].collection, STR_ARG(name));
-    return str_printf(arena, STR_FMT "/%s/" STR_FMT "/" STR_FMT, STR_ARG(url), kinds[kind].collection, STR_ARG(name),
-                      STR_ARG(version));
+    return STR_CONCAT(arena, url, STR("/"), str_from(kinds[kind].collection), STR("/"), name, str_empty(version) ? STR("") : STR("/"), version);
 }
 
 Str object_part_url(const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, Str name, const char *part)
@@ -43,6 +41,16 @@ Str deleted_object_url(const KeyVault *kv, Arena *arena, const Vault *vault, KvK
 {
     Str url = site_vault_url(kv->site, arena, vault->name_key);
     return str_printf(arena, STR_FMT "/deleted%s/" STR_FMT, STR_ARG(url), kinds[kind].collection, STR_ARG(name));
+}
+
+/* No part of the four holds a slash. */
+bool object_digest(Arena *arena, const Vault *vault, KvKind kind, Str name, Str version, uint8_t digest[CACHE_KEY_SIZE])
+{
+    _Static_assert((int)CACHE_KEY_SIZE == (int)SHA256_SIZE, "a digest is a cache's key");
+    Str text = STR_CONCAT(arena, vault->id, STR("/"), str_from(kinds[kind].word), STR("/"), str_lower(arena, name), STR("/"), str_lower(arena, version));
+    if (text.ptr)
+        sha256(bytes_of(text), digest);
+    return text.ptr;
 }
 
 bool object_not_found(Err *err, KvKind kind, Str name, Str version)

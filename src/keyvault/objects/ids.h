@@ -18,6 +18,9 @@ Str object_url(const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind
 Str object_part_url(const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, Str name, const char *part);   /* ".../certificates/n/pending" */
 Str deleted_object_url(const KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, Str name);                  /* recoveryId */
 
+/* What a request names, version empty for the current one, as one key of a cache. false: the arena is full. */
+bool object_digest(Arena *arena, const Vault *vault, KvKind kind, Str name, Str version, uint8_t digest[CACHE_KEY_SIZE]) MUST_CHECK;
+
 /* ERR_NOT_FOUND in the service's words; version absent or empty: the object as such. */
 bool object_not_found(Err *err, KvKind kind, Str name, Str version);
 bool deleted_not_found(Err *err, KvKind kind, Str name);

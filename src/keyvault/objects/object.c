@@ -7,7 +7,8 @@ static Str name_key_of(Arena *arena, Str name) { return str_lower(arena, name); 
 
 static SealPlace version_place(Arena *arena, const Vault *vault, KvKind kind, Str name_key, Str version, const char *column)
 {
-    Str row = str_printf(arena, STR_FMT "/%d/" STR_FMT "/" STR_FMT, STR_ARG(vault->id), (int)kind, STR_ARG(name_key), STR_ARG(version));
+    char digit[] = { (char)('0' + kind), '\0' };
+    Str row = STR_CONCAT(arena, vault->id, STR("/"), str_from(digit), STR("/"), name_key, STR("/"), version);
     return (SealPlace){ vault->scope, "kv_version", row, column };
 }
 
@@ -55,9 +56,9 @@ bool version_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Kv
     return true;
 }
 
-/* With its value, if `value` is given: the same row, so one look finds both. */
+/* With its sealed value, if that is asked for: the same row, so one look finds both. */
 static bool version_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
-                         VersionRow *out, Secret **value, bool *found, Err *err)
+                         VersionRow *out, Bytes *sealed, bool *found, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
     Str name_key = name_key_of(arena, name);
@@ -69,15 +70,28 @@ static bool version_read(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vaul
     *found = rows_next(rows, err);
     if (!*found)
         return err->code == ERR_NONE;
-    return version_of_row(kv, txn, arena, vault, kind, name_key, rows, 0, out, err) &&
-           (!value || row_is_null(rows, VERSION_COLUMN_COUNT) ||
-            seal_get(kv->site->seal, txn, version_place(arena, vault, kind, name_key, out->version, "value"), row_blob(rows, VERSION_COLUMN_COUNT), value, err));
+    if (!version_of_row(kv, txn, arena, vault, kind, name_key, rows, 0, out, err))
+        return false;
+    if (sealed)
+        *sealed = row_is_null(rows, VERSION_COLUMN_COUNT) ? (Bytes){ 0 } : bytes_of(str_dup(arena, str_of(row_blob(rows, VERSION_COLUMN_COUNT))));
+    return arena_ok(arena) || err_too_big(err);
 }
 
 bool version_find(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
                   VersionRow *out, bool *found, Err *err)
 {
     return version_read(kv, txn, arena, vault, kind, name, version, out, NULL, found, err);
+}
+
+bool version_open(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name_key, Str version, Bytes sealed,
+                  Secret **out, Err *err)
+{
+    return seal_get(kv->site->seal, txn, version_place(arena, vault, kind, name_key, version, "value"), sealed, out, err);
+}
+
+bool version_open_kept(KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, Str name_key, Str version, Bytes sealed, Secret **out)
+{
+    return seal_get_kept(kv->site->seal, version_place(arena, vault, kind, name_key, version, "value"), sealed, out);
 }
 
 bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
@@ -93,13 +107,11 @@ bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvK
     *out = NULL;
     if (!rows_next(rows, err))
         return err->code == ERR_NONE;
-    if (row_is_null(rows, 0))
-        return true;
-    return seal_get(kv->site->seal, txn, version_place(arena, vault, kind, name_key, version, "value"), row_blob(rows, 0), out, err);
+    return row_is_null(rows, 0) || version_open(kv, txn, arena, vault, kind, name_key, version, row_blob(rows, 0), out, err);
 }
 
-bool object_require_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
-                          ObjectRow *object, VersionRow *row, Secret **value, Err *err)
+bool object_require_sealed(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
+                           ObjectRow *object, VersionRow *row, Bytes *sealed, Err *err)
 {
     bool found;
     if (!object_name_check(name, err) || !object_find(txn, arena, vault, kind, name, object, &found, err))
@@ -107,7 +119,7 @@ bool object_require_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vau
     Str wanted = str_empty(version) ? object->current : version;
     if (!found || object->deleted_ms || str_empty(wanted))
         return object_not_found(err, kind, name, version);
-    if (!version_read(kv, txn, arena, vault, kind, name, wanted, row, value, &found, err))
+    if (!version_read(kv, txn, arena, vault, kind, name, wanted, row, sealed, &found, err))
         return false;
     return found || object_not_found(err, kind, name, version);
 }
@@ -115,7 +127,7 @@ bool object_require_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vau
 bool object_require(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
                     ObjectRow *object, VersionRow *row, Err *err)
 {
-    return object_require_value(kv, txn, arena, vault, kind, name, version, object, row, NULL, err);
+    return object_require_sealed(kv, txn, arena, vault, kind, name, version, object, row, NULL, err);
 }
 
 bool object_require_deleted(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name,

@@ -27,9 +27,9 @@ bool object_find(Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str na
 /* Live object and version; version absent or empty: the current one. ERR_NOT_FOUND in the service's words. */
 bool object_require(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
                     ObjectRow *object, VersionRow *row, Err *err) MUST_CHECK;
-/* And its value: *value stays as it was when it has none. */
-bool object_require_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
-                          ObjectRow *object, VersionRow *row, Secret **value, Err *err) MUST_CHECK;
+/* And its value as it lies there, in the arena; absent when it has none. */
+bool object_require_sealed(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
+                           ObjectRow *object, VersionRow *row, Bytes *sealed, Err *err) MUST_CHECK;
 bool object_require_deleted(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name,
                             ObjectRow *object, VersionRow *row, Err *err) MUST_CHECK;
 /* May a version be added under this name by a plain set or create? ERR_CONFLICT: deleted, or a certificate's. *found: the object exists. */
@@ -44,6 +44,11 @@ bool version_of_row(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, Kv
                     VersionRow *out, Err *err) MUST_CHECK;
 bool version_value(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name, Str version,
                    Secret **out, Err *err) MUST_CHECK;                        /* *out NULL: no such version, or it has none */
+
+bool version_open(KeyVault *kv, Txn *txn, Arena *arena, const Vault *vault, KvKind kind, Str name_key, Str version, Bytes sealed,
+                  Secret **out, Err *err) MUST_CHECK;
+/* The same without a transaction, as seal_get_kept: for a row that is known to be current. */
+bool version_open_kept(KeyVault *kv, Arena *arena, const Vault *vault, KvKind kind, Str name_key, Str version, Bytes sealed, Secret **out) MUST_CHECK;
 
 typedef struct VersionNew {
     KvKind     kind;

@@ -6,6 +6,7 @@
 #include "keyvault/certificates/cert_policy.h"
 #include "keyvault/objects/bundle_out.h"
 #include "keyvault/objects/feed.h"
+#include "keyvault/secrets/secret_facts.h"
 
 typedef struct SecretIn { Str value, content_type; } SecretIn;
 static const JsonField secret_set_fields[] = {
@@ -103,17 +104,50 @@ bool secret_set(Req *req, Reply *reply, Err *err)
            plane_write_later(req, reply, url, 200, secret_set_txn, set, secret_set_reply, err);
 }
 
-typedef struct SecretGet { Req *req; ObjectRow object; VersionRow row; Secret *value; } SecretGet;
+typedef struct SecretGet { Req *req; ObjectRow object; VersionRow row; Bytes sealed; Secret *value; } SecretGet;
 
 static bool secret_get_txn(Txn *txn, void *ctx, Err *err)
 {
     SecretGet *get = ctx;
     Req *req = get->req;
+    const Vault *vault = req_vault(req);
     secret_free(TAKE(get->value));                            /* run again: of the snapshot before */
-    return object_require_value(req->ctx, txn, req->arena, req_vault(req), KV_SECRET, req->params[0], req_param(req, "version"),
-                                &get->object, &get->row, &get->value, err) &&
-           (get->row.attributes.enabled ||
-            err_named(err, ERR_DENIED, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret."));
+    if (!object_require_sealed(req->ctx, txn, req->arena, vault, KV_SECRET, req->params[0], req_param(req, "version"), &get->object, &get->row, &get->sealed, err))
+        return false;
+    if (!get->row.attributes.enabled)
+        return err_named(err, ERR_DENIED, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret.");
+    return version_open(req->ctx, txn, req->arena, vault, KV_SECRET, get->object.name_key, get->row.version, get->sealed, &get->value, err);
+}
+
+static bool secret_recall(SecretGet *get)
+{
+    Req *req = get->req;
+    KeyVault *kv = req->ctx;
+    SecretFacts facts;
+    Err ignored;                                              /* a full arena, which the store's answer meets too */
+    if (!secret_facts_look(kv, req_vault(req), req->arena, req->params[0], req_param(req, "version"), &facts))
+        return false;
+    get->object = (ObjectRow){ .name = facts.name, .is_managed = facts.is_managed };
+    get->row = (VersionRow){ .version = facts.version, .attributes = facts.attributes, .doc_json = facts.doc_json };
+    bool is_plain = str_eq(facts.doc_json, STR("{}"));         /* neither content type nor tags, as most */
+    return (is_plain || json_parse(req->arena, facts.doc_json, JSON_STRICT, &get->row.doc, &ignored)) &&
+           version_open_kept(kv, req->arena, req_vault(req), KV_SECRET, str_lower(req->arena, facts.name), facts.version, facts.sealed, &get->value);
+}
+
+/* From memory when nothing was committed since it was read, or from the store. */
+static bool secret_find(SecretGet *get, Err *err)
+{
+    Req *req = get->req;
+    const KeyVault *kv = req->ctx;
+    if (secret_recall(get))
+        return true;
+    int64_t commits = store_commits(kv->site->store);         /* before the look, so what comes in between is looked at again */
+    if (!store_read(kv->site->store, secret_get_txn, get, err))
+        return false;
+    SecretFacts facts = { .commits = commits, .name = get->object.name, .version = get->row.version, .doc_json = get->row.doc_json, .sealed = get->sealed,
+                          .is_managed = get->object.is_managed, .attributes = get->row.attributes };
+    secret_facts_keep(kv, req_vault(req), req->arena, req->params[0], req_param(req, "version"), &facts);
+    return true;
 }
 
 /* The same key and certificates as PEM. What the PFX holds is in the arena for as long as this takes. */
@@ -151,11 +185,10 @@ static bool in_wanted_form(SecretGet *get, Err *err)
 
 bool secret_get(Req *req, Reply *reply, Err *err)
 {
-    KeyVault *kv = req->ctx;
     SecretGet get = { .req = req };
     if (req_query(req, "outContentType").ptr && reply_on_worker(req, reply))       /* a PFX derives keys for milliseconds, and for seconds if its maker wished so */
         return true;
-    bool good = store_read(kv->site->store, secret_get_txn, &get, err) && in_wanted_form(&get, err);
+    bool good = secret_find(&get, err) && in_wanted_form(&get, err);
     if (good) {
         Str value = str_of(secret_bytes(get.value));
         good = reply_secret(req, reply, &get.object, &get.row, &value, err);

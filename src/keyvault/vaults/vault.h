@@ -26,6 +26,7 @@ struct KeyVault {
     VaultCache *cache;
     KeyCache   *keys;
     Cache      *key_facts;              /* keys/key_facts.h */
+    Cache      *secret_facts;           /* secrets/secret_facts.h */
     const char *logs_dir;                                 /* of audit logs in files (diagnostics.h); NULL: none */
     Throttle   *throttle;                                 /* NULL: nobody is throttled */
     Courier    *courier;                                  /* NULL: not started, or stopped */

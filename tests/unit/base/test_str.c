@@ -48,6 +48,21 @@ static void test_printable_is_said_of_printable_ascii_alone(void **state)
             }
 }
 
+static void test_parts_are_put_together(void **state)
+{
+    (void)state;
+    AUTO(arena_free_auto) Arena *arena = arena_new(64);
+    Str made = STR_CONCAT(arena, STR("a"), STR(""), STR_NONE, STR("bc"));
+    assert_str(made, "abc");
+    assert_int_equal(made.ptr[made.len], '\0');
+    assert_str(STR_CONCAT(arena, STR_NONE), "");
+    assert_non_null(STR_CONCAT(arena, STR_NONE).ptr);
+    char most[64];
+    memset(most, 'x', sizeof most);
+    assert_null(STR_CONCAT(arena, (Str){ most, sizeof most }, STR("y")).ptr);
+    assert_false(arena_ok(arena));
+}
+
 static void test_cut_walks_the_parts(void **state)
 {
     (void)state;
@@ -102,6 +117,7 @@ int main(void)
         cmocka_unit_test(test_numbers_are_whole_and_within_bounds),
         cmocka_unit_test(test_utf8_refuses_overlong_surrogate_and_cut_forms),
         cmocka_unit_test(test_printable_is_said_of_printable_ascii_alone),
+        cmocka_unit_test(test_parts_are_put_together),
         cmocka_unit_test(test_cut_walks_the_parts),
         cmocka_unit_test(test_comparisons),
         cmocka_unit_test(test_cstr_refuses_an_embedded_nul),

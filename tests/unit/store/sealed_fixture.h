@@ -96,6 +96,10 @@ static inline void opens(Sealed *s, SealPlace place, Bytes sealed, Str plain)
     secret_free(call.secret);
     must(store_read(s->place.store, do_get_text, &call, E));
     assert_true(str_eq(call.text, plain));
+    Secret *kept = NULL;                                        /* its key is in memory now */
+    assert_true(seal_get_kept(s->seal, place, sealed, &kept));
+    assert_true(str_eq(str_of(secret_bytes(kept)), plain));
+    secret_free(kept);
 }
 
 static inline void stays_shut(Sealed *s, SealPlace place, Bytes sealed)
@@ -107,6 +111,8 @@ static inline void stays_shut(Sealed *s, SealPlace place, Bytes sealed)
     assert_null(call.secret);
     assert_false(store_read(s->place.store, do_get_text, &call, &err));
     assert_null(call.text.ptr);
+    assert_false(seal_get_kept(s->seal, place, sealed, &call.secret));
+    assert_null(call.secret);
 }
 
 static inline ErrCode put_fails(Sealed *s, SealPlace place)

@@ -77,6 +77,7 @@ static void is_denied(Sealed *s, Bytes sealed)
     assert_int_equal(err.code, ERR_DENIED);
     assert_string_equal(err.name, "AccountIsDisabled");
     assert_null(call.secret);
+    assert_false(seal_get_kept(s->seal, home, sealed, &call.secret));
     assert_false(store_read(s->place.store, do_get_text, &call, &err));
     assert_int_equal(err.code, ERR_DENIED);
     assert_false(store_write(s->place.store, do_put, &call, &err));
