@@ -57,10 +57,11 @@ static bool open_chain(Txn *txn, void *ctx, Err *err)
         return true;
     AuditRecord broken = audit_note(AUDIT_CHAIN_BROKEN, 500, opening->finding);
     WritesEnd end = { 0 };
-    if (!writes_append(key, txn, &end, &broken, err))
-        return false;
-    opening->writes = end.last.number;
-    return true;
+    bool good = writes_append(key, txn, &end, &broken, err);
+    writes_end_done(&end);
+    if (good)
+        opening->writes = end.last.number;
+    return good;
 }
 
 static bool note_recovery(ReadsLog *reads, const Recovery *recovery, Err *err)
@@ -114,6 +115,7 @@ void audit_close(Audit *audit)
     if (!audit)
         return;
     reads_stop(audit->reads);
+    writes_end_done(&audit->writes_end);
     secret_free(audit->key);
     free(audit->dir);
     free(audit);

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "base/id.h"
-#include "crypto/hash.h"
 
 void chain_put_number(uint8_t out[8], int64_t number)
 {
@@ -36,13 +35,13 @@ Str chain_record(const Buf *buf)
     return (Str){ buf->ptr + CHAIN_ROOM, buf->len - CHAIN_ROOM };
 }
 
-void chain_next(const Secret *key, ChainStream stream, const ChainPoint *last, Buf *buf, ChainPoint *next)
+void chain_next(Hmac *hmac, ChainStream stream, const ChainPoint *last, Buf *buf, ChainPoint *next)
 {
     ChainPoint after = *last;
     after.number++;
     chain_room((uint8_t *)buf->ptr, 'R', stream, &after);
     next->number = after.number;
-    hmac_sha256(secret_bytes(key), buf_bytes(buf), next->mac);
+    hmac_make(hmac, buf_bytes(buf), next->mac);
 }
 
 bool chain_follows(const Secret *key, ChainStream stream, const ChainPoint *last, Str record, const uint8_t mac[CHAIN_MAC_SIZE])
@@ -53,7 +52,9 @@ bool chain_follows(const Secret *key, ChainStream stream, const ChainPoint *last
     buf_put_str(&buf, record);
     if (buf.failed)
         return false;                 /* longer than any record of ours */
-    chain_next(key, stream, last, &buf, &next);
+    Hmac *hmac = hmac_sha256_new(secret_bytes(key));
+    chain_next(hmac, stream, last, &buf, &next);
+    hmac_free(hmac);
     return secret_equal((Bytes){ next.mac, sizeof next.mac }, (Bytes){ mac, CHAIN_MAC_SIZE });
 }
 

@@ -1,6 +1,7 @@
 /* chain.h - the keyed chain of a stream of records, and its anchored head. The construction is in audit.h. Private to audit/. */
 #pragma once
 #include "audit/record.h"
+#include "crypto/hash.h"
 
 #define AUDIT_CHAIN_BROKEN "AuditChainBroken"      /* the operation of the record that audit_open adds */
 
@@ -16,7 +17,7 @@ Str  chain_stream_name(ChainStream stream);                                     
 /* A record being chained: CHAIN_ROOM bytes for what goes under the MAC before it, then its JSON. */
 void chain_begin(Buf *buf);
 Str  chain_record(const Buf *buf);                                                          /* the JSON alone */
-void chain_next(const Secret *key, ChainStream stream, const ChainPoint *last, Buf *buf, ChainPoint *next);
+void chain_next(Hmac *hmac, ChainStream stream, const ChainPoint *last, Buf *buf, ChainPoint *next);
 
 /* Whether `mac` is that of `record`, coming after `last`. */
 bool chain_follows(const Secret *key, ChainStream stream, const ChainPoint *last, Str record, const uint8_t mac[CHAIN_MAC_SIZE]);

@@ -21,6 +21,7 @@ enum { MOVE_RETRY_BYTES = 1 << 20 };
 struct ReadsLog {
     Store *store;
     const Secret *key;
+    Hmac *hmac;                       /* of that key, under the mutex */
     char dir[PATH_MAX - 64];
 
     pthread_mutex_t mutex;
@@ -132,7 +133,7 @@ static bool append_locked(ReadsLog *log, Buf *buf, int64_t time_ms, Err *err)
         move_full(log);
     if (log->broken.code != ERR_NONE)
         return *err = log->broken, false;
-    chain_next(log->key, CHAIN_READS, &log->last, buf, &next);
+    chain_next(log->hmac, CHAIN_READS, &log->last, buf, &next);
     if (!write_line(log, &next, chain_record(buf), err))
         return false;
     log->last = next;
@@ -290,6 +291,7 @@ bool reads_start(Store *store, const Secret *key, const char *dir, const Recover
         return err_set(err, ERR_INTERNAL, "out of memory");
     log->store = store;
     log->key = key;
+    log->hmac = hmac_sha256_new(secret_bytes(key));
     log->fd = -1;
     log->last = recovery->last;
     log->anchored = log->flushed = recovery->anchored;      /* what was anchored had been flushed before */
@@ -304,8 +306,9 @@ bool reads_start(Store *store, const Secret *key, const char *dir, const Recover
     (void)pthread_cond_init(&log->changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
 
-    bool good = (size_t)snprintf(log->dir, sizeof log->dir, "%s", dir) < sizeof log->dir
-        ? open_recovered(log, recovery, err) : err_set(err, ERR_BAD_INPUT, "the path of the audit directory is too long");
+    bool good = log->hmac || err_set(err, ERR_INTERNAL, "out of memory");
+    good = good && ((size_t)snprintf(log->dir, sizeof log->dir, "%s", dir) < sizeof log->dir || err_set(err, ERR_BAD_INPUT, "the path of the audit directory is too long"))
+        && open_recovered(log, recovery, err);
     if (good && pthread_create(&log->thread, NULL, flush_loop, log) != 0)
         good = err_set(err, ERR_INTERNAL, "cannot start a thread");
     log->thread_runs = good;
@@ -328,6 +331,7 @@ void reads_stop(ReadsLog *log)
     if (log->thread_runs)
         (void)pthread_join(log->thread, NULL);
     fd_close(&log->fd);
+    hmac_free(log->hmac);
     (void)pthread_cond_destroy(&log->changed);
     (void)pthread_mutex_destroy(&log->mutex);
     free(log);

@@ -44,14 +44,18 @@ static bool chain_end(const Secret *key, Txn *txn, WritesEnd *end, Err *err)
     return true;
 }
 
+void writes_end_done(WritesEnd *end) { hmac_free(TAKE(end->hmac)); }
+
 bool writes_append(const Secret *key, Txn *txn, WritesEnd *end, const AuditRecord *record, Err *err)
 {
     AUTO(buf_done_auto) Buf buf = { 0 };
     ChainPoint next;
     chain_begin(&buf);
+    if (!end->hmac && !(end->hmac = hmac_sha256_new(secret_bytes(key))))
+        return err_set(err, ERR_INTERNAL, "out of memory");
     if (!record_put(&buf, record, err) || !chain_end(key, txn, end, err))
         return false;
-    chain_next(key, CHAIN_WRITES, &end->last, &buf, &next);
+    chain_next(end->hmac, CHAIN_WRITES, &end->last, &buf, &next);
     if (!txn_exec(txn, NULL, err, "INSERT INTO audit_record (number, time_ms, record, mac) VALUES (?1, ?2, ?3, ?4)",
                   db_int(next.number), db_int(record->time_ms), db_text(chain_record(&buf)), db_blob((Bytes){ next.mac, sizeof next.mac })))
         return false;

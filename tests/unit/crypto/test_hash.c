@@ -51,6 +51,13 @@ static void test_hmac_of_the_standard(void **state)
         Bytes expected = vector_hex(arena, &v, "Mac");
         hmac_sha256(vector_hex(arena, &v, "Key"), vector_hex(arena, &v, "Msg"), out);
         assert_memory_equal(out, expected.ptr, expected.len);
+        Hmac *hmac = hmac_sha256_new(vector_hex(arena, &v, "Key"));
+        for (int again = 0; again < 3; again++) {              /* and after another text */
+            hmac_make(hmac, vector_hex(arena, &v, "Msg"), out);
+            assert_memory_equal(out, expected.ptr, expected.len);
+            hmac_make(hmac, vector_hex(arena, &v, "Mac"), out);
+        }
+        hmac_free(hmac);
         checked++;
     }
     assert_int_equal(checked, 7);
