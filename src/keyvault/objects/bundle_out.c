@@ -8,10 +8,10 @@ static void write_tags(JsonWriter *w, const VersionRow *row)
         json_put_value(w, "tags", tags);
 }
 
-static void secret_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object,
-                         const VersionRow *row, Str shown)
+static void secret_begin(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object,
+                         const VersionRow *row, Str shown, Str content_type)
 {
-    json_put_str(w, "contentType", json_str(json_get(row->doc, "contentType")));
+    json_put_str(w, "contentType", content_type);
     json_put_str(w, "id", object_url(kv, arena, vault, KV_SECRET, object->name, shown));
     if (object->is_managed) {
         json_put_bool(w, "managed", true);
@@ -19,7 +19,20 @@ static void secret_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const 
             json_put_str(w, "kid", object_url(kv, arena, vault, KV_KEY, object->name, shown));
     }
     attributes_write(w, vault, &row->attributes);
+}
+
+static void secret_write(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object,
+                         const VersionRow *row, Str shown)
+{
+    secret_begin(w, kv, arena, vault, object, row, shown, json_str(json_get(row->doc, "contentType")));
     write_tags(w, row);
+}
+
+void bundle_write_secret(JsonWriter *w, const KeyVault *kv, Arena *arena, const Vault *vault, const ObjectRow *object, const VersionRow *row, Str content_type, Str tags_json)
+{
+    secret_begin(w, kv, arena, vault, object, row, row->version, content_type);
+    if (tags_json.ptr)
+        json_put_raw(w, "tags", tags_json);
 }
 
 /* key_hsm absent: none. */

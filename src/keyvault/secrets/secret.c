@@ -104,49 +104,42 @@ bool secret_set(Req *req, Reply *reply, Err *err)
            plane_write_later(req, reply, url, 200, secret_set_txn, set, secret_set_reply, err);
 }
 
-typedef struct SecretGet { Req *req; ObjectRow object; VersionRow row; Bytes sealed; Secret *value; } SecretGet;
+typedef struct SecretGet { Req *req; SecretFacts facts; Secret *value; } SecretGet;
 
 static bool secret_get_txn(Txn *txn, void *ctx, Err *err)
 {
     SecretGet *get = ctx;
     Req *req = get->req;
     const Vault *vault = req_vault(req);
+    ObjectRow object;
+    VersionRow row;
+    Bytes sealed;
     secret_free(TAKE(get->value));                            /* run again: of the snapshot before */
-    if (!object_require_sealed(req->ctx, txn, req->arena, vault, KV_SECRET, req->params[0], req_param(req, "version"), &get->object, &get->row, &get->sealed, err))
+    if (!object_require_sealed(req->ctx, txn, req->arena, vault, KV_SECRET, req->params[0], req_param(req, "version"), &object, &row, &sealed, err))
         return false;
-    if (!get->row.attributes.enabled)
+    if (!row.attributes.enabled)
         return err_named(err, ERR_DENIED, "Forbidden", "SecretDisabled", "Operation get is not allowed on a disabled secret.");
-    return version_open(req->ctx, txn, req->arena, vault, KV_SECRET, get->object.name_key, get->row.version, get->sealed, &get->value, err);
-}
-
-static bool secret_recall(SecretGet *get)
-{
-    Req *req = get->req;
-    KeyVault *kv = req->ctx;
-    SecretFacts facts;
-    Err ignored;                                              /* a full arena, which the store's answer meets too */
-    if (!secret_facts_look(kv, req_vault(req), req->arena, req->params[0], req_param(req, "version"), &facts))
-        return false;
-    get->object = (ObjectRow){ .name = facts.name, .is_managed = facts.is_managed };
-    get->row = (VersionRow){ .version = facts.version, .attributes = facts.attributes, .doc_json = facts.doc_json };
-    bool is_plain = str_eq(facts.doc_json, STR("{}"));         /* neither content type nor tags, as most */
-    return (is_plain || json_parse(req->arena, facts.doc_json, JSON_STRICT, &get->row.doc, &ignored)) &&
-           version_open_kept(kv, req->arena, req_vault(req), KV_SECRET, str_lower(req->arena, facts.name), facts.version, facts.sealed, &get->value);
+    const JsonVal *tags = json_get(row.doc, "tags");
+    get->facts = (SecretFacts){ .commits = get->facts.commits, .name = object.name, .version = row.version, .content_type = json_str(json_get(row.doc, "contentType")),
+                                .tags_json = json_count(tags) ? json_text(req->arena, tags) : STR_NONE, .sealed = sealed, .is_managed = object.is_managed, .attributes = row.attributes };
+    return version_open(req->ctx, txn, req->arena, vault, KV_SECRET, object.name_key, row.version, sealed, &get->value, err);
 }
 
 /* From memory when nothing was committed since it was read, or from the store. */
 static bool secret_find(SecretGet *get, Err *err)
 {
     Req *req = get->req;
-    const KeyVault *kv = req->ctx;
-    if (secret_recall(get))
+    KeyVault *kv = req->ctx;
+    const Vault *vault = req_vault(req);
+    Str name = req->params[0], version = req_param(req, "version");
+    SecretFacts *facts = &get->facts;
+    if (secret_facts_look(kv, vault, req->arena, name, version, facts) &&
+        version_open_kept(kv, req->arena, vault, KV_SECRET, str_lower(req->arena, facts->name), facts->version, facts->sealed, &get->value))
         return true;
-    int64_t commits = store_commits(kv->site->store);         /* before the look, so what comes in between is looked at again */
+    facts->commits = store_commits(kv->site->store);          /* before the look, so what comes in between is looked at again */
     if (!store_read(kv->site->store, secret_get_txn, get, err))
         return false;
-    SecretFacts facts = { .commits = commits, .name = get->object.name, .version = get->row.version, .doc_json = get->row.doc_json, .sealed = get->sealed,
-                          .is_managed = get->object.is_managed, .attributes = get->row.attributes };
-    secret_facts_keep(kv, req_vault(req), req->arena, req->params[0], req_param(req, "version"), &facts);
+    secret_facts_keep(kv, vault, req->arena, name, version, facts);
     return true;
 }
 
@@ -167,31 +160,35 @@ static bool pfx_to_pem(Arena *arena, Bytes pfx_base64, Secret **out, Err *err)
 /* Query outContentType, of api-version 2025-06-01-preview and later: the secret of a certificate in another form. Only PFX becomes PEM. */
 static bool in_wanted_form(SecretGet *get, Err *err)
 {
-    Arena *arena = get->req->arena;
-    const JsonVal *tags = json_get(get->row.doc, "tags");
-    Str wanted = req_query(get->req, "outContentType"), stored = json_str(json_get(get->row.doc, "contentType"));
+    Str wanted = req_query(get->req, "outContentType"), stored = get->facts.content_type;
     Secret *pem = NULL;
     if (!wanted.ptr || str_eq_nocase(wanted, stored))
         return true;
-    if (!get->object.is_managed || !str_eq(stored, CONTENT_PFX) || !str_eq_nocase(wanted, CONTENT_PEM))
+    if (!get->facts.is_managed || !str_eq(stored, CONTENT_PFX) || !str_eq_nocase(wanted, CONTENT_PEM))
         return err_field(err, "outContentType", "outContentType must be application/x-pem-file, and the secret that of a certificate in a PFX");
-    if (!pfx_to_pem(arena, secret_bytes(get->value), &pem, err))
+    if (!pfx_to_pem(get->req->arena, secret_bytes(get->value), &pem, err))
         return false;
     secret_free(get->value);
     get->value = pem;
-    get->row.doc_json = secret_doc(arena, CONTENT_PEM, tags ? json_text(arena, tags) : STR_NONE);
-    return json_parse(arena, get->row.doc_json, JSON_STRICT, &get->row.doc, err);
+    get->facts.content_type = CONTENT_PEM;
+    return true;
 }
 
 bool secret_get(Req *req, Reply *reply, Err *err)
 {
     SecretGet get = { .req = req };
+    const SecretFacts *facts = &get.facts;
     if (req_query(req, "outContentType").ptr && reply_on_worker(req, reply))       /* a PFX derives keys for milliseconds, and for seconds if its maker wished so */
         return true;
     bool good = secret_find(&get, err) && in_wanted_form(&get, err);
     if (good) {
-        Str value = str_of(secret_bytes(get.value));
-        good = reply_secret(req, reply, &get.object, &get.row, &value, err);
+        ObjectRow object = { .name = facts->name, .is_managed = facts->is_managed };
+        VersionRow row = { .version = facts->version, .attributes = facts->attributes };
+        json_open(&reply->json, NULL);
+        json_put_str(&reply->json, "value", str_of(secret_bytes(get.value)));
+        bundle_write_secret(&reply->json, req->ctx, req->arena, req_vault(req), &object, &row, facts->content_type, facts->tags_json);
+        json_close(&reply->json);
+        good = arena_ok(req->arena) || err_too_big(err);
     }
     secret_free(get.value);
     return good;

@@ -6,11 +6,13 @@ typedef struct Kept { SecretFacts facts; size_t len; char bytes[]; } Kept;
 
 typedef struct Look { int64_t commits; Arena *arena; SecretFacts *out; bool found; } Look;
 
-/* The four texts of `facts` one after the other, and pointing there. */
+/* The texts of `facts` one after the other, and pointing there. */
 static void lay_out(SecretFacts *facts, char *at)
 {
-    Str sealed = str_of(facts->sealed), *texts[] = { &facts->name, &facts->version, &facts->doc_json, &sealed };
+    Str sealed = str_of(facts->sealed), *texts[] = { &facts->name, &facts->version, &facts->content_type, &facts->tags_json, &sealed };
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        if (!texts[i]->ptr)
+            continue;
         memcpy(at, texts[i]->ptr, texts[i]->len);
         texts[i]->ptr = at;
         at += texts[i]->len;
@@ -40,7 +42,7 @@ bool secret_facts_look(const KeyVault *kv, const Vault *vault, Arena *arena, Str
 void secret_facts_keep(const KeyVault *kv, const Vault *vault, Arena *arena, Str name, Str version, const SecretFacts *facts)
 {
     uint8_t digest[CACHE_KEY_SIZE];
-    size_t len = facts->name.len + facts->version.len + facts->doc_json.len + facts->sealed.len;
+    size_t len = facts->name.len + facts->version.len + facts->content_type.len + facts->tags_json.len + facts->sealed.len;
     if (len > SECRET_FACTS_BYTES || facts->commits != store_commits(kv->site->store) || !object_digest(arena, vault, KV_SECRET, name, version, digest))
         return;
     Kept *kept = malloc(sizeof *kept + len);                 /* without memory they are found again */

@@ -9,7 +9,8 @@ enum { SECRET_FACTS_MAX = 512, SECRET_FACTS_BYTES = 16 << 10 };
 
 typedef struct SecretFacts {
     int64_t    commits;                 /* store_commits before they were found */
-    Str        name, version, doc_json;
+    Str        name, version;
+    Str        content_type, tags_json; /* absent: none */
     Bytes      sealed;
     bool       is_managed;
     Attributes attributes;
