@@ -188,6 +188,25 @@ Str str_dup(Arena *arena, Str text)
     return (Str){ copy, text.len };
 }
 
+size_t str_pack_size(Str *const texts[], size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += texts[i]->len;
+    return size;
+}
+
+void str_pack(Str *const texts[], size_t count, char *at)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!texts[i]->ptr)
+            continue;
+        memcpy(at, texts[i]->ptr, texts[i]->len);
+        texts[i]->ptr = at;
+        at += texts[i]->len;
+    }
+}
+
 Str str_concat(Arena *arena, const Str parts[], size_t count)
 {
     size_t len = 0;

@@ -38,6 +38,10 @@ Str  str_cut(Str *rest, char separator);                         /* the text bef
 bool str_is_utf8(Str s);                                         /* shortest forms, no surrogates */
 bool str_is_printable(Str s);                                    /* ASCII from the space to '~', nothing else */
 
+/* How the texts of a block lie behind it: their bytes together; and copied to `at`, one after the other, and pointing there. Absent ones stay absent. */
+size_t str_pack_size(Str *const texts[], size_t count);
+void   str_pack(Str *const texts[], size_t count, char *at);
+
 /* Whole text as a decimal number within min..max. ERR_BAD_INPUT otherwise; no sign '+', no spaces, no leading zeros. */
 bool str_to_int64(Str text, int64_t min, int64_t max, int64_t *out, Err *err) MUST_CHECK;
 

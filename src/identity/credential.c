@@ -4,7 +4,7 @@
 #include "crypto/hash.h"
 #include "identity/parts.h"
 
-enum { SALT_SIZE = 32, SECRET_LEN = 40, HINT_LEN = 3, LABEL_MAX = 256 };
+enum { SECRET_LEN = 40, HINT_LEN = 3, LABEL_MAX = 256 };
 
 static SealPlace label_place(Arena *arena, Str tenant_id, Str key_id)
 {
@@ -158,39 +158,64 @@ bool credential_list(Identity *identity, Txn *txn, Arena *arena, Str holder_id, 
     return err->code == ERR_NONE;
 }
 
-/* One secret against one row, always with the same work. */
-static bool secret_matches(Bytes salt, Bytes hash, Str secret)
-{
-    uint8_t given[SHA256_SIZE];
-    hmac_sha256(salt, bytes_of(secret), given);
-    bool same = secret_equal(hash, (Bytes){ given, sizeof given });
-    secret_wipe(given, sizeof given);
-    return same;
-}
-
-bool credential_check_secret(Txn *txn, Str app_id, Str secret, int64_t now_ms, SecretFound *found, Err *err)
+bool credential_secrets(Txn *txn, Arena *arena, Str app_id, const ClientSecret **out, size_t *count, Err *err)
 {
     AUTO(rows_free_auto) Rows *rows = NULL;
-    static const uint8_t nobodys_salt[SALT_SIZE], nobodys_hash[SHA256_SIZE];
-    size_t compared = 0;
-    SecretFound best = SECRET_WRONG;
+    ClientSecret *found = NULL;
+    size_t n = 0, room = 0;
     *err = (Err){ 0 };
     if (!txn_query(txn, &rows, err, "SELECT salt, hash, start_ms, end_ms FROM identity_credential WHERE app_id = ?1 AND kind = ?2",
                    db_text(app_id), db_int(CREDENTIAL_SECRET)))
         return false;
-    for (; rows_next(rows, err); compared++) {
-        bool same = secret_matches(row_blob(rows, 0), row_blob(rows, 1), secret);
+    for (; rows_next(rows, err); n++) {
+        Bytes salt = row_blob(rows, 0), hash = row_blob(rows, 1);
+        if (n == room) {
+            const ClientSecret *fewer = found;
+            room = room ? room * 2 : 4;
+            found = ARENA_ARRAY(arena, ClientSecret, room);
+            if (!found)
+                return err_too_big(err);
+            if (n)
+                memcpy(found, fewer, n * sizeof *found);
+        }
+        if (salt.len != SALT_SIZE || hash.len != SHA256_SIZE)
+            return err_set(err, ERR_INTERNAL, "table identity_credential holds a secret that we never wrote: restore a backup");
+        memcpy(found[n].salt, salt.ptr, SALT_SIZE);
+        memcpy(found[n].hash, hash.ptr, SHA256_SIZE);
+        found[n].start_ms = row_int(rows, 2);
+        found[n].end_ms = row_int(rows, 3);
+    }
+    *out = found;
+    *count = n;
+    return err->code == ERR_NONE;
+}
+
+/* Always with the same work. */
+static bool secret_matches(const ClientSecret *kept, Str secret)
+{
+    uint8_t given[SHA256_SIZE];
+    hmac_sha256((Bytes){ kept->salt, SALT_SIZE }, bytes_of(secret), given);
+    bool same = secret_equal((Bytes){ kept->hash, SHA256_SIZE }, (Bytes){ given, sizeof given });
+    secret_wipe(given, sizeof given);
+    return same;
+}
+
+SecretFound credential_check_secret(const ClientSecret *secrets, size_t count, Str secret, int64_t now_ms)
+{
+    static const ClientSecret nobodys;
+    SecretFound best = SECRET_WRONG;
+    for (size_t i = 0; i < count; i++) {
+        bool same = secret_matches(&secrets[i], secret);
         SecretFound this_one = !same                         ? SECRET_WRONG
-                             : now_ms >= row_int(rows, 3) ? SECRET_EXPIRED
-                             : now_ms < row_int(rows, 2)  ? SECRET_NOT_YET
-                                                          : SECRET_GOOD;
+                             : now_ms >= secrets[i].end_ms  ? SECRET_EXPIRED
+                             : now_ms < secrets[i].start_ms ? SECRET_NOT_YET
+                                                            : SECRET_GOOD;
         if (this_one > best)
             best = this_one;
     }
-    if (compared == 0)
-        (void)secret_matches((Bytes){ nobodys_salt, sizeof nobodys_salt }, (Bytes){ nobodys_hash, sizeof nobodys_hash }, secret);
-    *found = best;
-    return err->code == ERR_NONE;
+    if (count == 0)
+        (void)secret_matches(&nobodys, secret);
+    return best;
 }
 
 bool credential_find_certificate(Txn *txn, Arena *arena, Str app_id, Bytes thumbprint, Credential *out, bool *found, Err *err)

@@ -3,7 +3,7 @@
 #include "base/id.h"
 #include "identity/parts.h"
 
-enum { IDENTITY_ARENA_BYTES = 64 * 1024, CACHED_TOKENS = 8192 };
+enum { IDENTITY_ARENA_BYTES = 64 * 1024, CACHED_TOKENS = 8192, CACHED_CLIENTS = 256 };
 
 static const int64_t ADMIN_SECRET_MS = 2 * 365 * 24 * 3600 * (int64_t)1000;
 
@@ -111,7 +111,7 @@ bool identity_open(Site *site, Identity **out, Err *err)
     identity->site = site;
     pthread_mutex_init(&identity->ring_lock, NULL);
     identity->arena = arena_new(IDENTITY_ARENA_BYTES);
-    bool started = identity->arena ? cache_new(CACHED_TOKENS, &identity->tokens, err) && issuers_new(&identity->issuers, err) && start(identity, err)
+    bool started = identity->arena ? cache_new(CACHED_TOKENS, &identity->tokens, err) && cache_new(CACHED_CLIENTS, &identity->clients, err) && issuers_new(&identity->issuers, err) && start(identity, err)
                                    : err_set(err, ERR_INTERNAL, "no memory for identity");
     if (!started) {
         identity_close(identity);
@@ -127,6 +127,7 @@ void identity_close(Identity *identity)
         return;
     signing_release(identity, identity->ring);
     cache_free(identity->tokens);
+    cache_free(identity->clients);
     issuers_free(identity->issuers);
     arena_free(identity->arena);
     pthread_mutex_destroy(&identity->ring_lock);

@@ -1,6 +1,7 @@
 /* parts.h - what the files of identity/ share. Nobody else includes it. */
 #pragma once
 #include <pthread.h>
+#include "crypto/hash.h"
 #include "crypto/jwt.h"
 #include "identity/identity.h"
 #include "identity/issuer.h"
@@ -23,6 +24,7 @@ struct Identity {
     pthread_mutex_t ring_lock;
     Ring *ring;
     Cache *tokens;                          /* verified ones, by SHA-256 */
+    Cache *clients;                         /* client_facts.c */
     Issuers *issuers;
     IdentityMayWrite *may_write;
     IdentityDropped *dropped;
@@ -95,10 +97,24 @@ bool credential_remove_all(Txn *txn, Str holder_id, Err *err) MUST_CHECK;
 bool credential_list(Identity *identity, Txn *txn, Arena *arena, Str holder_id, const Credential **out, size_t *count, Err *err) MUST_CHECK;
 
 typedef enum SecretFound { SECRET_WRONG = 0, SECRET_EXPIRED, SECRET_NOT_YET, SECRET_GOOD } SecretFound;
+enum { SALT_SIZE = 32 };
+typedef struct ClientSecret { uint8_t salt[SALT_SIZE], hash[SHA256_SIZE]; int64_t start_ms, end_ms; } ClientSecret;
+bool credential_secrets(Txn *txn, Arena *arena, Str app_id, const ClientSecret **out, size_t *count, Err *err) MUST_CHECK;
 /* Compares with every secret of the application, and with a made-up one when it has none, so that time tells nothing. */
-bool credential_check_secret(Txn *txn, Str app_id, Str secret, int64_t now_ms, SecretFound *found, Err *err) MUST_CHECK;
+SecretFound credential_check_secret(const ClientSecret *secrets, size_t count, Str secret, int64_t now_ms);
 /* The certificate with this thumbprint; kind of thumbprint by its length (20 or 32 bytes). */
 bool credential_find_certificate(Txn *txn, Arena *arena, Str app_id, Bytes thumbprint, Credential *out, bool *found, Err *err) MUST_CHECK;
+
+/* ---- client_facts.c ---- */
+/* What a sign-in asks about its client (app_id in lower case), remembered for as long as nothing is committed: whatever changes an application, its
+ * service principal or its secrets is a commit. */
+typedef struct ClientFacts {
+    bool has_application, has_principal;
+    Principal principal;
+    const ClientSecret *secrets;
+    size_t secret_count;
+} ClientFacts;
+bool client_facts_find(Identity *identity, Arena *arena, Str app_id, const ClientFacts **out, Err *err) MUST_CHECK;
 
 /* ---- assertion.c ---- */
 /* A client assertion (RFC 7523). Signed by the client itself it is checked in full, *client_id is who signed it, and *external has no claims.

@@ -15,9 +15,7 @@ typedef struct SignIn {
     Str audience;
     bool wants_v1_reply;                /* asked with `resource`: numbers come as text, as they did then */
     /* what the store says */
-    Principal principal;
-    bool has_application, has_principal;
-    SecretFound secret_found;
+    const ClientFacts *client;
     Jwt external;                       /* an assertion of another issuer; claims NULL: none */
 } SignIn;
 
@@ -110,22 +108,9 @@ static bool read_client(SignIn *s, Err *err)
     return true;
 }
 
-static bool find_client(Txn *txn, void *ctx, Err *err)
-{
-    SignIn *s = ctx;
-    Arena *arena = s->req->arena;
-    Application application;
-    Str app_id = str_lower(arena, s->client_id);
-    if (!app_id.ptr)
-        return err_too_big(err);
-    return application_by_app_id(s->identity, txn, arena, app_id, &application, &s->has_application, err) &&
-           principal_by_app_id(s->identity, txn, arena, app_id, &s->principal, &s->has_principal, err) &&
-           (str_empty(s->secret) || credential_check_secret(txn, app_id, s->secret, s->req->real_ms, &s->secret_found, err));
-}
-
 static bool check_secret(const SignIn *s, Err *err)
 {
-    switch (s->secret_found) {
+    switch (credential_check_secret(s->client->secrets, s->client->secret_count, s->secret, s->req->real_ms)) {
     case SECRET_GOOD:
         return true;
     case SECRET_EXPIRED:
@@ -146,25 +131,28 @@ static bool authenticate(SignIn *s, Err *err)
     Str tenant_id = s->identity->site->tenant_id;
     if (s->assertion.len && !assertion_check(s->identity, s->req, s->assertion, s->client_id, &s->client_id, &s->external, err))
         return false;
-    if (!store_read(s->identity->site->store, find_client, s, err))
+    Str app_id = str_lower(s->req->arena, s->client_id);
+    if (!app_id.ptr)
+        return err_too_big(err);
+    if (!client_facts_find(s->identity, s->req->arena, app_id, &s->client, err))
         return false;
+    const ClientFacts *client = s->client;
     /* A managed identity has no application; a token of another issuer is the one proof it may have here. */
-    if (!s->has_application && !(s->external.claims && s->has_principal))
+    if (!client->has_application && !(s->external.claims && client->has_principal))
         return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "700016",
                           "Application with identifier '" STR_FMT "' was not found in the directory '" STR_FMT "'. This can "
                           "happen if the application has not been installed by the administrator of the tenant. You may have sent your authentication request to the "
                           "wrong tenant.", STR_ARG(str_slice(s->client_id, 0, 80)), STR_ARG(tenant_id));
     if (s->secret.len && !check_secret(s, err))
         return false;
-    if (!s->has_principal)
+    if (!client->has_principal)
         return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "7000229",
                           "The client application " STR_FMT " is missing service principal in the tenant " STR_FMT ".",
                           STR_ARG(s->client_id), STR_ARG(tenant_id));
-    if (!s->principal.enabled)
+    if (!client->principal.enabled)
         return sts_refuse(err, ERR_BAD_INPUT, "unauthorized_client", "7000112", "Application '" STR_FMT "'(" STR_FMT ") is disabled.",
-                          STR_ARG(s->principal.app_id),
-                          STR_ARG(s->principal.display_name));
-    return !s->external.claims || external_check(s->identity, s->req, &s->external, &s->principal, err);
+                          STR_ARG(client->principal.app_id), STR_ARG(client->principal.display_name));
+    return !s->external.claims || external_check(s->identity, s->req, &s->external, &client->principal, err);
 }
 
 /* ---- what for ---- */
@@ -239,9 +227,9 @@ static bool give_token(SignIn *s, Reply *reply, Err *err)
     Str token;
     if (!audience_require(s->identity, s->req->arena, s->audience, err))
         return false;
-    Issue issue = { .principal = &s->principal, .audience = s->audience, .proof = s->assertion.len ? PROOF_CERTIFICATE : PROOF_SECRET,
+    Issue issue = { .principal = &s->client->principal, .audience = s->audience, .proof = s->assertion.len ? PROOF_CERTIFICATE : PROOF_SECRET,
                     .now_ms = s->req->real_ms,
-                    .life_s = s->principal.kind == PRINCIPAL_MANAGED_IDENTITY ? TOKEN_IDENTITY_LIFE_S : TOKEN_APP_LIFE_S };
+                    .life_s = s->client->principal.kind == PRINCIPAL_MANAGED_IDENTITY ? TOKEN_IDENTITY_LIFE_S : TOKEN_APP_LIFE_S };
     if (!token_make(s->identity, s->req->arena, &issue, &token, err))
         return false;
     return write_reply(s, reply, token, (issue.now_ms / 1000 + issue.life_s) * 1000, err);
@@ -256,11 +244,11 @@ bool sign_in(Req *req, Reply *reply, Err *err)
     done = done && authenticate(&s, err);
     /* The proof has been looked at: neither the body nor the decoded copy need stay in memory. */
     secret_wipe((void *)(uintptr_t)s.secret.ptr, s.secret.len);
-    if (done && s.has_principal) {
+    if (done && s.client->has_principal) {
         Caller *who = ARENA_NEW(req->arena, Caller);            /* for the audit record */
         if (!who)
             return err_too_big(err);
-        *who = (Caller){ .object_id = s.principal.object_id, .app_id = s.principal.app_id, .tenant_id = s.identity->site->tenant_id };
+        *who = (Caller){ .object_id = s.client->principal.object_id, .app_id = s.client->principal.app_id, .tenant_id = s.identity->site->tenant_id };
         req->caller = who;
     }
     done = done && give_token(&s, reply, err);

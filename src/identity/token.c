@@ -102,42 +102,22 @@ bool token_issue(Identity *identity, Arena *arena, const Principal *principal, S
 
 typedef struct Verified { Caller caller; Str audience; int64_t not_before_ms; } Verified;
 
-static Str place(char **at, Str text)
-{
-    if (!text.ptr)
-        return STR_NONE;
-    memcpy(*at, text.ptr, text.len);
-    Str placed = { *at, text.len };
-    *at += text.len;
-    return placed;
-}
-
-static size_t texts_of(Verified *v, Str *out[8])
-{
-    Str *texts[] = { &v->caller.object_id, &v->caller.app_id, &v->caller.tenant_id, &v->caller.id_type, &v->caller.name, &v->caller.issuer,
-                     &v->caller.mirid, &v->audience };
-    memcpy(out, texts, sizeof texts);
-    return COUNT_OF(texts);
-}
+#define TEXTS_OF(v) { &(v)->caller.object_id, &(v)->caller.app_id, &(v)->caller.tenant_id, &(v)->caller.id_type, &(v)->caller.name, &(v)->caller.issuer, \
+                      &(v)->caller.mirid, &(v)->audience }
 
 static size_t packed_size(Verified *v)
 {
-    Str *texts[8];
-    size_t size = sizeof *v;
-    for (size_t i = 0, count = texts_of(v, texts); i < count; i++)
-        size += texts[i]->len;
-    return size;
+    Str *texts[] = TEXTS_OF(v);
+    return sizeof *v + str_pack_size(texts, COUNT_OF(texts));
 }
 
 /* `block` has packed_size bytes: the struct and behind it its texts. */
 static void pack_into(void *block, const Verified *from)
 {
     Verified *v = block;
-    Str *texts[8];
-    char *at = (char *)(v + 1);
+    Str *texts[] = TEXTS_OF(v);
     *v = *from;
-    for (size_t i = 0, count = texts_of(v, texts); i < count; i++)
-        *texts[i] = place(&at, *texts[i]);
+    str_pack(texts, COUNT_OF(texts), (char *)(v + 1));
 }
 
 typedef struct CopyOut { Arena *arena; Verified *copy; } CopyOut;

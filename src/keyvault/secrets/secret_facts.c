@@ -6,17 +6,10 @@ typedef struct Kept { SecretFacts facts; size_t len; char bytes[]; } Kept;
 
 typedef struct Look { int64_t commits; Arena *arena; SecretFacts *out; bool found; } Look;
 
-/* The texts of `facts` one after the other, and pointing there. */
 static void lay_out(SecretFacts *facts, char *at)
 {
     Str sealed = str_of(facts->sealed), *texts[] = { &facts->name, &facts->version, &facts->content_type, &facts->tags_json, &sealed };
-    for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        if (!texts[i]->ptr)
-            continue;
-        memcpy(at, texts[i]->ptr, texts[i]->len);
-        texts[i]->ptr = at;
-        at += texts[i]->len;
-    }
+    str_pack(texts, COUNT_OF(texts), at);
     facts->sealed = bytes_of(sealed);
 }
 

@@ -63,6 +63,19 @@ static void test_parts_are_put_together(void **state)
     assert_false(arena_ok(arena));
 }
 
+static void test_packed_texts_keep_what_they_say(void **state)
+{
+    (void)state;
+    char bytes[5];
+    Str a = STR("ab"), none = STR_NONE, empty = STR(""), c = STR("cde"), *texts[] = { &a, &none, &empty, &c };
+    assert_int_equal(str_pack_size(texts, COUNT_OF(texts)), sizeof bytes);
+    str_pack(texts, COUNT_OF(texts), bytes);
+    assert_memory_equal(bytes, "abcde", sizeof bytes);
+    assert_true(a.ptr == bytes && a.len == 2 && c.ptr == bytes + 2 && c.len == 3);
+    assert_null(none.ptr);
+    assert_true(empty.ptr && empty.len == 0);
+}
+
 static void test_cut_walks_the_parts(void **state)
 {
     (void)state;
@@ -118,6 +131,7 @@ int main(void)
         cmocka_unit_test(test_utf8_refuses_overlong_surrogate_and_cut_forms),
         cmocka_unit_test(test_printable_is_said_of_printable_ascii_alone),
         cmocka_unit_test(test_parts_are_put_together),
+        cmocka_unit_test(test_packed_texts_keep_what_they_say),
         cmocka_unit_test(test_cut_walks_the_parts),
         cmocka_unit_test(test_comparisons),
         cmocka_unit_test(test_cstr_refuses_an_embedded_nul),
