@@ -18,7 +18,7 @@
 #include "provider/hostlock.h"
 #include "provider/instance.h"
 
-enum { HOST_STOP_MS = 60000, KILL_MS = 20000, MOUNTINFO_BYTES_MAX = 4 * 1024 * 1024, WORK_BYTES = 16 * 1024 * 1024 };
+enum { HOST_STOP_MS = 60000, OTHERS_MS = 10000, KILL_MS = 20000, MOUNTINFO_BYTES_MAX = 4 * 1024 * 1024, WORK_BYTES = 16 * 1024 * 1024 };
 
 static bool process_end(int pidfd, int signal_number, int64_t wait_ms)
 {
@@ -48,6 +48,23 @@ static bool host_stop(Arena *arena, const char *host_dir, const HostLock *lock, 
     printf("stopped host process %d\n", (int)lock->pid);
     (*removed)++;
     return true;
+}
+
+/* The host is stopped, and each that takes its place meanwhile: a keeper may be about to start the one it lost. Then the lock is ours. */
+static bool hosts_end(Arena *arena, const Instance *instance, int *lock_fd, int *removed, Err *err)
+{
+    int64_t deadline_ms = mono_now_ms() + OTHERS_MS;
+    for (;;) {
+        HostLock lock;
+        bool is_held = false;
+        Err ignored;                                    /* no lock file, no host */
+        if (host_lock_read(arena, instance->host_dir, &lock, &is_held, &ignored) && is_held && !host_stop(arena, instance->host_dir, &lock, removed, err))
+            return false;
+        if (access(instance->host_dir, F_OK) < 0 || host_lock_seize(instance->host_dir, lock_fd, err))
+            return true;
+        if (err->code != ERR_CONFLICT || mono_now_ms() >= deadline_ms)
+            return false;
+    }
 }
 
 /* Mounts of this namespace at or below `dir`, the last first. The host makes its own where nobody else sees them; this is for surprises. */
@@ -154,9 +171,7 @@ bool host_clean(const char *data_dir, Err *err)
         (err->code != ERR_NOT_FOUND || !instance_lookup(arena, data_dir, &instance, err)))
         return false;
     bool has_dir = access(instance.data_dir, F_OK) == 0;
-    if ((has_dir && !instance_check_owner(&instance, err)) || (is_held && !host_stop(arena, instance.host_dir, &lock, &removed, err)))
-        return false;
-    if (access(instance.host_dir, F_OK) == 0 && !host_lock_seize(instance.host_dir, &lock_fd, err))
+    if ((has_dir && !instance_check_owner(&instance, err)) || !hosts_end(arena, &instance, &lock_fd, &removed, err))
         return false;
     if (!instance_remove(arena, &instance, &removed, err))
         return false;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "json/read.h"
@@ -35,10 +36,13 @@ static bool process_start_ticks(pid_t pid, int64_t *ticks)
     return str_to_int64(field, 0, INT64_MAX, ticks, &ignored);
 }
 
+enum { LOOK_MS = 300, AGAIN_MS = 10 };                  /* host_lock_read holds it for an instant, on a busy machine for longer */
+
 /* An flock on a file that was removed meanwhile protects nothing: then once more. */
 static bool lock_open(const char *path, int *fd, bool *locked, Err *err)
 {
-    for (;;) {
+    static const struct timespec pause = { .tv_nsec = AGAIN_MS * 1000000 };
+    for (int waited_ms = 0;;) {
         AUTO(fd_close) int opened = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
         struct stat ours, named;
         if (opened < 0)
@@ -47,7 +51,11 @@ static bool lock_open(const char *path, int *fd, bool *locked, Err *err)
             if (errno != EWOULDBLOCK)
                 return err_errno(err, "cannot lock %s", path);
             *locked = false;
-            return true;
+            if (waited_ms >= LOOK_MS)
+                return true;
+            (void)nanosleep(&pause, NULL);
+            waited_ms += AGAIN_MS;
+            continue;
         }
         if (fstat(opened, &ours) == 0 && stat(path, &named) == 0 && ours.st_ino == named.st_ino && ours.st_dev == named.st_dev) {
             *fd = opened;

@@ -1,5 +1,6 @@
 """Local nodes and their host: ends, crashes, reboots, launching and cleaning, against the real container runtime. Needs root."""
 import contextlib
+import fcntl
 import glob
 import json
 import os
@@ -8,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -24,6 +26,20 @@ def namespaces_of_machine():
             with contextlib.suppress(OSError):
                 found.add(os.readlink(path))
     return found
+
+
+# Waits for the lock of a host, and is the host from then on.
+NEXT_HOST = """
+import fcntl, json, os, signal, sys
+lock = open(sys.argv[1], "r+")
+print("waits", flush=True)
+fcntl.flock(lock, fcntl.LOCK_EX)
+ticks = int(open("/proc/self/stat").read().rsplit(")", 1)[1].split()[19])
+lock.truncate(0)
+lock.write(json.dumps({"pid": os.getpid(), "startTicks": ticks, "instanceId": sys.argv[2]}))
+lock.flush()
+signal.pause()
+"""
 
 
 class Lives(NodesTest):
@@ -271,6 +287,36 @@ class Cleaning(NodesTest):
         self.site.host.stdout.close()
         self.site.host = None
         self.assert_nothing_left(namespaces)
+
+    def test_with_another_host_that_was_waiting(self):
+        """As when a keeper starts the host it lost at the moment in which `clean` stopped the other one."""
+        namespaces = self.nodes_and_their_namespaces()
+        other = subprocess.Popen([sys.executable, "-c", NEXT_HOST, self.site.dir + "/host/host.lock", self.site.instance], stdout=subprocess.PIPE, text=True)
+        self.assertEqual(other.stdout.readline(), "waits\n")
+        printed = self.site.clean()
+        self.assertEqual(other.wait(30), -signal.SIGTERM)
+        other.stdout.close()
+        for pid in (self.site.host.pid, other.pid):
+            self.assertIn("stopped host process %d" % pid, printed)
+        self.assertEqual(self.site.host.wait(30), 0)
+        self.site.host.stdout.close()
+        self.site.host = None
+        self.assert_nothing_left(namespaces)
+
+    def test_a_look_at_the_lock_is_in_nobodys_way(self):
+        """Whoever looks whether a host runs takes the lock for an instant: neither a start nor `clean` fails for that."""
+        self.site.host_start()
+        self.site.host_end(signal.SIGKILL)
+        for action in (self.site.host_start, self.site.clean):
+            with open(self.site.dir + "/host/host.lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                look = threading.Timer(0.05, lambda: fcntl.flock(lock, fcntl.LOCK_UN))
+                look.start()
+                action()
+                look.join()
+            if self.site.host:
+                self.site.host_end(signal.SIGKILL)
+        self.assert_nothing_left(set())
 
     def test_after_a_crash_and_twice(self):
         namespaces = self.nodes_and_their_namespaces()
